@@ -1,0 +1,1 @@
+"""Floor 3: evolutionary search, feasibility, evaluation, Pareto archive and queries."""
