@@ -143,7 +143,7 @@ class LayerGraph:
     """
 
     def __init__(self, nodes: Iterable[tuple[Op, Sequence[str]]]) -> None:
-        self._graph = nx.DiGraph()
+        self._graph: nx.DiGraph = nx.DiGraph()
         self._order: list[Op] = []
         for op, sources in nodes:
             self._insert(op, tuple(sources))
