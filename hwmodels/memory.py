@@ -1,0 +1,259 @@
+"""Where every tensor lies in the one activation arena: liveness over the graph, then placement.
+
+Reads a LayerGraph and each operation's scratch bytes; the code generator takes the offsets, the
+cost model the largest live set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from hwmodels.graph import LayerGraph
+
+ALIGNMENT_BYTES = 4
+_SEARCH_STEPS = 4000
+
+Bytes = TypeVar("Bytes", int, np.ndarray)
+
+
+class MemoryPlanError(AssertionError):
+    """A plan under which an operation would read bytes that something else has overwritten."""
+
+
+def aligned(size: Bytes) -> Bytes:
+    """`size` bytes rounded up to the arena's alignment; works on integers and integer arrays."""
+    return (size + (ALIGNMENT_BYTES - 1)) // ALIGNMENT_BYTES * ALIGNMENT_BYTES
+
+
+def live_bytes(input_bytes: Bytes, output_bytes: Bytes, held_bytes: Bytes, scratch_bytes: Bytes) -> Bytes:
+    """Arena bytes one operation needs: what it reads and writes, what is held past it, its scratch.
+
+    The local form of `step_bytes`, for integers or arrays. Held are tensors that this operation does
+    not read but a later one does (a residual). For `add`, which writes over its first operand, the
+    input is that operand, held is the second, and the output is 0.
+    """
+    return aligned(input_bytes) + aligned(output_bytes) + aligned(held_bytes) + aligned(scratch_bytes)
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Byte offsets into the arena, one for each tensor (named by its op) and each op's scratch.
+
+    Ops without an output tensor (heads) have no offset; ops without scratch have no scratch offset.
+    `lower_bound_bytes` is the largest live set; `arena_bytes` equals it wherever a plan that tight
+    was found. The caller places the network's input at the input op's offset.
+    """
+
+    offsets: Mapping[str, int]
+    scratch_offsets: Mapping[str, int]
+    scratch_bytes: Mapping[str, int]
+    arena_bytes: int
+    lower_bound_bytes: int
+
+    def verify(self, graph: LayerGraph) -> None:
+        """Prove by executing ownership byte for byte that no op reads what another has overwritten.
+
+        Independent of how the plan was made. Raises MemoryPlanError naming the op.
+        """
+        owner = np.full(self.arena_bytes, -1)
+        for index, op in enumerate(graph):
+            scratch = self._range(op.name, self.scratch_offsets, self.scratch_bytes.get(op.name, 0))
+            output = self._range(op.name, self.offsets, op.output_bytes)
+            for source in graph.sources(op.name):
+                held = self._range(source, self.offsets, graph[source].output_bytes)
+                producer = next(i for i, other in enumerate(graph) if other.name == source)
+                if not (owner[held.start : held.stop] == producer).all():
+                    raise MemoryPlanError(f"op {op.name!r}: its input {source!r} was overwritten")
+                if _overlap(held, scratch):
+                    raise MemoryPlanError(f"op {op.name!r}: scratch overlaps its input {source!r}")
+                is_in_place = op.kind == "add" and held == output
+                if _overlap(held, output) and not is_in_place:
+                    raise MemoryPlanError(f"op {op.name!r}: output overlaps its input {source!r}")
+            if _overlap(scratch, output):
+                raise MemoryPlanError(f"op {op.name!r}: output overlaps its scratch")
+            owner[scratch.start : scratch.stop] = -1
+            owner[output.start : output.stop] = index
+
+    def _range(self, name: str, offsets: Mapping[str, int], size: int) -> range:
+        if size == 0:
+            return range(0)
+        start = offsets.get(name)
+        if start is None:
+            raise MemoryPlanError(f"op {name!r}: has no place in the arena")
+        if start % ALIGNMENT_BYTES or start < 0 or start + size > self.arena_bytes:
+            raise MemoryPlanError(f"op {name!r}: offset {start} is unaligned or leaves the arena")
+        return range(start, start + size)
+
+
+def _overlap(first: range, second: range) -> bool:
+    return max(first.start, second.start) < min(first.stop, second.stop)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One operation seen from the arena: sizes aligned, `dying` are buffers nothing reads afterwards."""
+
+    name: str
+    buffer: str
+    output_bytes: int
+    scratch_bytes: int
+    inputs: tuple[str, ...]
+    dying: tuple[str, ...]
+
+
+def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
+    """Liveness: which buffer each op writes (an add its dying first operand's), and which end with it."""
+    ops = list(graph)
+    position = {op.name: index for index, op in enumerate(ops)}
+    last_read = {op.name: position[op.name] for op in ops}
+    for index, op in enumerate(ops):
+        for source in graph.sources(op.name):
+            last_read[source] = index
+    buffer = {op.name: op.name for op in ops}
+    for index, op in enumerate(ops):
+        if op.kind == "add" and last_read[graph.sources(op.name)[0]] == index:
+            buffer[op.name] = buffer[graph.sources(op.name)[0]]
+    last_use = {name: 0 for name in buffer.values()}
+    for name, root in buffer.items():
+        last_use[root] = max(last_use[root], last_read[name])
+    steps = []
+    for index, op in enumerate(ops):
+        writes_over = buffer[op.name] != op.name
+        steps.append(
+            _Step(
+                name=op.name,
+                buffer=buffer[op.name],
+                output_bytes=0 if writes_over else aligned(op.output_bytes),
+                scratch_bytes=aligned(scratch.get(op.name, 0)),
+                inputs=tuple(buffer[source] for source in graph.sources(op.name)),
+                dying=tuple(name for name, last in last_use.items() if last == index),
+            )
+        )
+    return steps
+
+
+def step_bytes(graph: LayerGraph, scratch: Mapping[str, int]) -> list[int]:
+    """Live bytes while each op executes, in execution order; their maximum bounds any arena from below.
+
+    `scratch` maps op names to scratch bytes; ops not named need none.
+    """
+    held: dict[str, int] = {}
+    live = []
+    for step in _steps(graph, scratch):
+        if step.output_bytes:
+            held[step.buffer] = step.output_bytes
+        live.append(sum(held.values()) + step.scratch_bytes)
+        for name in step.dying:
+            held.pop(name, None)
+    return live
+
+
+def plan(graph: LayerGraph, scratch: Mapping[str, int]) -> MemoryPlan:
+    """Place every tensor and scratch buffer in one arena.
+
+    Two-ended: an output goes to the end opposite the input that dies with the op, so that free bytes
+    stay one gap; a bounded search over both ends of all gaps repairs what that misses, within an arena
+    of the lower bound. Chains of residual blocks always reach the bound; for a graph where the
+    search gives up, first fit by size decides and the arena may be larger.
+    """
+    steps = _steps(graph, scratch)
+    bound = max(step_bytes(graph, scratch))
+    placed = _search(steps, bound)
+    if placed is None:
+        placed = _first_fit(steps)
+    tensors, scratch_offsets, arena = placed
+    offsets = {step.name: tensors[step.buffer] for step in steps if step.buffer in tensors}
+    sizes = {step.name: step.scratch_bytes for step in steps if step.scratch_bytes}
+    return MemoryPlan(offsets, scratch_offsets, sizes, arena, bound)
+
+
+_Placement = tuple[dict[str, int], dict[str, int], int]
+_Span = tuple[int, int]
+
+
+def _gaps(live: Mapping[str, _Span], arena: int) -> Iterator[_Span]:
+    """Free (start, stop) spans between the live buffers, from the low end."""
+    position = 0
+    for start, stop in sorted(live.values()):
+        if start > position:
+            yield position, start
+        position = max(position, stop)
+    if position < arena:
+        yield position, arena
+
+
+def _candidates(step: _Step, live: Mapping[str, _Span], arena: int) -> list[int]:
+    """Offsets for a step's output, the most promising first: the side away from its dying input."""
+    fits = [(start, stop) for start, stop in _gaps(live, arena) if stop - start >= step.output_bytes]
+    low = [start for start, _ in fits]
+    high = [stop - step.output_bytes for _, stop in reversed(fits)]
+    dying = [live[name] for name in step.inputs if name in step.dying] or [
+        live[name] for name in step.inputs if name in live
+    ]
+    input_is_low = bool(dying) and sum(dying[0]) <= arena
+    ordered = high + low if input_is_low else low + high
+    return list(dict.fromkeys(ordered))
+
+
+def _search(steps: list[_Step], arena: int) -> _Placement | None:
+    """Depth-first placement in execution order inside `arena` bytes; None when it gives up."""
+    tensors: dict[str, int] = {}
+    scratch_offsets: dict[str, int] = {}
+    live_before: list[dict[str, _Span]] = [{}]
+    choices: list[Iterator[int | None]] = []
+    for _ in range(_SEARCH_STEPS + len(steps)):
+        index = len(live_before) - 1
+        if index == len(steps):
+            return tensors, scratch_offsets, arena
+        step, live = steps[index], live_before[-1]
+        if len(choices) == index:
+            has_output = step.output_bytes > 0
+            choices.append(iter(_candidates(step, live, arena)) if has_output else iter([None]))
+        advanced = False
+        for offset in choices[-1]:
+            after = dict(live)
+            if offset is not None:
+                after[step.buffer] = (offset, offset + step.output_bytes)
+            room = [start for start, stop in _gaps(after, arena) if stop - start >= step.scratch_bytes]
+            if step.scratch_bytes and not room:
+                continue
+            if step.scratch_bytes:
+                scratch_offsets[step.name] = room[0]
+            if offset is not None:
+                tensors[step.buffer] = offset
+            live_before.append({name: span for name, span in after.items() if name not in step.dying})
+            advanced = True
+            break
+        if not advanced:
+            choices.pop()
+            live_before.pop()
+            if not choices:
+                return None
+    return None
+
+
+def _first_fit(steps: list[_Step]) -> _Placement:
+    """Largest buffer first, each at the lowest offset free during its whole life."""
+    lives: list[tuple[int, str, bool, int, int]] = []
+    for index, step in enumerate(steps):
+        if step.output_bytes:
+            last = next(i for i in range(index, len(steps)) if step.buffer in steps[i].dying)
+            lives.append((step.output_bytes, step.buffer, False, index, last))
+        if step.scratch_bytes:
+            lives.append((step.scratch_bytes, step.name, True, index, index))
+    placed: list[tuple[int, int, int, int]] = []
+    offsets: tuple[dict[str, int], dict[str, int]] = ({}, {})
+    for size, name, is_scratch, first, last in sorted(lives, key=lambda life: (-life[0], life[3])):
+        position = 0
+        for start, stop, other_first, other_last in sorted(placed):
+            if other_first <= last and first <= other_last:
+                if start - position >= size:
+                    break
+                position = max(position, stop)
+        placed.append((position, position + size, first, last))
+        offsets[is_scratch][name] = position
+    return *offsets, max((stop for _, stop, _, _ in placed), default=0)
