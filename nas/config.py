@@ -1,0 +1,172 @@
+"""The configuration of a run: what YAML may say, checked field by field before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hwmodels.errors import InputError
+
+
+class ConfigError(InputError):
+    """A configuration that cannot be used; the message names the file and the field."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Source(_Section):
+    """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
+
+    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "tabular", "synthetic"]
+    path: str = "."
+    splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
+    subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
+    minutes: float = Field(default=6.0, gt=0.5, description="synthetic only: minutes per subject")
+
+
+class Data(_Section):
+    """Which recordings, how they are cut into windows, and which fold is held out."""
+
+    sources: tuple[Source, ...] = Field(min_length=1)
+    window_s: int = Field(default=8, ge=4, le=30)
+    step_s: float = Field(default=2.0, gt=0)
+    margin_s: float = Field(default=1.5, ge=0, le=4)
+    folds: int = Field(default=5, ge=2)
+    fold: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _fold_exists(self) -> Data:
+        if self.fold >= self.folds:
+            raise ValueError(f"fold {self.fold} does not exist among {self.folds} folds (they count from 0)")
+        return self
+
+
+class Task(_Section):
+    """What the network estimates: heart rate as a belief over bins, or a rhythm class."""
+
+    kind: Literal["heart_rate", "rhythm"] = "heart_rate"
+    bins: int = Field(default=96, ge=16, le=512)
+    first_bpm: float = Field(default=30.0, ge=20)
+    last_bpm: float = Field(default=220.0, le=300)
+    classes: tuple[str, ...] = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
+    max_spread_bpm: float | None = Field(default=None, gt=0, description="invalid above; fitted when absent")
+    min_probability: float | None = Field(
+        default=None, gt=0, lt=1, description="abstain below; fitted when absent"
+    )
+
+
+class Training(_Section):
+    """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule."""
+
+    epochs: int = Field(ge=1)
+    batch: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    distillation_alpha: float = Field(default=0.5, ge=0, le=1, description="share of the hard labels")
+    temperature: float = Field(default=2.0, gt=0)
+
+
+class Teacher(Training):
+    """The external teacher: a ResNet-1D of `blocks` residual blocks per stage and base width `width`."""
+
+    epochs: int = Field(default=10, ge=1)
+    width: int = Field(default=32, ge=4)
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+
+
+class Supernet(Training):
+    """Supernet training by the sandwich rule with `random_subnets` random members per step."""
+
+    epochs: int = Field(default=14, ge=1)
+    random_subnets: int = Field(default=2, ge=0)
+
+
+class Budgets(_Section):
+    """Hard constraints of the search. KB = 1024 bytes; latency of one window; power at a window every 2 s."""
+
+    flash_kb: float | None = Field(default=80.0, gt=0)
+    latency_ms: float | None = Field(default=50.0, gt=0)
+    ram_kb: float | None = Field(default=256.0, gt=0)
+    power_mw: float | None = Field(default=5.0, gt=0)
+
+
+class Search(_Section):
+    """Evolutionary search: how many subnets are evaluated on validation windows, and on how many windows."""
+
+    evaluations: int = Field(default=240, ge=4)
+    population: int = Field(default=40, ge=4)
+    calibration_windows: int = Field(default=512, ge=32)
+    validation_windows: int = Field(default=2000, ge=32)
+    workers: int = Field(default=1, ge=1)
+
+
+class Finish(Training):
+    """Fine-tuning of the chosen subnet: `epochs` in float, then `quantization_epochs` with quantization."""
+
+    epochs: int = Field(default=8, ge=0)
+    quantization_epochs: int = Field(default=4, ge=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    quantization_learning_rate: float = Field(default=2e-4, gt=0)
+    golden_vectors: int = Field(default=16, ge=1)
+    candidates: int = Field(
+        default=1, ge=1, description="members of the front to finish; best on validation wins"
+    )
+
+
+class Config(_Section):
+    """Everything a run depends on besides the recordings themselves."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=2, ge=1)
+    space: str = "default"
+    device: str = "cortex-m7-64mhz"
+    task: Task = Task()
+    data: Data
+    teacher: Teacher = Teacher()
+    supernet: Supernet = Supernet()
+    budgets: Budgets = Budgets()
+    search: Search = Search()
+    finish: Finish = Finish()
+
+    @property
+    def outputs(self) -> int:
+        """Outputs of the network: heart-rate bins or classes."""
+        return self.task.bins if self.task.kind == "heart_rate" else len(self.task.classes)
+
+    def to_yaml(self) -> str:
+        """The configuration with every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+def parse_config(content: Any, origin: str) -> Config:
+    """Check parsed YAML. Raises ConfigError naming `origin`, the field and what is wrong with it."""
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin}: expected fields such as name and data, found {type(content).__name__}")
+    try:
+        return Config(**content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "the file"
+        known = first["type"] == "extra_forbidden"
+        message = "unknown key; remove it or correct its spelling" if known else first["msg"]
+        raise ConfigError(f"{origin}, {field}: {message}") from None
+    except TypeError:
+        raise ConfigError(f"{origin}: keys must be words") from None
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a configuration file. Raises ConfigError, one line, when it cannot be used."""
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    return parse_config(content, str(path))
