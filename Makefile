@@ -1,0 +1,35 @@
+# make demo: install into .venv and run the main job on the synthetic set.  make test: the checks CI runs.
+VENV ?= .venv
+PYTHON ?= python3
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.PHONY: demo test lint compiler clean
+
+demo: $(INSTALLED) compiler
+	$(BIN)/ppg-nas run configs/demo.yaml
+
+test: $(INSTALLED) compiler lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt torch numpy
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# The Arm compiler: Debian's where it is or can be installed, else clang from PyPI.
+compiler: $(INSTALLED)
+	@command -v arm-none-eabi-gcc >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 && apt-get update -qq >/dev/null 2>&1 \
+	    && apt-get install -y -qq --no-install-recommends gcc-arm-none-eabi >/dev/null 2>&1; then :; \
+	  else echo "arm-none-eabi-gcc is not installed (sudo apt-get install gcc-arm-none-eabi); using clang from PyPI"; \
+	    $(BIN)/pip install --quiet --constraint constraints.txt ziglang; fi; }
+
+clean:
+	rm -rf $(VENV) build *.egg-info
