@@ -1,0 +1,32 @@
+"""Batch-norm statistics re-estimated: shared weights have none of their own, so each subnet gets its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set the running statistics of every batch norm of `network`, in place, and leave it in eval mode.
+
+    They become the plain average over `batches`, each float32 (batch, channels, samples), of which
+    there must be at least one (ValueError). Cumulative average as in Yu and Huang 2019, section 3.3.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    network.train()
+    count = 0
+    with torch.no_grad():
+        for batch in batches:
+            network(batch)
+            count += 1
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
+    if not count:
+        raise ValueError("calibration needs at least one batch")
