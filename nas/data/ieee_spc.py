@@ -70,8 +70,9 @@ def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Re
     for split in wanted:
         if split not in SPLITS:
             raise InputError(f"ieee_spc: unknown split {split!r}; choose from {', '.join(SPLITS)}")
-    search_root = folder.parent if folder.is_file() else folder
-    label_files = {path.stem.lower(): path for path in visible_files(search_root, ".mat")}
+    label_files = {
+        path.stem.lower(): path for root in _label_roots(folder) for path in visible_files(root, ".mat")
+    }
     recordings: dict[tuple[str, int], Recording] = {}
     for path in find_ieee_spc(folder):
         entry = _entry(path)
@@ -81,6 +82,13 @@ def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Re
         # The same record can lie there under two names (extra record); a person's records differ in length.
         recordings.setdefault((recording.subject, recording.ppg.shape[1]), recording)
     return list(recordings.values())
+
+
+def _label_roots(folder: Path) -> list[Path]:
+    """Where labels of the records under folder may lie: there, or beside it in the set's own TrueBPM."""
+    here = folder.parent if folder.is_file() else folder
+    aside = here.parent / "TrueBPM"
+    return [here, aside] if aside.is_dir() else [here]
 
 
 def _load(entry: _Entry, label_files: dict[str, Path]) -> Recording:

@@ -5,8 +5,6 @@ After preprocess, before folds and networks. A window may carry a margin for tim
 
 from __future__ import annotations
 
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from hwmodels.errors import InputError
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
+from nas.files import replace_file
 
 ACC_SCALE_G = 0.3
 _SMALLEST_DEVIATION = 1e-8
@@ -102,8 +101,6 @@ class WindowSet:
 
     def save(self, path: str | Path) -> None:
         """Writes one uncompressed NPZ without pickles; the file appears whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
         content: dict[str, NDArray] = {f"inputs_{rate}": held for rate, held in self.inputs.items()}
         content |= {name: getattr(self, name) for name in _PER_WINDOW}
         content |= {
@@ -112,14 +109,12 @@ class WindowSet:
             "recording_names": np.array(self.recording_names, dtype=np.str_),
             "rhythm_classes": np.array(self.rhythm_classes, dtype=np.str_),
         }
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as stream:
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as stream:
                 np.savez(stream, allow_pickle=False, **content)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+
+        replace_file(Path(path), write)
 
     @classmethod
     def load(cls, path: str | Path) -> WindowSet:
