@@ -38,6 +38,7 @@ class Data(_Section):
     margin_s: float = Field(default=1.5, ge=0, le=4)
     folds: int = Field(default=5, ge=2)
     fold: int = Field(default=0, ge=0)
+    split_seed: int = Field(default=0, ge=0, description="which subjects go into which fold")
 
     @model_validator(mode="after")
     def _fold_exists(self) -> Data:

@@ -59,5 +59,7 @@ def bring_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> None:
     seconds = time.perf_counter() - begun
     run.finish_stage(stage.NAME, inputs, seconds, summary)
     run.log("stage finished", stage=stage.NAME, inputs=inputs, seconds=round(seconds, 2))
-    line = ", ".join(f"{key} {value}" for key, value in summary.items() if isinstance(value, int | float | str))
+    line = ", ".join(
+        f"{key} {value}" for key, value in summary.items() if isinstance(value, int | float | str)
+    )
     run.say(f"{stage.NAME}: {line} ({seconds:.0f} s)")

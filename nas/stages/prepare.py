@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from nas.config import Source
-from nas.data import load_source, make_windows, source_files, subject_folds
-from nas.data.folds import Fold
-from nas.data.windows import WindowSet
+from nas.data.folds import Fold, subject_folds
+from nas.data.recording import Recording
+from nas.data.registry import find_source_files, load_source
+from nas.data.synthetic import simulate
+from nas.data.windows import WindowSet, make_windows
 from nas.files import digest_files, replace_file, void
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
@@ -23,19 +25,16 @@ def inputs(run: RunDirectory) -> object:
     """The data configuration, the rates of the space, and the contents of the files."""
     files = {}
     for source in run.config.data.sources:
-        folder = _folder(run, source)
-        files[f"{source.kind}:{source.path}"] = digest_files(source_files(source.kind, folder))
+        if source.kind != "synthetic":
+            found = find_source_files(source.kind, _folder(run, source))
+            files[f"{source.kind}:{source.path}"] = digest_files(found)
     return [run.config.data.model_dump(), run.config.task.kind, space_of(run.config).rates, files]
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data
-    recordings = [
-        recording
-        for source in data.sources
-        for recording in load_source(source.model_dump(), _folder(run, source), seed=run.config.seed)
-    ]
+    recordings = [recording for source in data.sources for recording in _load(run, source)]
     windows = make_windows(
         recordings, rates=sorted(space_of(run.config).rates), window_s=data.window_s, step_s=data.step_s,
         margin_s=data.margin_s,
@@ -60,7 +59,16 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 def split(windows: WindowSet, run: RunDirectory) -> Fold:
     """The fold of the configuration: disjoint train, validation and test subjects."""
     data = run.config.data
-    return subject_folds(windows.subject, data.folds, seed=run.config.seed, source=windows.source)[data.fold]
+    folds = subject_folds(
+        windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist()
+    )
+    return folds[data.fold]
+
+
+def _load(run: RunDirectory, source: Source) -> list[Recording]:
+    if source.kind == "synthetic":
+        return simulate(source.subjects, seed=run.config.data.split_seed, minutes=source.minutes)
+    return load_source(source.kind, _folder(run, source), source.splits)
 
 
 def _folder(run: RunDirectory, source: Source) -> Path:
