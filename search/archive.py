@@ -1,0 +1,273 @@
+"""The archive: every evaluated architecture in one SQLite file, append-only, shared by processes.
+
+The evaluator writes it, the search replays from it, queries read it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from hwmodels.errors import InputError
+from supernet.arch import Arch
+from supernet.space import Genes
+
+APPLICATION_ID = 0x50504731  # "PPG1"
+SCHEMA_VERSION = 1
+BUSY_SECONDS = 60.0
+COST_COLUMNS = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
+
+_SCHEMA = f"""
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY,
+    arch_id TEXT NOT NULL,
+    arch TEXT NOT NULL,
+    genes TEXT NOT NULL,
+    space TEXT NOT NULL,
+    device TEXT NOT NULL,
+    latency_ms REAL NOT NULL,
+    cycles INTEGER NOT NULL,
+    flash_bytes INTEGER NOT NULL,
+    peak_ram_bytes INTEGER NOT NULL,
+    energy_mj REAL NOT NULL,
+    power_mw REAL NOT NULL,
+    metric TEXT NOT NULL,
+    error REAL NOT NULL,
+    error_low REAL NOT NULL,
+    error_high REAL NOT NULL,
+    subject_errors TEXT NOT NULL,
+    windows INTEGER NOT NULL,
+    weights TEXT NOT NULL,
+    fold TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    seed INTEGER NOT NULL,
+    generation INTEGER NOT NULL,
+    UNIQUE (arch, device, weights, fold, protocol)
+);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+
+
+class ArchiveError(InputError):
+    """A file that is no archive of this program, or of another schema."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an evaluation's figures depend on besides the architecture; equal values, equal figures.
+
+    `weights` is the hash of the shared weights, `fold` the data split, `protocol` the hash of how
+    errors were measured (windows, batch-norm re-estimation, resamples), `metric` the error's name.
+    """
+
+    weights: str
+    fold: str
+    protocol: str
+    metric: str = "mae_bpm"
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Accuracy of one architecture: the mean-of-subjects error and its interval over subjects."""
+
+    error: float
+    error_low: float
+    error_high: float
+    subject_errors: dict[str, float]
+    windows: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One archived evaluation: architecture, device and costs, metrics, and where they came from."""
+
+    arch_id: str
+    arch: str
+    genes: tuple[int, ...]
+    space: str
+    device: str
+    latency_ms: float
+    cycles: int
+    flash_bytes: int
+    peak_ram_bytes: int
+    energy_mj: float
+    power_mw: float
+    metric: str
+    error: float
+    error_low: float
+    error_high: float
+    subject_errors: dict[str, float]
+    windows: int
+    weights: str
+    fold: str
+    protocol: str
+    seed: int
+    generation: int
+
+    def values(self) -> list[Any]:
+        """Column values in schema order, as SQLite takes them."""
+        found = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "genes":
+                value = ",".join(map(str, value))
+            elif field.name == "subject_errors":
+                value = json.dumps(value, sort_keys=True)
+            found.append(value)
+        return found
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+
+
+def make_row(
+    arch: Arch,
+    genes: Genes,
+    space: str,
+    device: str,
+    costs: dict[str, float],
+    metrics: Metrics,
+    provenance: Provenance,
+    seed: int,
+    generation: int,
+) -> Row:
+    """Put one evaluation's parts together; `genes` (genes,), `costs` by the names of COST_COLUMNS."""
+    return Row(
+        arch_id=arch.id, arch=str(arch), genes=tuple(int(gene) for gene in genes), space=space, device=device,
+        latency_ms=float(costs["latency_ms"]), cycles=int(costs["cycles"]),
+        flash_bytes=int(costs["flash_bytes"]), peak_ram_bytes=int(costs["peak_ram_bytes"]),
+        energy_mj=float(costs["energy_mj"]), power_mw=float(costs["power_mw"]),
+        metric=provenance.metric, error=metrics.error, error_low=metrics.error_low,
+        error_high=metrics.error_high, subject_errors=metrics.subject_errors, windows=metrics.windows,
+        weights=provenance.weights, fold=provenance.fold, protocol=provenance.protocol, seed=seed,
+        generation=generation,
+    )  # fmt: skip
+
+
+class Archive:
+    """An open archive; use as a context manager. Each append is durable when the call returns.
+
+    Several processes may hold one file: writers wait for one another, and a row that is there already
+    is left alone. Raises ArchiveError for a foreign file, another schema, or (without `create`) none.
+    """
+
+    def __init__(self, path: str | Path, *, create: bool = True) -> None:
+        self.path = Path(path)
+        if not create and not self.path.is_file():
+            raise ArchiveError(f"archive {self.path}: no such file; run a search first")
+        if not self.path.parent.is_dir():
+            raise ArchiveError(f"archive {self.path}: the folder {self.path.parent} does not exist")
+        try:
+            self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._open()
+        except sqlite3.DatabaseError as error:
+            raise ArchiveError(
+                f"archive {self.path}: not readable as an archive ({error}); move the file away"
+            ) from None
+
+    def _open(self) -> None:
+        run = self._connection.execute
+        if self._is_blank():
+            run("PRAGMA journal_mode = WAL")
+            with self._transaction():
+                if self._is_blank():
+                    for statement in _SCHEMA.strip().split(";\n"):
+                        run(statement)
+        if run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            self.close()
+            raise ArchiveError(f"archive {self.path}: a database of another program; choose another file")
+        version = run("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            self.close()
+            age = "an older" if version < SCHEMA_VERSION else "a newer"
+            raise ArchiveError(
+                f"archive {self.path}: schema {version} of {age} ppg-nas, this one reads {SCHEMA_VERSION}; "
+                "move the file away and run the search again"
+            )
+
+    def _is_blank(self) -> bool:
+        count: int = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        return count == 0
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def append(self, rows: Sequence[Row]) -> int:
+        """Write rows in order, all or none; those already there are passed over. Returns how many are new."""
+        marks = ", ".join("?" * len(COLUMNS))
+        statement = f"INSERT OR IGNORE INTO evaluations ({', '.join(COLUMNS)}) VALUES ({marks})"
+        with self._transaction():
+            before = self._connection.total_changes
+            self._connection.executemany(statement, [row.values() for row in rows])
+            return self._connection.total_changes - before
+
+    def metrics(self, archs: Sequence[Arch], provenance: Provenance) -> list[Metrics | None]:
+        """What is known of each architecture under this provenance, whatever device it was costed for."""
+        statement = (
+            "SELECT error, error_low, error_high, subject_errors, windows FROM evaluations "
+            "WHERE arch = ? AND weights = ? AND fold = ? AND protocol = ? ORDER BY id LIMIT 1"
+        )
+        found: list[Metrics | None] = []
+        for arch in archs:
+            key = (str(arch), provenance.weights, provenance.fold, provenance.protocol)
+            row = self._connection.execute(statement, key).fetchone()
+            found.append(None if row is None else Metrics(row[0], row[1], row[2], json.loads(row[3]), row[4]))
+        return found
+
+    def rows(self, where: str = "1", parameters: Sequence[Any] = ()) -> list[Row]:
+        """Whole rows in the order they were written, narrowed by an SQL condition with `?` places."""
+        statement = f"SELECT {', '.join(COLUMNS)} FROM evaluations WHERE {where} ORDER BY id"
+        found = []
+        for values in self._connection.execute(statement, parameters):
+            record = dict(zip(COLUMNS, values, strict=True))
+            record["genes"] = tuple(map(int, record["genes"].split(",")))
+            record["subject_errors"] = json.loads(record["subject_errors"])
+            found.append(Row(**record))
+        return found
+
+    def columns(
+        self, names: Sequence[str], where: str = "1", parameters: Sequence[Any] = ()
+    ) -> dict[str, np.ndarray]:
+        """Numeric columns (and `id`) as arrays of one length, in the order the rows were written."""
+        for name in names:
+            if name not in (*COLUMNS, "id"):
+                raise ArchiveError(f"archive {self.path}: no column {name!r}")
+        statement = f"SELECT {', '.join(names)} FROM evaluations WHERE {where} ORDER BY id"
+        dtype = np.dtype([(name, np.float64) for name in names])
+        table = np.fromiter(self._connection.execute(statement, parameters), dtype)
+        return {name: table[name] for name in names}
+
+    def __len__(self) -> int:
+        count: int = self._connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
