@@ -46,7 +46,7 @@ class _ArrayUnpickler(pickle.Unpickler):
 
 def _admitted_names() -> dict[tuple[str, str], Any]:
     def reconstruct(kind: type, shape: tuple[int, ...], code: Any) -> NDArray:
-        # NumPy asks for an empty array here and fills it by __setstate__; larger requests are no array pickle.
+        # NumPy asks for an empty array here and fills it by __setstate__; nothing larger is honest.
         if kind is not np.ndarray or shape != (0,):
             raise pickle.UnpicklingError("not an array as NumPy writes it")
         return np.ndarray((0,), dtype=np.int8)
