@@ -1,0 +1,85 @@
+"""Integer heads: logits to heart rate, expected error and validity, or to class and probability.
+
+Written for NumPy; kernels/ppgnet_heads.c computes the same integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.integer_model import ClassSettings, HeartRateSettings
+
+TABLE_ENTRIES = 256
+
+
+def exponential_table(scale: float) -> NDArray[np.uint16]:
+    """round(65535 * exp(-scale * d)) for d = 0..255: belief in a logit d steps below the largest."""
+    return np.rint(65535 * np.exp(-scale * np.arange(TABLE_ENTRIES))).astype(np.uint16)
+
+
+@dataclass(frozen=True)
+class HeartRateConstants:
+    """Fixed-point form of HeartRateSettings: Q8 BPM, and the step between bins in Q16 BPM."""
+
+    first_q8: int
+    step_q16: int
+    max_spread_q8: int
+
+
+def heart_rate_constants(settings: HeartRateSettings, bins: int) -> HeartRateConstants:
+    """The integers that the head of `bins` logits computes with."""
+    step = (settings.last_bpm - settings.first_bpm) / (bins - 1)
+    return HeartRateConstants(
+        round(settings.first_bpm * 256), round(step * 65536), round(settings.max_spread_bpm * 256)
+    )
+
+
+def heart_rate_head(logits: NDArray[np.int8], scale: float, settings: HeartRateSettings) -> NDArray[np.int32]:
+    """Logits (n, bins) -> (n, 3): heart rate in 1/256 BPM, expected error in 1/256 BPM, valid (0 or 1).
+
+    The heart rate is the median of the belief, interpolated inside its bin: it minimises the expected
+    absolute error, which is the second figure.
+    """
+    constants = heart_rate_constants(settings, logits.shape[1])
+    table = exponential_table(scale).astype(np.int64)
+    q = logits.astype(np.int64)
+    belief = table[q.max(axis=1, keepdims=True) - q]
+    total = belief.sum(axis=1)
+    half = total >> 1
+    cumulated = belief.cumsum(axis=1)
+    index = (cumulated <= half[:, None]).sum(axis=1)
+    rows = np.arange(len(q))
+    here = belief[rows, index]
+    before = cumulated[rows, index] - here
+    inside_q16 = ((half - before) << 16) // here
+    position_q12 = (index << 12) + (inside_q16 >> 4) - 2048
+    estimate = constants.first_q8 + ((position_q12 * constants.step_q16) >> 20)
+    centres = constants.first_q8 + ((np.arange(q.shape[1]) * constants.step_q16) >> 8)
+    deviation = (belief * np.abs(centres[None] - estimate[:, None])).sum(axis=1)
+    spread = (deviation >> 8) // (total >> 8)
+    return np.stack([estimate, spread, spread <= constants.max_spread_q8], axis=1).astype(np.int32)
+
+
+def class_head(logits: NDArray[np.int8], scale: float, settings: ClassSettings) -> NDArray[np.int32]:
+    """Logits (n, classes) -> (n, 3): class index, its probability in 1/32768, valid (0 or 1)."""
+    table = exponential_table(scale).astype(np.int64)
+    q = logits.astype(np.int64)
+    total = table[q.max(axis=1, keepdims=True) - q].sum(axis=1)
+    probability = (65535 << 15) // total
+    valid = probability >= min_probability_q15(settings)
+    return np.stack([q.argmax(axis=1), probability, valid], axis=1).astype(np.int32)
+
+
+def class_probabilities(logits: NDArray[np.int8], scale: float) -> NDArray[np.float64]:
+    """Probabilities (n, classes) of all classes by the same table."""
+    q = logits.astype(np.int64)
+    belief = exponential_table(scale)[q.max(axis=1, keepdims=True) - q].astype(np.float64)
+    return belief / belief.sum(axis=1, keepdims=True)
+
+
+def min_probability_q15(settings: ClassSettings) -> int:
+    """The validity threshold in 1/32768."""
+    return round(settings.min_probability * 32768)

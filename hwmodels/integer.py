@@ -1,0 +1,141 @@
+"""The interpreter: what an IntegerModel computes, by TFLite's reference arithmetic, in NumPy.
+
+It is the definition that the C kernels, the emulated core and the written model files must equal bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import InputError
+from hwmodels.graph import Op
+from hwmodels.heads import class_head, class_probabilities, heart_rate_head
+from hwmodels.integer_model import (
+    ClassSettings,
+    FloatParameters,
+    HeadSettings,
+    HeartRateSettings,
+    InputSettings,
+    IntegerModel,
+    IntegerParameters,
+    Quantization,
+    QuantizationError,
+    quantize,
+    weight_shape,
+)
+from hwmodels.model_file import ModelFileError, load_model, save_model
+from hwmodels.preparation import prepare_window, quantize_input
+from hwmodels.rounding import clamp_int8, multiply_by_quantized_multiplier, quantized_multiplier
+
+__all__ = [
+    "ClassSettings",
+    "FloatParameters",
+    "HeadSettings",
+    "HeartRateSettings",
+    "InputSettings",
+    "IntegerModel",
+    "IntegerParameters",
+    "ModelFileError",
+    "Quantization",
+    "QuantizationError",
+    "class_probabilities",
+    "load_model",
+    "prepare_window",
+    "quantize",
+    "quantize_input",
+    "run",
+    "save_model",
+    "weight_shape",
+]
+
+_ADD_LEFT_SHIFT = 20
+
+
+def run(model: IntegerModel, x: NDArray[np.int8]) -> dict[str, NDArray]:
+    """Every op's output for windows x int8 (n, T, channels), by op name.
+
+    Tensors are int8 (n, length, channels); the head's entry is int32 (n, 3) as hwmodels.heads describes.
+    Raises InputError when x does not fit the graph's input.
+    """
+    op = model.graph.input
+    if x.dtype != np.int8 or x.ndim != 3 or x.shape[1:] != (op.length_in, op.channels_in):
+        raise InputError(
+            f"the network reads int8 windows (n, {op.length_in}, {op.channels_in}), got {x.dtype} {x.shape}"
+        )
+    outputs: dict[str, NDArray] = {op.name: x}
+    for op in list(model.graph)[1:]:
+        outputs[op.name] = run_op(model, op, outputs)
+    return outputs
+
+
+def run_op(model: IntegerModel, op: Op, tensors: Mapping[str, NDArray]) -> NDArray:
+    """One op's output from the outputs of its sources."""
+    operands = [tensors[name] for name in model.graph.sources(op.name)]
+    if op.kind in ("conv", "depthwise", "fully_connected"):
+        return _requantized(model, op, _accumulate(model, op, operands[0]))
+    if op.kind == "add":
+        return _add(model, op, operands[0], operands[1])
+    if op.kind == "average_pool":
+        return _average_pool(model, op, operands[0])
+    scale = model.input_quantization(op).scale
+    logits = operands[0][:, 0]
+    if isinstance(model.head, HeartRateSettings):
+        return heart_rate_head(logits, scale, model.head)
+    return class_head(logits, scale, model.head)
+
+
+def _accumulate(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Sums of products and bias (n, length_out, channels_out); double precision holds them exactly."""
+    parameters = model.parameters[op.name]
+    weight = parameters.weight.astype(np.float64)
+    centred = x.astype(np.float64) - model.input_quantization(op).zero_point
+    reach = (op.kernel - 1) * op.dilation + 1
+    after = max(0, (op.length_out - 1) * op.stride + reach - op.padding_before - op.length_in)
+    padded = np.pad(centred, ((0, 0), (op.padding_before, after), (0, 0)))
+    total = np.zeros((len(x), op.length_out, op.channels_out))
+    last = (op.length_out - 1) * op.stride + 1
+    for tap in range(op.kernel):
+        start = tap * op.dilation
+        taken = padded[:, start : start + last : op.stride]
+        if op.kind == "depthwise":
+            total += taken * weight[tap]
+        else:
+            total += taken @ (weight[:, tap].T if op.kind == "conv" else weight.T)
+    return total.astype(np.int64) + parameters.bias.astype(np.int64)
+
+
+def _requantized(model: IntegerModel, op: Op, accumulated: NDArray[np.int64]) -> NDArray[np.int8]:
+    parameters = model.parameters[op.name]
+    scaled = multiply_by_quantized_multiplier(accumulated, parameters.multiplier, parameters.shift)
+    return clamp_int8(scaled + model.quantization[op.name].zero_point, model.lowest_output(op))
+
+
+def _add(model: IntegerModel, op: Op, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.int8]:
+    grids = (model.input_quantization(op, 0), model.input_quantization(op, 1), model.quantization[op.name])
+    return add_int8(a, b, grids, model.lowest_output(op))
+
+
+def add_int8(
+    a: NDArray[np.int8],
+    b: NDArray[np.int8],
+    grids: tuple[Quantization, Quantization, Quantization],
+    lowest: int,
+) -> NDArray[np.int8]:
+    """TFLite's reference int8 ADD of two tensors on their grids onto the third grid."""
+    twice_largest = 2 * max(grids[0].scale, grids[1].scale)
+    total = np.zeros(a.shape, np.int64)
+    for operand, grid in zip((a, b), grids[:2], strict=True):
+        shifted = (operand.astype(np.int64) - grid.zero_point) << _ADD_LEFT_SHIFT
+        total += multiply_by_quantized_multiplier(shifted, *quantized_multiplier(grid.scale / twice_largest))
+    factor = quantized_multiplier(twice_largest / ((1 << _ADD_LEFT_SHIFT) * grids[2].scale))
+    return clamp_int8(multiply_by_quantized_multiplier(total, *factor) + grids[2].zero_point, lowest)
+
+
+def _average_pool(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.int8]:
+    count = op.length_in // op.length_out
+    total = x.astype(np.int64).reshape(len(x), op.length_out, count, op.channels_in).sum(axis=2)
+    magnitude = (np.abs(total) + count // 2) // count
+    return clamp_int8(np.where(total > 0, magnitude, -magnitude), model.lowest_output(op))

@@ -1,0 +1,243 @@
+"""IntegerModel: a layer graph with int8 weights, int32 biases and fixed-point multipliers.
+
+`quantize` makes it of float parameters; the interpreter, the code generator and the writers read it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import InputError
+from hwmodels.graph import LayerGraph, Op
+from hwmodels.rounding import quantized_multiplier
+
+_SMALLEST_REAL_MULTIPLIER = 2.0**-22
+_LARGEST_BIAS = (1 << 30) - 1
+
+
+class QuantizationError(InputError):
+    """Parameters or ranges that cannot become an integer network; names the operation."""
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """An int8 grid: real = scale * (q - zero_point), q in [-128, 127]."""
+
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise QuantizationError(f"scale must be a positive number, got {self.scale!r}")
+        if not -128 <= self.zero_point <= 127:
+            raise QuantizationError(f"zero_point must lie in [-128, 127], got {self.zero_point!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class FloatParameters:
+    """Weights of one operation in the shape `weight_shape` says, and biases (cout,)."""
+
+    weight: NDArray[np.floating]
+    bias: NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerParameters:
+    """int8 weights (shape as `weight_shape`), int32 bias, and per-channel multiplier and shift (cout,).
+
+    The multiplier is Q31 and a positive shift goes left, as in TFLite.
+    """
+
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int32]
+    multiplier: NDArray[np.int32]
+    shift: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class HeartRateSettings:
+    """Meaning of heart-rate logits: bin centres from first_bpm to last_bpm, evenly spaced.
+
+    A window whose expected error (`spread`) exceeds max_spread_bpm is invalid.
+    """
+
+    first_bpm: float
+    last_bpm: float
+    max_spread_bpm: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_bpm < self.last_bpm <= 1000:
+            raise QuantizationError(
+                f"first_bpm {self.first_bpm} and last_bpm {self.last_bpm} must ascend below 1000"
+            )
+        if not 0 <= self.max_spread_bpm <= 1000:
+            raise QuantizationError(f"max_spread_bpm must lie in [0, 1000], got {self.max_spread_bpm}")
+
+
+@dataclass(frozen=True)
+class ClassSettings:
+    """Meaning of class logits; a window whose best probability is below min_probability is invalid."""
+
+    names: tuple[str, ...]
+    min_probability: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_probability <= 1:
+            raise QuantizationError(f"min_probability must lie in [0, 1], got {self.min_probability}")
+
+
+HeadSettings = HeartRateSettings | ClassSettings
+
+
+@dataclass(frozen=True)
+class InputSettings:
+    """What the input stands for: channel 0 is PPG, channels 1 to 3 acceleration in g / acc_scale_g."""
+
+    rate_hz: float
+    window_s: float
+    sensors: str
+    band_hz: tuple[float, float]
+    acc_scale_g: float
+
+    def __post_init__(self) -> None:
+        if self.sensors not in ("ppg", "ppg_acc"):
+            raise QuantizationError(f"sensors must be ppg or ppg_acc, got {self.sensors!r}")
+        if not (self.rate_hz > 0 and self.window_s > 0 and self.acc_scale_g > 0):
+            raise QuantizationError("rate_hz, window_s and acc_scale_g must be positive")
+
+    @property
+    def channels(self) -> int:
+        """Input channels of the network."""
+        return 1 if self.sensors == "ppg" else 4
+
+
+@dataclass(frozen=True, eq=False)
+class IntegerModel:
+    """The integer network: a grid for every op with an output tensor, parameters for every op with weights.
+
+    Raises QuantizationError when the parts do not fit together.
+    """
+
+    graph: LayerGraph
+    quantization: Mapping[str, Quantization]
+    parameters: Mapping[str, IntegerParameters]
+    head: HeadSettings
+    input: InputSettings
+
+    def __post_init__(self) -> None:
+        for op in self.graph:
+            _check_op(op, self)
+        _check_head(self.graph.output, self.head)
+        samples = round(self.input.rate_hz * self.input.window_s)
+        if (self.graph.input.length_in, self.graph.input.channels_in) != (samples, self.input.channels):
+            raise QuantizationError(
+                f"the graph's input is ({self.graph.input.length_in}, {self.graph.input.channels_in}), "
+                f"its settings say ({samples}, {self.input.channels})"
+            )
+
+    def input_quantization(self, op: Op, operand: int = 0) -> Quantization:
+        """The grid of the tensor that `op` reads as its operand."""
+        return self.quantization[self.graph.sources(op.name)[operand]]
+
+    def lowest_output(self, op: Op) -> int:
+        """The clamp's lower end: the zero point after ReLU, else -128."""
+        return self.quantization[op.name].zero_point if op.activation == "relu" else -128
+
+
+def weight_shape(op: Op) -> tuple[int, ...]:
+    """The plain layout of an op's weights: (cout, kernel, cin), (kernel, channels) or (cout, cin)."""
+    if op.kind == "conv":
+        return (op.channels_out, op.kernel, op.channels_in)
+    if op.kind == "depthwise":
+        return (op.kernel, op.channels_out)
+    return (op.channels_out, op.channels_in)
+
+
+def _check_op(op: Op, model: IntegerModel) -> None:
+    if op.output_bytes and op.name not in model.quantization:
+        raise QuantizationError(f"op {op.name!r}: no quantization given")
+    if op.kind == "average_pool" and model.quantization[op.name] != model.input_quantization(op):
+        raise QuantizationError(f"op {op.name!r}: pooling must keep the quantization of its input")
+    if not op.has_parameters:
+        return
+    if op.name not in model.parameters:
+        raise QuantizationError(f"op {op.name!r}: no parameters given")
+    parameters = model.parameters[op.name]
+    if parameters.weight.dtype != np.int8 or parameters.weight.shape != weight_shape(op):
+        raise QuantizationError(f"op {op.name!r}: weights must be int8 of shape {weight_shape(op)}")
+    if parameters.weight.size and int(parameters.weight.min()) < -127:
+        raise QuantizationError(f"op {op.name!r}: weights must lie in [-127, 127]")
+    for field in ("bias", "multiplier", "shift"):
+        value = getattr(parameters, field)
+        if value.dtype != np.int32 or value.shape != (op.channels_out,):
+            raise QuantizationError(f"op {op.name!r}: {field} must be int32 of shape ({op.channels_out},)")
+
+
+def _check_head(op: Op, head: HeadSettings) -> None:
+    expected = HeartRateSettings if op.kind == "heart_rate_head" else ClassSettings
+    if op.kind not in ("heart_rate_head", "class_head"):
+        raise QuantizationError(f"op {op.name!r}: an integer network must end in a head, not {op.kind}")
+    if not isinstance(head, expected):
+        raise QuantizationError(f"op {op.name!r}: {op.kind} needs {expected.__name__}")
+    if isinstance(head, ClassSettings) and len(head.names) != op.channels_in:
+        raise QuantizationError(f"op {op.name!r}: {op.channels_in} logits, {len(head.names)} class names")
+    if not 2 <= op.channels_in <= 256:
+        raise QuantizationError(f"op {op.name!r}: heads take 2 to 256 logits, got {op.channels_in}")
+
+
+def quantize(
+    graph: LayerGraph,
+    float_parameters: Mapping[str, FloatParameters],
+    quantization: Mapping[str, Quantization],
+    head: HeadSettings,
+    input: InputSettings,
+) -> IntegerModel:
+    """The integer network of float parameters (batch norms folded) and activation grids.
+
+    Weights are symmetric per output channel in [-127, 127] (TFLite int8 specification). A channel of nearly
+    no weight gets a coarser scale, so that its requantization stays inside the kernels' fast form.
+    Raises QuantizationError naming the op when something is missing, misshapen or not finite.
+    """
+    parameters = {}
+    for op in graph:
+        if not op.has_parameters:
+            continue
+        source = graph.sources(op.name)[0]
+        if op.name not in float_parameters:
+            raise QuantizationError(f"op {op.name!r}: no float parameters given")
+        for name in (source, op.name):
+            if name not in quantization:
+                raise QuantizationError(f"op {name!r}: no quantization given")
+        parameters[op.name] = _quantize_op(
+            op, float_parameters[op.name], quantization[source].scale, quantization[op.name].scale
+        )
+    return IntegerModel(graph, dict(quantization), parameters, head, input)
+
+
+def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: float) -> IntegerParameters:
+    weight = np.asarray(given.weight, np.float64)
+    bias = np.asarray(given.bias, np.float64)
+    if weight.shape != weight_shape(op) or bias.shape != (op.channels_out,):
+        raise QuantizationError(
+            f"op {op.name!r}: expects weights {weight_shape(op)} and biases ({op.channels_out},), "
+            f"got {weight.shape} and {bias.shape}"
+        )
+    if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+        raise QuantizationError(f"op {op.name!r}: weights or biases are not finite")
+    by_channel = weight if op.kind == "depthwise" else weight.reshape(op.channels_out, -1).T
+    scale = np.abs(by_channel).max(axis=0) / 127
+    scale = np.maximum(scale, _SMALLEST_REAL_MULTIPLIER * scale_out / scale_in)
+    scale = np.maximum(scale, np.abs(bias) / (_LARGEST_BIAS * scale_in))
+    grid = np.clip(np.rint(by_channel / scale), -127, 127).astype(np.int8)
+    pairs = [quantized_multiplier(float(scale_in * s / scale_out)) for s in scale]
+    return IntegerParameters(
+        weight=np.ascontiguousarray(grid if op.kind == "depthwise" else grid.T.reshape(weight.shape)),
+        bias=np.rint(bias / (scale_in * scale)).astype(np.int32),
+        multiplier=np.array([m for m, _ in pairs], np.int32),
+        shift=np.array([s for _, s in pairs], np.int32),
+    )
