@@ -1,0 +1,63 @@
+"""Networks applied to many windows: logits, estimates, errors, always with statistics of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from supernet.arch import Arch
+from supernet.batches import Inputs, TrainingSet, input_of
+from supernet.calibrate import calibrate
+from supernet.extract import extract
+from supernet.network import SuperNet
+from supernet.subnet import Subnet
+from supernet.tasks import Task
+
+NetworkFunction = Callable[[Tensor], Tensor]
+
+
+def logits_of(network: NetworkFunction, inputs: Tensor, batch: int = 256) -> Tensor:
+    """Logits (n, outputs) of windows (n, channels, samples), batch by batch, without gradients."""
+    with torch.no_grad():
+        return torch.cat([network(part) for part in inputs.split(batch)])
+
+
+def predict(
+    network: NetworkFunction, inputs: Tensor, task: Task, batch: int = 256
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Estimates and spreads, (n,) each, of normalized windows (n, channels, samples)."""
+    estimate, spread = task.estimate(logits_of(network, inputs, batch))
+    return estimate.numpy(), spread.numpy()
+
+
+def calibration_batches(
+    training: TrainingSet, arch: Arch, windows: int = 512, batch: int = 128, seed: int = 0
+) -> Iterator[Tensor]:
+    """Batches of unvaried training windows, drawn by `seed`, as `arch` reads them."""
+    count = min(windows, len(training))
+    chosen = np.random.default_rng([seed, 7]).choice(len(training), count, replace=False)
+    for start in range(0, count, batch):
+        part = chosen[start : start + batch]
+        if len(part) > 1:
+            yield training.windows(arch.rate_hz, part)[:, : arch.channels]
+
+
+def ready_subnet(supernet: SuperNet, arch: Arch, training: TrainingSet, windows: int = 512) -> Subnet:
+    """The subnet of `arch` with its own statistics, estimated on `windows` training windows."""
+    subnet = extract(supernet, arch)
+    calibrate(subnet, calibration_batches(training, arch, windows))
+    return subnet
+
+
+def subnet_error(
+    subnet: Subnet, arch: Arch, inputs: Inputs, targets: npt.NDArray[Any], task: Task,
+    subjects: npt.NDArray[np.str_] | None = None,
+) -> float:  # fmt: skip
+    """The task's error of a calibrated subnet on normalized windows."""
+    estimate, _ = predict(subnet, input_of(inputs, arch), task)
+    return task.error(estimate, targets, subjects)

@@ -1,0 +1,218 @@
+"""What one training step does: a network by itself, or a supernet by the sandwich rule.
+
+`fit` in train.py owns the loop, the optimizer and the checkpoints; a method owns losses and gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from supernet.arch import Arch
+from supernet.batches import Batch, Draw, TrainingSet, input_of
+from supernet.calibrate import calibrate
+from supernet.distillation import blend, soft_label_loss
+from supernet.evaluate import predict, ready_subnet, subnet_error
+from supernet.network import SuperNet
+from supernet.settings import TrainSettings
+from supernet.sorting import channel_order, reorder
+from supernet.tasks import Task
+
+_SUBNETS = 11
+
+
+class Method(Protocol):
+    """One way to train. `module` holds the parameters; `name` stands in checkpoints."""
+
+    name: str
+    module: nn.Module
+    rates: tuple[int, ...]
+
+    def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
+        """Prepare for an epoch (counted from 0)."""
+
+    def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
+        """Add gradients of one batch to the parameters; returns the loss."""
+
+    def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
+        """Errors on validation windows, by name; "error" is the one to report."""
+
+
+@dataclass
+class SingleNetwork:
+    """Train one network (teacher, subnet, student) that reads `channels` channels at `rate_hz`."""
+
+    module: nn.Module
+    task: Task
+    rate_hz: int
+    channels: int
+    name: str = "network"
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """The one rate it reads."""
+        return (self.rate_hz,)
+
+    def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
+        """Training mode: batch statistics."""
+        self.module.train()
+
+    def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
+        """One backward pass on the blended loss."""
+        logits = self.module(batch.inputs[self.rate_hz][:, : self.channels])
+        loss = _loss(self.task, logits, batch.targets, batch.teacher_logits, settings)
+        loss.backward()
+        return float(loss.detach())
+
+    def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
+        """Recalibrate its norms, then the error on all validation windows."""
+        self.calibrate(training)
+        inputs = validation.windows(self.rate_hz)[:, : self.channels]
+        estimate, _ = predict(self.module, inputs, self.task)
+        return {"error": self.task.error(estimate, validation.targets, validation.subjects)}
+
+    def calibrate(self, training: TrainingSet, windows: int = 1024, batch: int = 128) -> None:
+        """Re-estimate the norms on unvaried training windows; leaves eval mode."""
+        count = min(windows, len(training))
+        chosen = np.random.default_rng(7).choice(len(training), count, replace=False)
+        parts = [chosen[i : i + batch] for i in range(0, count, batch)]
+        calibrate(
+            self.module,
+            (training.windows(self.rate_hz, part)[:, : self.channels] for part in parts if len(part) > 1),
+        )
+
+
+@dataclass
+class Sandwich:
+    """Train a supernet by the sandwich rule: the largest subnet, the smallest, and some random ones per step.
+
+    The largest learns from labels and teacher; the others from labels and from the beliefs of the
+    teacher and the largest (Yu and Huang 2019, section 3). In the first `warmup_epochs` only full
+    width, depth and expansion is trained, with random kernels, dilations and inputs; then channels
+    are sorted by importance.
+    """
+
+    supernet: SuperNet
+    task: Task
+    name: str = "sandwich"
+    _largest: Arch = field(init=False)
+    _smallest: Arch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._largest, self._smallest = self.supernet.space.largest(), self.supernet.space.smallest()
+
+    @property
+    def module(self) -> nn.Module:
+        """The supernet."""
+        return self.supernet
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """Every rate of the space."""
+        return self.supernet.space.rates
+
+    def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
+        """Sort channels when warm-up ends."""
+        self.supernet.train()
+        if epoch and epoch == settings.warmup_epochs:
+            reorder(self.supernet, channel_order(self.supernet), optimizer)
+
+    def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
+        """Gradients of the largest subnet, then of the others; the loss of the largest is returned."""
+        logits = self.supernet(input_of(batch.inputs, self._largest), self._largest)
+        loss = _loss(self.task, logits, batch.targets, batch.teacher_logits, settings)
+        loss.backward()
+        total = float(loss.detach())
+        guide = _joint_belief(logits.detach(), batch.teacher_logits, settings)
+        for arch in self._others(settings, epoch, step):
+            logits = self.supernet(input_of(batch.inputs, arch), arch)
+            loss = _loss(self.task, logits, batch.targets, guide, settings)
+            loss.backward()
+            total += 0.0 * float(loss.detach())  # a NaN in any subnet must show
+        return total
+
+    def _others(self, settings: TrainSettings, epoch: int, step: int) -> list[Arch]:
+        rng = np.random.default_rng([settings.seed, _SUBNETS, epoch, step])
+        genes = self.supernet.space.sample(settings.random_subnets, rng)
+        if epoch < settings.warmup_epochs:
+            return self.supernet.space.decode(widest(self.supernet, genes, rng))
+        return [self._smallest, *self.supernet.space.decode(genes)]
+
+    def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
+        """Errors of the largest, the smallest and the mean over eight random subnets ("error")."""
+        space = self.supernet.space
+        inputs = validation.normalized()
+
+        def error(arch: Arch) -> float:
+            subnet = ready_subnet(self.supernet, arch, training)
+            return subnet_error(subnet, arch, inputs, validation.targets, self.task, validation.subjects)
+
+        randoms = [error(arch) for arch in space.decode(space.sample(8, np.random.default_rng(0)))]
+        return {
+            "error": float(np.mean(randoms)),
+            "largest": error(self._largest),
+            "smallest": error(self._smallest),
+        }
+
+
+class TeacherLogits:
+    """A frozen teacher's logits for every window of a draw, computed once per draw and kept.
+
+    They are computed in the order of the windows, so that they do not depend on how batches fall.
+    """
+
+    def __init__(self, teacher: nn.Module, rate_hz: int, channels: int = 4) -> None:
+        self.teacher, self.rate_hz, self.channels = teacher.eval(), rate_hz, channels
+        self._training: TrainingSet | None = None
+        self._known: dict[object, Tensor] = {}
+
+    def of(self, draw: Draw, batch: int = 256) -> Tensor:
+        """Logits (n, outputs) for the windows of a draw."""
+        if draw.training is not self._training:
+            self._training = draw.training
+            self._known.clear()
+        if draw.identity not in self._known:
+            parts = []
+            with torch.no_grad():
+                for start in range(0, len(draw.training), batch):
+                    chosen = np.arange(start, min(start + batch, len(draw.training)))
+                    inputs = draw.inputs(chosen, (self.rate_hz,))[self.rate_hz]
+                    parts.append(self.teacher(inputs[:, : self.channels]))
+            self._known[draw.identity] = torch.cat(parts)
+        return self._known[draw.identity]
+
+
+def widest(supernet: SuperNet, genes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """The genes with full widths and depths, and every inverted residual at its largest expansion."""
+    space = supernet.space
+    full = np.array(genes, copy=True)
+    full[:, 2] = space.highs[2]
+    for column in space.width_columns:
+        full[:, column] = space.highs[column]
+    for block in space.block_columns:
+        top = max((option.expansion for option in block.options), default=0)
+        allowed = [i for i, o in enumerate(block.options, 1) if o.kind == "dilated" or o.expansion == top]
+        full[:, block.column] = rng.choice(allowed, len(full))
+    return space.canonical(full)
+
+
+def _loss(
+    task: Task, logits: Tensor, targets: Tensor, guide: Tensor | None, settings: TrainSettings
+) -> Tensor:
+    hard = task.loss(logits, targets)
+    soft = None if guide is None else soft_label_loss(logits, guide, settings.temperature)
+    return blend(hard, soft, settings.distillation_alpha)
+
+
+def _joint_belief(largest: Tensor, teacher: Tensor | None, settings: TrainSettings) -> Tensor:
+    """Log of both beliefs' mixture: `in_place_share` of it the largest subnet's, the rest the teacher's."""
+    if teacher is None:
+        return largest
+    share = settings.in_place_share
+    return torch.log(share * largest.softmax(1) + (1.0 - share) * teacher.softmax(1) + 1e-12)

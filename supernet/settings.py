@@ -1,0 +1,51 @@
+"""Settings of one training; the defaults are the recipe of a single network (docs/supernet.md)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hwmodels.errors import InputError
+from supernet.batches import Augmentation
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long and how fast to train, and from whom.
+
+    batch: windows per step. learning_rate: peak of a cosine schedule after a linear rise over
+    `rise_share` of all steps. distillation_alpha: share of the hard labels. draws: how many
+    variations of the training set are cycled through, one per epoch (their teacher logits are kept).
+    warmup_epochs, random_subnets and in_place_share (the largest subnet's share in what teaches the
+    others) concern supernets only. validate_every: epochs; 0 is only after the last one.
+    """
+
+    epochs: int = 12
+    batch: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    rise_share: float = 0.05
+    gradient_clip: float = 5.0
+    distillation_alpha: float = 0.5
+    temperature: float = 2.0
+    draws: int = 8
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    warmup_epochs: int = 0
+    random_subnets: int = 2
+    in_place_share: float = 0.5
+    validate_every: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("epochs", 1, 100_000), ("batch", 2, 1_000_000), ("draws", 1, 100_000),
+            ("distillation_alpha", 0, 1), ("in_place_share", 0, 1), ("temperature", 1e-3, 1e3),
+            ("learning_rate", 0, 10), ("random_subnets", 0, 1000), ("rise_share", 0, 1),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(f"training settings, {name}: {value} is not between {low} and {high}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for fingerprints and logs."""
+        return asdict(self)

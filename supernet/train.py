@@ -1,0 +1,158 @@
+"""The one trainer: teacher, supernet, single networks. AdamW, cosine schedule, exact resume.
+
+Everything random follows from (seed, epoch, step), so a checkpoint needs weights and moments only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import AdamW
+
+from hwmodels.errors import InputError
+from supernet.batches import Batch, Draw, TrainingSet, corrupt, epoch_order
+from supernet.checkpoint import load_checkpoint, save_checkpoint
+from supernet.methods import Method, TeacherLogits
+from supernet.settings import TrainSettings
+from supernet.tasks import Task
+
+
+class DivergedError(InputError):
+    """The loss is no longer a number; the message names epoch and step."""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch: mean loss, rate, and validation errors by name (empty where none was measured)."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    windows_per_s: float
+    seconds: float
+    validation: dict[str, float]
+
+
+def fit(
+    method: Method,
+    training: TrainingSet,
+    task: Task,
+    settings: TrainSettings,
+    *,
+    validation: TrainingSet | None = None,
+    teacher: TeacherLogits | None = None,
+    checkpoint: Path | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> list[EpochRecord]:
+    """Train `method.module` in place and return one record per epoch.
+
+    With `checkpoint`, every finished epoch is saved there before `on_epoch` is told of it, and an
+    existing file is continued from; the end is bit for bit that of an undisturbed training.
+    Raises CheckpointError for a damaged or foreign checkpoint and DivergedError when the loss turns
+    NaN, which leaves the last good checkpoint in place.
+    """
+    missing = set(method.rates) - set(training.inputs)
+    if missing:
+        raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
+    optimizer = AdamW(_groups(method.module, settings.weight_decay), lr=settings.learning_rate)
+    mark = _fingerprint(method, training, settings)
+    history: list[EpochRecord] = []
+    if checkpoint is not None and checkpoint.exists():
+        content = load_checkpoint(checkpoint, mark)
+        method.module.load_state_dict(content["module"])
+        optimizer.load_state_dict(content["optimizer"])
+        history = [EpochRecord(**record) for record in content["history"]]
+    for epoch in range(len(history), settings.epochs):
+        begun = time.perf_counter()
+        method.start_epoch(epoch, settings, optimizer)
+        loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch)
+        seconds = time.perf_counter() - begun
+        is_last = epoch + 1 == settings.epochs
+        is_due = is_last or (settings.validate_every and (epoch + 1) % settings.validate_every == 0)
+        errors = method.validate(training, validation) if validation is not None and is_due else {}
+        history.append(EpochRecord(epoch, settings.epochs, loss, windows / seconds, seconds, errors))
+        if checkpoint is not None:
+            content = {
+                "fingerprint": mark,
+                "module": method.module.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "history": [asdict(record) for record in history],
+            }
+            save_checkpoint(checkpoint, content)
+        if on_epoch is not None:
+            on_epoch(history[-1])
+    method.module.eval()
+    return history
+
+
+def _epoch(
+    method: Method,
+    training: TrainingSet,
+    task: Task,
+    settings: TrainSettings,
+    teacher: TeacherLogits | None,
+    optimizer: AdamW,
+    epoch: int,
+) -> tuple[float, int]:
+    """Train one epoch; returns the mean loss and the number of windows seen."""
+    draw = Draw(training, settings.augmentation, task, settings.seed, epoch % settings.draws)
+    known = None if teacher is None else teacher.of(draw)
+    parameters = list(method.module.parameters())
+    order = list(epoch_order(len(training), settings.batch, settings.seed, epoch))
+    total, windows = 0.0, 0
+    with torch.random.fork_rng(devices=[]):
+        for step, chosen in enumerate(order):
+            done = (epoch + step / len(order)) / settings.epochs
+            for group in optimizer.param_groups:
+                group["lr"] = settings.learning_rate * schedule(done, settings.rise_share)
+            torch.manual_seed(int(np.random.SeedSequence([settings.seed, epoch, step]).generate_state(1)[0]))
+            inputs = corrupt(
+                draw.inputs(chosen, method.rates), settings.augmentation, settings.seed, epoch, step
+            )
+            batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen])
+            optimizer.zero_grad(set_to_none=True)
+            loss = method.step(batch, settings, epoch, step)
+            norm = nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+            if not math.isfinite(loss) or not math.isfinite(float(norm)):
+                raise DivergedError(
+                    f"training diverged: loss {loss} in epoch {epoch + 1}, step {step + 1}; lower "
+                    "learning_rate or check the data; the last finished epoch's checkpoint is kept"
+                )
+            optimizer.step()
+            total, windows = total + loss * len(chosen), windows + len(chosen)
+    return total / windows, windows
+
+
+def schedule(done: float, rise_share: float) -> float:
+    """Factor on the peak learning rate when a share `done` of all steps is done.
+
+    A linear rise, then half a cosine to zero (Loshchilov and Hutter 2017, equation 5).
+    """
+    if done < rise_share:
+        return (done + 0.01) / (rise_share + 0.01)
+    return 0.5 * (1.0 + math.cos(math.pi * (done - rise_share) / (1.0 - rise_share)))
+
+
+def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Weights decay; biases, norms and kernel transforms do not."""
+    decayed = [p for n, p in module.named_parameters() if p.dim() > 1 and "transforms" not in n]
+    others = [p for n, p in module.named_parameters() if p.dim() <= 1 or "transforms" in n]
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _fingerprint(method: Method, training: TrainingSet, settings: TrainSettings) -> str:
+    shapes = [[name, list(value.shape)] for name, value in method.module.state_dict().items()]
+    facts = [method.name, settings.to_dict(), len(training), float(np.sum(training.targets)), shapes]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
