@@ -27,14 +27,15 @@ def is_at_most(first: Floats, second: Floats) -> Booleans:
 def dominates(points: Floats) -> Booleans:
     """Matrix (n, n): whether i is nowhere worse than j and somewhere better. Equal points do not dominate."""
     at_most = is_at_most(points, points)
-    return np.logical_and(at_most, ~at_most.T)
+    found: Booleans = at_most & ~at_most.T
+    return found
 
 
 def non_dominated(points: Floats) -> Booleans:
     """Which points no other dominates, (n,); equal points are kept together. Fit for millions of points."""
     points = np.asarray(points, np.float64)
     if len(points) <= _MATRIX_LIMIT:
-        return ~dominates(points).any(axis=0)
+        return np.logical_not(dominates(points).any(axis=0))
     alive = _prune(points)
     # A dominating point has a strictly smaller sum of dense ranks, so earlier rows decide later ones.
     left = points[alive]

@@ -1,0 +1,177 @@
+"""SearchSpace + CostModel compiled once into an immutable plan that costs a million architectures by gathers.
+
+Equal to costing the lowered graph to the last bit: cycles and data bytes are sums over segments,
+linked code is a union of bit masks, memory is a maximum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from search.segments import Longs, OpCosts, Segments, required_ops, segments_of
+from supernet.arch import Arch
+from supernet.space import Genes, SearchSpace
+
+__all__ = ["COST_NAMES", "CostPlan", "Costs", "compile_costs", "required_ops"]
+
+COST_NAMES = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
+_CHUNK = 4096
+_CYCLE_BITS = 40
+_WORD_BITS = 10
+_MASK_BITS = 60
+
+Floats = npt.NDArray[np.float64]
+
+
+class CostModel(OpCosts, Protocol):
+    """What the plan asks of a cost model; hwmodels.cost.CostModel is one."""
+
+    @property
+    def code_bytes(self) -> Mapping[str, int]: ...
+    @property
+    def fixed_cycles(self) -> int: ...
+    @property
+    def fixed_flash_bytes(self) -> int: ...
+    @property
+    def fixed_ram_bytes(self) -> int: ...
+    def latency_ms(self, cycles: Longs, /) -> Floats: ...
+    def energy_mj(self, cycles: Longs, /) -> Floats: ...
+    def power_mw(self, cycles: Longs, /) -> Floats: ...
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of n architectures, one array (n,) each."""
+
+    latency_ms: Floats
+    cycles: Longs
+    flash_bytes: Longs
+    peak_ram_bytes: Longs
+    energy_mj: Floats
+    power_mw: Floats
+
+    def __len__(self) -> int:
+        return len(self.cycles)
+
+    def column(self, name: str) -> Floats:
+        """One cost by its name, as floats (n,)."""
+        return np.asarray(getattr(self, name), np.float64)
+
+    def row(self, index: int) -> dict[str, float]:
+        """All costs of one architecture by name."""
+        return {name: getattr(self, name)[index].item() for name in COST_NAMES}
+
+
+@dataclass(frozen=True)
+class _Gathers:
+    """Flat tables of all segments; an architecture's entry in segment s is weights[s] . genes + starts[s]."""
+
+    weights: Floats
+    starts: Floats
+    sums: Longs
+    live_bytes: Longs
+    stack_bytes: Longs
+    units: tuple[Longs, ...]
+    code_bytes: tuple[tuple[Longs, ...], ...]
+
+
+class CostPlan:
+    """Costs of many architectures of one space on one device, by table gathers. Immutable; build by
+    `compile_costs`.
+    """
+
+    def __init__(self, space: SearchSpace, model: CostModel, segments: Segments) -> None:
+        self.space = space
+        self.model = model
+        self.segments = segments
+        self._common_units = segments.common_units()
+        code = sum(
+            model.code_bytes[name]
+            for index, name in enumerate(segments.unit_names)
+            if self._common_units >> index & 1
+        )
+        self.fixed_flash_bytes = model.fixed_flash_bytes + code
+        self._gathers = _gathers(space, model, segments, self._common_units)
+
+    def costs(self, genes: Genes) -> Costs:
+        """Costs of canonical genes (n, genes)."""
+        rows = np.asarray(genes)
+        count = len(rows)
+        sums = np.empty(count, np.int64)
+        memory = np.empty(count, np.int64)
+        code = np.zeros(count, np.int64)
+        tables = self._gathers
+        for start in range(0, count, _CHUNK):
+            span = slice(start, start + _CHUNK)
+            # Exact: small whole numbers, far below 2**53.
+            entries = (tables.weights @ rows[span].T + tables.starts).astype(np.intp)
+            sums[span] = tables.sums[entries].sum(axis=0)
+            memory[span] = tables.live_bytes[entries].max(axis=0) + tables.stack_bytes[entries].max(axis=0)
+            for units, parts in zip(tables.units, tables.code_bytes, strict=True):
+                mask = np.bitwise_or.reduce(units[entries], axis=0)
+                for shift, part in enumerate(parts):
+                    code[span] += part[(mask >> (shift * _WORD_BITS)) & ((1 << _WORD_BITS) - 1)]
+        cycles = (sums & ((1 << _CYCLE_BITS) - 1)) + self.model.fixed_cycles
+        flash = (sums >> _CYCLE_BITS) + code + self.fixed_flash_bytes
+        return self.finish(cycles, flash, memory + self.model.fixed_ram_bytes)
+
+    def finish(self, cycles: Longs, flash_bytes: Longs, peak_ram_bytes: Longs) -> Costs:
+        """All costs from the whole-number ones, each (n,)."""
+        latency, energy = self.model.latency_ms(cycles), self.model.energy_mj(cycles)
+        power = self.model.power_mw(cycles)
+        return Costs(latency, cycles, flash_bytes, peak_ram_bytes, energy, power)
+
+    def of(self, arch: Arch) -> dict[str, float]:
+        """Costs of one architecture by name."""
+        return self.costs(self.space.encode([arch])).row(0)
+
+
+def _gathers(space: SearchSpace, model: CostModel, segments: Segments, common: int) -> _Gathers:
+    weights = np.zeros((len(segments.chain), space.gene_count))
+    starts = np.zeros((len(segments.chain), 1))
+    sums, live, stack, masks = [], [], [], []
+    start, ceiling = 0, 0
+    for index, segment in enumerate(segments.chain):
+        shape = segment.cycles.shape
+        for axis, column in enumerate(segment.columns):
+            weights[index, column] = np.prod(shape[axis + 1 :], dtype=np.int64)
+        starts[index] = start
+        start += segment.cycles.size
+        ceiling += int(segment.cycles.max())
+        sums.append((segment.data_bytes.reshape(-1) << _CYCLE_BITS) + segment.cycles.reshape(-1))
+        live.append(segment.live_bytes.reshape(-1))
+        stack.append(segment.stack_bytes.reshape(-1))
+        masks += segment.units.reshape(-1).tolist()
+    if ceiling >> _CYCLE_BITS:
+        raise ValueError(f"an inference of up to {ceiling} cycles is beyond this plan's counters")
+    varied = [index for index in range(len(segments.unit_names)) if not common >> index & 1]
+    words, parts = [], []
+    for first in range(0, len(varied), _MASK_BITS):
+        held = varied[first : first + _MASK_BITS]
+        words.append(
+            np.array([sum((mask >> bit & 1) << place for place, bit in enumerate(held)) for mask in masks])
+        )
+        sizes = [model.code_bytes[segments.unit_names[bit]] for bit in held]
+        parts.append(
+            tuple(_subset_sums(sizes[at : at + _WORD_BITS]) for at in range(0, len(held), _WORD_BITS))
+        )
+    flat = [np.concatenate(tables) for tables in (sums, live, stack)]
+    return _Gathers(weights, starts, flat[0], flat[1], flat[2], tuple(words), tuple(parts))
+
+
+def _subset_sums(sizes: list[int]) -> Longs:
+    """Total of every subset of `sizes`, indexed by its bit mask."""
+    found = np.zeros(1, np.int64)
+    for size in sizes:
+        found = np.concatenate([found, found + size])
+    return np.pad(found, (0, (1 << _WORD_BITS) - len(found)))
+
+
+def compile_costs(space: SearchSpace, model: CostModel) -> CostPlan:
+    """Compile a space and a cost model. Raises MissingEntryError when the table lacks an operation."""
+    return CostPlan(space, model, segments_of(space, model))

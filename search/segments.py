@@ -1,0 +1,232 @@
+"""A search space cut into segments: tables of what the stem, each block position and the head cost.
+
+A network is a chain of segments and each one's cost depends on a few genes. The cost plan gathers
+from these tables; the feasibility tables are dynamic programs over them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from itertools import product
+from operator import and_, or_
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodels.graph import LayerGraph, Op
+from hwmodels.memory import step_bytes
+from supernet.arch import SENSOR_CHANNELS, Block
+from supernet.lowering import Node, block_nodes, head_nodes, stem_nodes
+from supernet.space import SearchSpace
+
+Longs = npt.NDArray[np.int64]
+
+
+class OpCost(Protocol):
+    """What one operation adds; hwmodels.cost.OpCost is one."""
+
+    @property
+    def cycles(self) -> int: ...
+    @property
+    def data_bytes(self) -> int: ...
+    @property
+    def code_units(self) -> frozenset[str]: ...
+    @property
+    def stack_bytes(self) -> int: ...
+    @property
+    def scratch_bytes(self) -> int: ...
+
+
+class OpCosts(Protocol):
+    """Where operations' costs come from; hwmodels.cost.CostModel is one."""
+
+    def op_cost(self, op: Op, /) -> OpCost:
+        """Cost of one operation; raises when there is no entry for it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Costs of one part of the chain for every value of the genes it depends on.
+
+    `kind` is "stem", "first" (first block of a stage), "later" or "head"; `columns` are its gene
+    columns. Each table has one axis for each column, as long as that gene has values: the last axis
+    of a block counts its options from 1, entry 0 being the absent block, which costs nothing.
+    `units` holds bit masks over the space's code units, as Python integers of any length.
+    """
+
+    kind: str
+    columns: tuple[int, ...]
+    may_be_absent: bool
+    cycles: Longs
+    data_bytes: Longs
+    live_bytes: Longs
+    stack_bytes: Longs
+    units: npt.NDArray[np.object_]
+
+    @property
+    def valid_units(self) -> Iterator[int]:
+        """The masks of entries that an architecture can have."""
+        is_block = self.kind in ("first", "later")
+        held = self.units[..., 1:] if is_block and not self.may_be_absent else self.units
+        yield from set(held.reshape(-1).tolist())
+
+
+@dataclass(frozen=True)
+class Segments:
+    """All segments of a space in network order, and the names of the code units in mask order."""
+
+    chain: tuple[Segment, ...]
+    unit_names: tuple[str, ...]
+
+    def common_units(self) -> int:
+        """Mask of units that every architecture links, because some segment always does."""
+        return reduce(or_, (reduce(and_, segment.valid_units) for segment in self.chain))
+
+
+@dataclass(frozen=True)
+class _Part:
+    cycles: int
+    data_bytes: int
+    live_bytes: int
+    stack_bytes: int
+    units: frozenset[str]
+
+
+_ABSENT = _Part(0, 0, 0, 0, frozenset())
+_Walk = Iterator[tuple[str, tuple[int, ...], bool, Callable[..., list[Node] | None]]]
+
+
+def _walk(space: SearchSpace) -> _Walk:
+    """(kind, columns, may be absent, genes -> nodes or None where absent) of each segment.
+
+    The nodes of a block or head start with an `input` op that stands for the segment before.
+    """
+
+    def length_after(rate: int, stages: int) -> int:
+        stem = space.stems[rate]
+        length = -(-space.window_s * stem.rate_hz // stem.stride)
+        for stage in space.stages[:stages]:
+            length = -(-length // stage.stride)
+        return length
+
+    def source(length: int, channels: int) -> Node:
+        return Op("input", "input", length, channels, length, channels), ()
+
+    def stem(rate: int, sensors: int, width: int) -> list[Node]:
+        channels = SENSOR_CHANNELS[space.sensors[sensors]]
+        return stem_nodes(space, space.rates[rate], channels, space.stem_widths[width])
+
+    def block(length: int, channels: int, width: int, stride: int, choice: Block) -> list[Node]:
+        before = source(length, channels)
+        return [before, *block_nodes(space, "block", choice, "input", length, channels, width, stride)]
+
+    yield "stem", (0, 1, 2), False, stem
+    before, widths_before = 2, space.stem_widths
+    for number, (column, stage) in enumerate(zip(space.width_columns, space.stages, strict=True)):
+        for position, choices in enumerate(stage.blocks):
+            options = choices.options
+
+            def first(
+                rate: int, held: int, width: int, pick: int, *,
+                number: int = number, options: tuple[Block, ...] = options,
+                widths: tuple[int, ...] = widths_before,
+            ) -> list[Node] | None:  # fmt: skip
+                if pick == 0:
+                    return None
+                here = space.stages[number]
+                length = length_after(rate, number)
+                return block(length, widths[held], here.widths[width], here.stride, options[pick - 1])
+
+            def later(
+                rate: int, width: int, pick: int, *,
+                number: int = number, options: tuple[Block, ...] = options,
+            ) -> list[Node] | None:  # fmt: skip
+                if pick == 0:
+                    return None
+                channels = space.stages[number].widths[width]
+                return block(length_after(rate, number + 1), channels, channels, 1, options[pick - 1])
+
+            own = column + 1 + position
+            if position == 0:
+                yield "first", (0, before, column, own), False, first
+            else:
+                yield "later", (0, column, own), position >= stage.min_depth, later
+        before, widths_before = column, stage.widths
+
+    def head(rate: int, width: int) -> list[Node]:
+        length, channels = length_after(rate, len(space.stages)), widths_before[width]
+        return [source(length, channels), *head_nodes(space, "input", length, channels)]
+
+    yield "head", (0, before), False, head
+
+
+def segments_of(space: SearchSpace, costs: OpCosts) -> Segments:
+    """Cost every entry of every segment of the space. Raises what `costs` raises for a missing entry."""
+    known: dict[tuple[str | int, ...], OpCost] = {}
+
+    def op_cost(op: Op) -> OpCost:
+        if op.shape not in known:
+            known[op.shape] = costs.op_cost(op)
+        return known[op.shape]
+
+    @cache
+    def part(nodes: tuple[Node, ...], is_stem: bool) -> _Part:
+        counted = [op for op, _ in (nodes if is_stem else nodes[1:])]
+        found = [op_cost(op) for op in counted]
+        scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, found, strict=True)}
+        return _Part(
+            sum(cost.cycles for cost in found),
+            sum(cost.data_bytes for cost in found),
+            max(step_bytes(LayerGraph(nodes), scratch)),
+            max(cost.stack_bytes for cost in found),
+            frozenset().union(*(cost.code_units for cost in found)),
+        )
+
+    sizes = (space.highs + 1).tolist()
+    tables = []
+    for kind, columns, may_be_absent, nodes_at in _walk(space):
+        shape = tuple(sizes[column] for column in columns)
+        parts = []
+        for genes in product(*map(range, shape)):
+            nodes = nodes_at(*genes)
+            parts.append(_ABSENT if nodes is None else part(tuple(nodes), kind == "stem"))
+        tables.append((kind, columns, may_be_absent, shape, parts))
+    names = sorted({unit for *_, parts in tables for found in parts for unit in found.units})
+    bit = {name: 1 << index for index, name in enumerate(names)}
+
+    def table(values: Iterable[int], shape: tuple[int, ...]) -> Longs:
+        return np.array(list(values), np.int64).reshape(shape)
+
+    chain = []
+    for kind, columns, may_be_absent, shape, parts in tables:
+        masks = np.empty(len(parts), object)
+        masks[:] = [sum(bit[unit] for unit in found.units) for found in parts]
+        chain.append(
+            Segment(
+                kind, columns, may_be_absent,
+                table((found.cycles for found in parts), shape),
+                table((found.data_bytes for found in parts), shape),
+                table((found.live_bytes for found in parts), shape),
+                table((found.stack_bytes for found in parts), shape),
+                masks.reshape(shape),
+            )
+        )  # fmt: skip
+    return Segments(tuple(chain), tuple(names))
+
+
+def required_ops(space: SearchSpace) -> list[Op]:
+    """Every distinct operation shape that some architecture of the space runs, in a fixed order.
+
+    For building a look-up table; names are those of the first operation found with the shape.
+    """
+    found: dict[tuple[str | int, ...], Op] = {}
+    sizes = (space.highs + 1).tolist()
+    for kind, columns, _, nodes_at in _walk(space):
+        for genes in product(*(range(sizes[column]) for column in columns)):
+            nodes: Sequence[Node] = nodes_at(*genes) or ()
+            for op, _ in nodes if kind == "stem" else nodes[1:]:
+                found.setdefault(op.shape, op)
+    return list(found.values())

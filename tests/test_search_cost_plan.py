@@ -1,0 +1,81 @@
+"""The compiled cost plan against costing every lowered graph on its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from search.cost_plan import COST_NAMES, compile_costs, required_ops
+from supernet.space import SearchSpace, load_space
+from tests.search_fakes import FakeCostModel, every_member, small_space
+
+WIDE = {"window_s": 8, "padding": "centred", "head": "class_head"}
+
+
+@pytest.mark.parametrize("space", [small_space(), small_space(**WIDE), load_space("default")])
+def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: SearchSpace) -> None:
+    model = FakeCostModel()
+    plan = compile_costs(space, model)
+    genes = space.sample(150, np.random.default_rng(0))
+    genes = np.concatenate([genes, space.encode([space.smallest(), space.largest()])])
+    costs = plan.costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        assert costs.row(index) == model.cost(space.lower(arch)), str(arch)
+
+
+def test_many_code_units_take_several_mask_words() -> None:
+    class Finely(FakeCostModel):
+        @property
+        def code_bytes(self):
+            return {**super().code_bytes, **{f"u{i}": 3 + i for i in range(150)}}
+
+        def op_cost(self, op):
+            cost = super().op_cost(op)
+            own = f"u{hash((op.kernel, op.channels_in, op.channels_out)) % 150}"
+            return type(cost)(
+                cost.cycles, cost.data_bytes, cost.code_units | {own}, cost.stack_bytes, cost.scratch_bytes
+            )
+
+    space, model = load_space("default"), Finely()
+    plan = compile_costs(space, model)
+    genes = space.sample(60, np.random.default_rng(1))
+    costs = plan.costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        assert costs.row(index) == model.cost(space.lower(arch))
+
+
+def test_costs_of_one_do_not_depend_on_the_batch_it_stands_in() -> None:
+    space = load_space("default")
+    plan = compile_costs(space, FakeCostModel())
+    genes = space.sample(9000, np.random.default_rng(2))
+    together = plan.costs(genes)
+    for index in (0, 4095, 4096, 8999):
+        assert plan.costs(genes[index : index + 1]).row(0) == together.row(index)
+    assert plan.of(space.decode(genes[:1])[0]) == together.row(0)
+    assert len(plan.costs(genes[:0])) == 0
+    assert together.column("flash_bytes").dtype == np.float64
+    assert set(COST_NAMES) == set(together.row(0))
+
+
+def test_required_ops_are_exactly_the_shapes_that_members_run() -> None:
+    space = small_space()
+    needed = {op.shape for arch in space.decode(every_member(space)) for op in space.lower(arch)}
+    ops = required_ops(space)
+    assert {op.shape for op in ops} == needed
+    assert len(ops) == len(needed)
+
+
+def test_a_missing_entry_is_told_at_compilation() -> None:
+    class Poor(FakeCostModel):
+        def op_cost(self, op):
+            if op.kind == "depthwise":
+                raise LookupError(op.name)
+            return super().op_cost(op)
+
+    with pytest.raises(LookupError):
+        compile_costs(small_space(), Poor())
+
+
+def test_every_member_is_enumerated_by_the_test_helper() -> None:
+    space = small_space()
+    assert len(every_member(space)) == space.size()
