@@ -1,0 +1,91 @@
+"""Devices: every shipped file is sound, and each kind of wrong file is one line that names the field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from hwmodels.device import SHIPPED, DeviceError, known_devices, load_device
+from hwmodels.energy import average_power_mw, energy_mj, latency_ms
+from hwmodels.pipeline import CORES
+
+
+@pytest.mark.parametrize("name", known_devices())
+def test_every_shipped_device_is_named_after_its_file_and_has_cycle_rules(name: str) -> None:
+    device = load_device(name)
+    assert device.name == name
+    assert device.core in CORES
+    assert device.sleep_mw < 0.1 * device.nj_per_cycle * device.clock_hz * 1e-6
+
+
+def test_the_default_budget_of_five_milliwatts_is_fifty_milliseconds_and_more() -> None:
+    device = load_device()
+    cycles = 0.05 * device.clock_hz
+    power = average_power_mw(
+        energy_mj(cycles, device.nj_per_cycle), latency_ms(cycles, device.clock_hz), device.sleep_mw
+    )
+    assert 0 < power < 5
+
+
+def test_an_own_file_is_read_by_path(tmp_path: Path) -> None:
+    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump({**content, "name": "mine", "clock_hz": 100_000_000}))
+    assert load_device(own).clock_hz == 100_000_000
+    assert load_device(str(own)).name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"clock_hz": -1}, "clock_hz"),
+        ({"clock_hz": "64 MHz"}, "clock_hz"),
+        ({"clock_hz": 64}, "clock_hz"),
+        ({"nj_per_cycle": 0.0}, "nj_per_cycle"),
+        ({"nj_per_cycle": float("nan")}, "nj_per_cycle"),
+        ({"core": "cortex-a53"}, "core"),
+        ({"ram_bytes": True}, "ram_bytes"),
+        ({"colour": "blue"}, "colour"),
+        ({"placement": "flash"}, "placement"),
+        ({"sleep_mw_source": None}, "sleep_mw_source"),
+    ],
+)
+def test_a_wrong_value_is_one_line_naming_file_and_field(tmp_path: Path, change: dict, field: str) -> None:
+    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump({**content, **change}))
+    with pytest.raises(DeviceError) as caught:
+        load_device(own)
+    assert field in str(caught.value) and "mine.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    own = tmp_path / "mine.yaml"
+    own.write_text(yaml.safe_dump({key: value for key, value in content.items() if key != "core"}))
+    with pytest.raises(DeviceError, match="core"):
+        load_device(own)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "just words"])
+def test_a_file_that_is_no_device_is_refused(tmp_path: Path, text: str) -> None:
+    own = tmp_path / "mine.yaml"
+    own.write_text(text)
+    with pytest.raises(DeviceError, match="mine"):
+        load_device(own)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(DeviceError, match="cortex-m7-64mhz, stm32f746"):
+        load_device("stm32f999")
+
+
+def test_arrays_and_scalars_agree_to_the_last_bit() -> None:
+    cycles = np.random.default_rng(1).integers(1, 10**9, 200)
+    many = average_power_mw(energy_mj(cycles / 1, 0.44), latency_ms(cycles / 1, 64_000_000), 0.1)
+    one = [average_power_mw(energy_mj(float(c), 0.44), latency_ms(float(c), 64_000_000), 0.1) for c in cycles]
+    assert many.tolist() == one
