@@ -1,0 +1,144 @@
+"""The smallest achievable value of each cost, exactly, by dynamic programming along the segments.
+
+Cycles are a sum; flash a sum plus the union of linked code; memory a maximum plus a maximum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.cost_plan import COST_NAMES, CostPlan
+from search.segments import Longs, Segment
+from supernet.arch import Arch
+from supernet.space import Genes
+
+_NEVER = np.int64(1 << 56)
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A smallest achievable cost and an architecture that has it."""
+
+    value: float
+    arch: Arch
+
+
+def smallest_costs(plan: CostPlan) -> dict[str, Extreme]:
+    """The exact minimum over the whole space of each cost, by name."""
+    cycles = _cheapest(plan, [segment.cycles for segment in plan.segments.chain], is_sum=True)
+    assert cycles is not None
+    winners = {
+        "latency_ms": cycles, "cycles": cycles, "energy_mj": cycles, "power_mw": cycles,
+        "flash_bytes": _smallest_flash(plan), "peak_ram_bytes": _smallest_ram(plan),
+    }  # fmt: skip
+    found = {}
+    for name in COST_NAMES:
+        genes = winners[name][None]
+        found[name] = Extreme(plan.costs(genes).row(0)[name], plan.space.decode(genes)[0])
+    return found
+
+
+def _cheapest(plan: CostPlan, tables: list[Longs], *, is_sum: bool) -> Genes | None:
+    """Genes (genes,) with the smallest total (or largest entry) of one table per segment.
+
+    An entry of `_NEVER` or more is forbidden; None when every architecture has one.
+    """
+    combine = np.add if is_sum else np.maximum
+    count = plan.space.gene_count
+    value: Longs = np.zeros((0, 0), np.int64)
+    genes = np.zeros((0, 0, count), np.int16)
+    ended = (value, genes)
+    for segment, table in zip(plan.segments.chain, tables, strict=True):
+        rates = np.arange(table.shape[0])[:, None]
+        if segment.kind == "stem":
+            sensors = table.argmin(axis=1)
+            value = table.min(axis=1)
+            genes = np.zeros((*value.shape, count), np.int16)
+            genes[..., 0] = rates
+            genes[..., 1] = sensors
+            genes[..., 2] = np.arange(value.shape[1])
+            ended = (np.full_like(value, _NEVER), genes)
+            continue
+        if segment.kind in ("first", "head"):
+            value, genes = _better((value, genes), ended)
+        if segment.kind == "head":
+            value = combine(value, table)
+            continue
+        if segment.kind == "first":
+            totals = combine(value[:, :, None, None], table[..., 1:])
+            options = totals.shape[3]
+            flat = totals.transpose(0, 2, 1, 3).reshape(totals.shape[0], totals.shape[2], -1)
+            pick = flat.argmin(axis=2)
+            value = flat.min(axis=2)
+            genes = genes[rates, pick // options].copy()
+            genes[..., segment.columns[2]] = np.arange(value.shape[1])
+            genes[..., segment.columns[3]] = pick % options + 1
+            ended = (np.full_like(value, _NEVER), genes)
+        else:
+            if segment.may_be_absent:
+                ended = _better(ended, (value, genes))
+            totals = combine(value[:, :, None], table[..., 1:])
+            value = totals.min(axis=2)
+            genes = genes.copy()
+            genes[..., segment.columns[2]] = totals.argmin(axis=2) + 1
+    best = np.unravel_index(value.argmin(), value.shape)
+    return None if value[best] >= _NEVER else genes[best]
+
+
+def _better(first: tuple[Longs, Genes], second: tuple[Longs, Genes]) -> tuple[Longs, Genes]:
+    is_second = second[0] < first[0]
+    return np.where(is_second, second[0], first[0]), np.where(is_second[..., None], second[1], first[1])
+
+
+def _smallest_ram(plan: CostPlan) -> Genes:
+    """For every stack depth that occurs: the smallest arena among architectures that stay within it."""
+    chain = plan.segments.chain
+    found = []
+    for level in sorted({int(depth) for segment in chain for depth in segment.stack_bytes.reshape(-1)}):
+        tables = [np.where(segment.stack_bytes <= level, segment.live_bytes, _NEVER) for segment in chain]
+        genes = _cheapest(plan, tables, is_sum=False)
+        if genes is not None:
+            found.append(genes)
+    rows = np.stack(found)
+    return rows[plan.costs(rows).peak_ram_bytes.argmin()]
+
+
+def _smallest_flash(plan: CostPlan) -> Genes:
+    """Branch and bound over code units: each is either forbidden, or counted whether used or not."""
+    chain, names = plan.segments.chain, plan.segments.unit_names
+    sizes = [plan.model.code_bytes[name] for name in names]
+
+    def code(units: int) -> int:
+        return sum(size for bit, size in enumerate(sizes) if units >> bit & 1)
+
+    best: tuple[int, Genes] | None = None
+    nodes = [(plan.segments.common_units(), 0)]
+    while nodes:
+        counted, forbidden = nodes.pop()
+        tables = [
+            np.where((segment.units & forbidden).astype(bool), _NEVER, segment.data_bytes)
+            for segment in chain
+        ]
+        genes = _cheapest(plan, tables, is_sum=True)
+        if genes is None:
+            continue
+        picked = [segment_entry(segment, genes) for segment in chain]
+        data = sum(int(segment.data_bytes[at]) for segment, at in zip(chain, picked, strict=True))
+        used = 0
+        for segment, at in zip(chain, picked, strict=True):
+            used |= segment.units[at]
+        if best is None or data + code(used) < best[0]:
+            best = data + code(used), genes
+        open_units = used & ~counted
+        if data + code(counted) < best[0] and open_units:
+            largest = max((bit for bit in range(len(sizes)) if open_units >> bit & 1), key=sizes.__getitem__)
+            nodes += [(counted | 1 << largest, forbidden), (counted, forbidden | 1 << largest)]
+    assert best is not None
+    return best[1]
+
+
+def segment_entry(segment: Segment, genes: Genes) -> tuple[int, ...]:
+    """Index into a segment's tables for one row of genes (genes,)."""
+    return tuple(int(genes[column]) for column in segment.columns)
