@@ -54,6 +54,7 @@ class Task(_Section):
     bins: int = Field(default=96, ge=16, le=512)
     first_bpm: float = Field(default=30.0, ge=20)
     last_bpm: float = Field(default=220.0, le=300)
+    sigma_bpm: float = Field(default=4.0, gt=0, description="width of the soft labels")
     classes: tuple[str, ...] = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
     max_spread_bpm: float | None = Field(default=None, gt=0, description="invalid above; fitted when absent")
     min_probability: float | None = Field(
@@ -66,25 +67,29 @@ class Training(_Section):
 
     epochs: int = Field(ge=1)
     batch: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     distillation_alpha: float = Field(default=0.5, ge=0, le=1, description="share of the hard labels")
     temperature: float = Field(default=2.0, gt=0)
+    draws: int = Field(default=8, ge=1, description="variations of the training set, one per epoch in turn")
+    validate_every: int = Field(default=2, ge=0, description="epochs; 0 is after the last one only")
 
 
 class Teacher(Training):
-    """The external teacher: a ResNet-1D of `blocks` residual blocks per stage and base width `width`."""
+    """The external teacher: a ResNet-1D of `blocks` bottlenecks per stage and base width `width`."""
 
     epochs: int = Field(default=10, ge=1)
-    width: int = Field(default=32, ge=4)
-    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    width: int = Field(default=20, ge=4)
+    blocks: tuple[int, ...] = Field(default=(3, 4, 6, 3), min_length=1)
 
 
 class Supernet(Training):
     """Supernet training by the sandwich rule with `random_subnets` random members per step."""
 
     epochs: int = Field(default=14, ge=1)
+    warmup_epochs: int = Field(default=2, ge=0, description="at full width, before sorting")
     random_subnets: int = Field(default=2, ge=0)
+    in_place_share: float = Field(default=0.5, ge=0, le=1, description="of the largest subnet")
 
 
 class Budgets(_Section):
@@ -97,7 +102,7 @@ class Budgets(_Section):
 
 
 class Search(_Section):
-    """Evolutionary search: how many subnets are evaluated on validation windows, and on how many windows."""
+    """Evolutionary search: how many subnets are evaluated, and on how many windows."""
 
     evaluations: int = Field(default=240, ge=4)
     population: int = Field(default=40, ge=4)
@@ -106,17 +111,24 @@ class Search(_Section):
     workers: int = Field(default=1, ge=1)
 
 
-class Finish(Training):
-    """Fine-tuning of the chosen subnet: `epochs` in float, then `quantization_epochs` with quantization."""
+class QuantizationAware(Training):
+    """Quantization-aware training after fine-tuning; 0 epochs leave post-training quantization."""
 
-    epochs: int = Field(default=8, ge=0)
-    quantization_epochs: int = Field(default=4, ge=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
-    quantization_learning_rate: float = Field(default=2e-4, gt=0)
+    epochs: int = Field(default=4, ge=0)
+    learning_rate: float = Field(default=3e-4, gt=0)
+    validate_every: int = Field(default=1, ge=0)
+
+
+class Finish(_Section):
+    """What the chosen subnets go through: fine-tuning with distillation, then quantization.
+
+    The `candidates` best members of the front are finished; the best of them on validation is exported.
+    """
+
+    candidates: int = Field(default=1, ge=1)
+    fine_tuning: Training = Training(epochs=12, learning_rate=2e-3)
+    quantization: QuantizationAware = QuantizationAware()
     golden_vectors: int = Field(default=16, ge=1)
-    candidates: int = Field(
-        default=1, ge=1, description="members of the front to finish; best on validation wins"
-    )
 
 
 class Config(_Section):

@@ -1,4 +1,4 @@
-"""The main job, read top to bottom: recordings -> windows -> teacher -> supernet -> search -> verified firmware.
+"""The main job, read top to bottom: recordings -> teacher -> supernet -> search -> verified firmware.
 
 Each stage's inputs are digested (its part of the configuration and the digests of the stages it
 builds on); a stage that is done for the same inputs is skipped, so the same command continues.
@@ -47,7 +47,7 @@ def run_pipeline(run: RunDirectory, until: str | None = None) -> None:
                 run.say(f"{stage.NAME}: up to date")
             else:
                 bring_up_to_date(run, stage, inputs)
-            if stage.NAME == until:
+            if until == stage.NAME:
                 break
 
 

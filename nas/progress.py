@@ -20,11 +20,15 @@ Advance = Callable[[int, int, str], None]
 """Called as advance(done, total, note)."""
 
 
+def _silent(done: int, total: int, note: str) -> None:
+    """Progress that nobody watches."""
+
+
 @contextmanager
 def progress(title: str) -> Iterator[Advance]:
     """A progress line on standard error while the body runs; gives the function that moves it."""
     if not sys.stderr.isatty():
-        yield lambda done, total, note="": None
+        yield _silent
         return
     columns = (
         TextColumn("{task.description}"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from nas.config import Config
-from supernet.space import SearchSpace, load_space
+from supernet.space import Head, SearchSpace, load_space
 
 
 def space_of(config: Config) -> SearchSpace:
     """The space named by the configuration, for its task."""
-    head = "heart_rate_head" if config.task.kind == "heart_rate" else "class_head"
+    head: Head = "heart_rate_head" if config.task.kind == "heart_rate" else "class_head"
     return load_space(config.space, window_s=config.data.window_s, head=head, outputs=config.outputs)

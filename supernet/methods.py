@@ -28,11 +28,17 @@ _SUBNETS = 11
 
 
 class Method(Protocol):
-    """One way to train. `module` holds the parameters; `name` stands in checkpoints."""
+    """One way to train; `name` stands in checkpoints."""
 
     name: str
-    module: nn.Module
-    rates: tuple[int, ...]
+
+    @property
+    def module(self) -> nn.Module:
+        """What holds the parameters."""
+
+    @property
+    def rates(self) -> tuple[int, ...]:
+        """The sampling rates in Hz that it reads."""
 
     def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
         """Prepare for an epoch (counted from 0)."""

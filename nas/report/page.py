@@ -13,8 +13,10 @@ from nas.output import format_value
 from nas.report.plots import to_svg
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#22272e;background:#fff;max-width:1000px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem;margin-bottom:.2rem}h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #dfe3e8}
+body{font:15px/1.5 system-ui,sans-serif;color:#22272e;background:#fff}
+body{max-width:1000px;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem;margin-bottom:.2rem}
+h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #dfe3e8}
 p.lead{font-size:1.05rem}p.note{color:#6b7480;font-size:.88rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.86rem;margin:.6rem 0}
 th{text-align:left;color:#6b7480;font-weight:600}td,th{padding:.18rem .8rem .18rem 0;white-space:nowrap}
@@ -57,12 +59,14 @@ class Page:
         self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], chosen: str | None = None
     ) -> None:
         """Rows under headings (`columns`: key -> heading); the row whose id is `chosen` stands out."""
-        figures = {
-            key: all(isinstance(row.get(key), int | float | None) for row in rows) for key in columns
-        }
+        figures = {key: all(isinstance(row.get(key), int | float | None) for row in rows) for key in columns}
 
         def cell(tag: str, key: str, text: str) -> str:
-            return f'<{tag} class="n">{escape(text)}</{tag}>' if figures[key] else f"<{tag}>{escape(text)}</{tag}>"
+            return (
+                f'<{tag} class="n">{escape(text)}</{tag}>'
+                if figures[key]
+                else f"<{tag}>{escape(text)}</{tag}>"
+            )
 
         head = "".join(cell("th", key, heading) for key, heading in columns.items())
         body = "".join(

@@ -13,7 +13,7 @@ from nas.data.recording import Recording
 from nas.data.registry import find_source_files, load_source
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
-from nas.files import digest_files, replace_file, void
+from nas.files import digest_files, replace_file
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
 
@@ -45,7 +45,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
             f"{windows.label_kind}; correct task.kind or data.sources"
         )
     fold = split(windows, run)
-    replace_file(run.path / "data" / "windows.npz", lambda path: void(windows.save(path)))
+    replace_file(run.path / "data" / "windows.npz", windows.save)
     return {
         "recordings": len(recordings),
         "windows": len(windows),

@@ -1,0 +1,30 @@
+"""`ppg-nas report RUN`: draw report.html again from what a run has left."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from nas.output import print_json
+from nas.report.closing import closing_lines, closing_summary
+from nas.report.run_report import write_report
+from nas.run_directory import RunDirectory
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("report", help="write the report of a run again and print its summary")
+    parser.add_argument("run", type=Path, help="run directory")
+    parser.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Write report.html and print where it is."""
+    run = RunDirectory.open(options.run)
+    write_report(run)
+    if options.json:
+        print_json(closing_summary(run))
+    else:
+        print("\n".join(closing_lines(run)))
+    return 0

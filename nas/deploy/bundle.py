@@ -1,0 +1,120 @@
+"""The bundle: a folder with everything firmware needs of one integer network, and what proves it right.
+
+Written whole or not at all. `ppg-nas verify` (nas/deploy/verify.py) reads it back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.codegen import generate
+from hwmodels.errors import InputError
+from hwmodels.integer import IntegerModel, load_model, run, save_model
+from hwmodels.memory import MemoryPlan, plan
+from hwmodels.variants import scratch_bytes
+from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
+from nas.files import replace_folder, write_json
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+SELF_TEST_VECTORS = 4
+
+
+class BundleError(InputError):
+    """A folder that is no whole, unaltered bundle; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle read back: its manifest, integer model, C sources, and golden vectors.
+
+    golden_inputs: int8 (n, T, C); golden_outputs: int32 (n, 3), what the head must give.
+    """
+
+    path: Path
+    manifest: Mapping[str, Any]
+    model: IntegerModel
+    sources: Mapping[str, str]
+    golden_inputs: NDArray[np.int8]
+    golden_outputs: NDArray[np.int32]
+
+
+def memory_plan(model: IntegerModel) -> MemoryPlan:
+    """The arena of a model as generated code lays it out."""
+    return plan(model.graph, {op.name: scratch_bytes(op) for op in model.graph})
+
+
+def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np.int8]:
+    """`windows` int8 (n, T, C) and three adversarial ones after them: all lowest, all highest, alternating."""
+    low, high = np.full_like(windows[:1], -128), np.full_like(windows[:1], 127)
+    alternating = np.where(np.arange(low[0].size).reshape(low.shape) % 2, low, high)
+    return np.concatenate([windows, low, high, alternating])
+
+
+def write_bundle(
+    path: Path, model: IntegerModel, windows: NDArray[np.int8], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the bundle of `model` to the folder `path` and return its manifest.
+
+    `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
+    device, predicted cost, accuracy) go into manifest and README. Raises BundleError when `path`
+    holds something that is not a bundle; it is left as it was.
+    """
+    if path.exists() and any(path.iterdir()) and not (path / MANIFEST).exists():
+        raise BundleError(
+            f"{path}: the folder holds something else; choose an empty or new one for the export"
+        )
+    inputs = golden_vectors(model, windows)
+    outputs = run(model, inputs)[model.graph.output.name].astype(np.int32)
+    sources = dict(generate(model))
+    sources["ppgnet_selftest.c"] = self_test(model, inputs[-SELF_TEST_VECTORS:], outputs[-SELF_TEST_VECTORS:])
+    manifest: dict[str, Any] = {"format": FORMAT, **facts}
+
+    def fill(folder: Path) -> None:
+        for name, text in sources.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        save_model(model, folder / "model.npz")
+        np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs)
+        arena = memory_plan(model)
+        (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")
+        (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
+        (folder / "README.md").write_text(readme(model, facts, arena), encoding="utf-8")
+        files = sorted(file.name for file in folder.iterdir())
+        manifest["sources"] = sorted(sources)
+        manifest["files"] = {name: _digest(folder / name) for name in files}
+        write_json(folder / MANIFEST, manifest)
+
+    replace_folder(path, fill)
+    return manifest
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle. Raises BundleError when it is none, or a file is missing or altered."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_text())
+    except (OSError, ValueError):
+        raise BundleError(f"{path}: no readable {MANIFEST}; export the subnet again") from None
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        raise BundleError(f"{path / MANIFEST}: not a bundle of format {FORMAT}; export the subnet again")
+    for name, expected in manifest["files"].items():
+        file = path / name
+        if Path(name).name != name or not file.is_file():
+            raise BundleError(f"{file}: missing from the bundle; export the subnet again")
+        if _digest(file) != expected:
+            raise BundleError(f"{file}: altered since the export; export the subnet again")
+    with np.load(path / "golden.npz", allow_pickle=False) as golden:
+        inputs, outputs = golden["inputs"], golden["outputs"]
+    sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest["sources"]}
+    return Bundle(path, manifest, load_model(path / "model.npz"), sources, inputs, outputs)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

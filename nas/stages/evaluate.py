@@ -1,0 +1,88 @@
+"""Stage 8: test subjects, read here for the first time: teacher, float subnet, int8 subnet, spectrum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nas.baselines import spectral_argmax
+from nas.compress.finish import finished_float, finished_model
+from nas.data.windows import WindowSet
+from nas.estimates import Estimates, integer_estimates, network_estimates
+from nas.files import replace_file, write_json
+from nas.metrics import HeartRateMetrics, RhythmMetrics, heart_rate_metrics, rhythm_metrics
+from nas.run_directory import RunDirectory
+from nas.stages.choice import chosen_arch
+from nas.stages.loading import teacher_rate, trained_teacher, windows_of
+from nas.tasks import targets_of, task_of
+
+NAME = "evaluate"
+NEEDS: tuple[str, ...] = ("prepare", "teacher", "finish")
+
+
+def inputs(run: RunDirectory) -> object:
+    """Nothing of its own."""
+    return []
+
+
+def execute(run: RunDirectory) -> dict[str, Any]:
+    """Write evaluation/results.json (metrics by estimator and source) and predictions.npz."""
+    windows = windows_of(run, "test")
+    found = estimates_of(run, windows)
+    results: dict[str, dict[str, Any]] = {}
+    for name, estimates in found.items():
+        results[name] = {
+            source: metrics(run, estimates, windows, windows.source == source).to_dict()
+            for source in sorted(set(windows.source.tolist()))
+        }
+    write_json(run.path / "evaluation" / "results.json", results)
+    arrays = {
+        "reference": targets_of(windows), "subject": windows.subject, "source": windows.source,
+        "start_s": windows.start_s, "recording": windows.recording,
+    }  # fmt: skip
+    for name, estimates in found.items():
+        arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
+    replace_file(run.path / "evaluation" / "predictions.npz", lambda path: np.savez(path, **arrays))
+    key, figure = ("mae_bpm", "MAE") if run.config.task.kind == "heart_rate" else ("macro_f1", "macro-F1")
+    return {
+        f"{name}, {source}, {figure}": round(value[key]["value"], 3)
+        for name, by_source in results.items()
+        for source, value in by_source.items()
+    }
+
+
+def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
+    """What every estimator of a run says of the windows."""
+    task = task_of(run.config)
+    arch = chosen_arch(run)
+    teacher = trained_teacher(run)
+    rate = teacher_rate(run)
+    found = {
+        "teacher": network_estimates(teacher.teacher, windows, rate, teacher.channels, task),
+        "float subnet": network_estimates(
+            finished_float(run, arch), windows, arch.rate_hz, arch.channels, task
+        ),
+        "int8 subnet": integer_estimates(finished_model(run, arch), windows),
+    }
+    if run.config.task.kind == "heart_rate":
+        estimate = spectral_argmax(windows, rate)
+        nothing = np.full(len(windows), np.nan)
+        found["spectral argmax"] = Estimates(estimate, nothing, np.ones(len(windows), bool))
+    return found
+
+
+def metrics(
+    run: RunDirectory, estimates: Estimates, windows: WindowSet, chosen: np.ndarray
+) -> HeartRateMetrics | RhythmMetrics:
+    """The task's metrics over the chosen windows, with intervals over subjects."""
+    labels, subjects = targets_of(windows)[chosen], windows.subject[chosen]
+    if run.config.task.kind == "rhythm":
+        assert estimates.probabilities is not None
+        return rhythm_metrics(estimates.probabilities[chosen], labels, subjects, run.config.task.classes)
+    has_spread = np.isfinite(estimates.spread).all()
+    return heart_rate_metrics(
+        estimates.estimate[chosen], labels, subjects,
+        spread_bpm=estimates.spread[chosen] if has_spread else None,
+        valid=estimates.valid[chosen], activity=windows.activity[chosen],
+    )  # fmt: skip

@@ -1,0 +1,29 @@
+"""Stage 6: the best members of the front are fine-tuned and quantized; validation decides which one goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.compress.finish import finish_subnet
+from nas.run_directory import RunDirectory
+from nas.stages.choice import arch_of
+
+NAME = "finish"
+NEEDS: tuple[str, ...] = ("prepare", "teacher", "supernet", "search")
+
+
+def inputs(run: RunDirectory) -> object:
+    """The finishing section."""
+    return run.config.finish.model_dump()
+
+
+def execute(run: RunDirectory) -> dict[str, Any]:
+    """Finish the candidates that the search named; the lowest int8 validation error is chosen."""
+    candidates = run.summary("search")["candidates"]
+    errors = {arch_id: finish_subnet(run, arch_of(run, arch_id)) for arch_id in candidates}
+    chosen = min(candidates, key=lambda arch_id: errors[arch_id]["int8"])
+    return {
+        "chosen": chosen,
+        "validation_errors": errors,
+        **{f"validation_{step}": value for step, value in errors[chosen].items()},
+    }

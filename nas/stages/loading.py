@@ -1,0 +1,125 @@
+"""What later stages read of earlier ones: windows by side of the split, trained networks, histories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nas.config import Training
+from nas.data.windows import WindowSet
+from nas.files import write_json
+from nas.progress import progress
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.tasks import targets_of, task_of, train_settings, training_set
+from supernet.batches import TrainingSet
+from supernet.checkpoint import load_checkpoint, save_checkpoint
+from supernet.methods import Method, TeacherLogits
+from supernet.network import SuperNet
+from supernet.tasks import HeartRateTask, RhythmTask
+from supernet.teachers.resnet import ResNet
+from supernet.train import EpochRecord, fit
+
+
+def windows_of(run: RunDirectory, side: str) -> WindowSet:
+    """The windows of one side of the split: "train", "validation" or "test"."""
+    subjects = run.summary("prepare")[f"{side}_subjects"]
+    return WindowSet.load(run.path / "data" / "windows.npz").of_subjects(subjects)
+
+
+def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
+    """Training and validation windows as the trainer wants them."""
+    return training_set(windows_of(run, "train")), training_set(windows_of(run, "validation"))
+
+
+def training_task(run: RunDirectory, training: TrainingSet) -> HeartRateTask | RhythmTask:
+    """The task of the run, with class weights from its training windows."""
+    return task_of(run.config, training.targets)
+
+
+def teacher_sensors(run: RunDirectory, training: TrainingSet) -> int:
+    """Channels the teacher reads: all, unless no training window has an accelerometer."""
+    return 4 if training.has_acc.any() else 1
+
+
+def new_teacher(run: RunDirectory, channels: int) -> ResNet:
+    """The teacher of the configuration, untrained."""
+    own = run.config.teacher
+    return ResNet(run.config.outputs, channels, own.width, own.blocks, seed=run.config.seed)
+
+
+def teacher_rate(run: RunDirectory) -> int:
+    """The rate in Hz that the teacher reads: the space's highest."""
+    return max(space_of(run.config).rates)
+
+
+def trained_teacher(run: RunDirectory) -> TeacherLogits:
+    """The trained teacher of a run, ready to give logits."""
+    channels = int(run.summary("teacher")["channels"])
+    teacher = new_teacher(run, channels)
+    teacher.load_state_dict(load_checkpoint(run.path / "teacher" / "model.pt")["module"])
+    return TeacherLogits(teacher, teacher_rate(run), channels)
+
+
+def trained_supernet(run: RunDirectory) -> SuperNet:
+    """The trained supernet of a run."""
+    supernet = SuperNet(space_of(run.config), np.random.default_rng(run.config.seed))
+    supernet.load_state_dict(load_checkpoint(run.path / "supernet" / "model.pt")["module"])
+    return supernet.eval()
+
+
+def train(
+    run: RunDirectory,
+    title: str,
+    folder: Path,
+    method: Method,
+    data: tuple[TrainingSet, TrainingSet],
+    task: HeartRateTask | RhythmTask,
+    section: Training,
+    teacher: TeacherLogits | None = None,
+) -> list[EpochRecord]:
+    """Train with a checkpoint in `folder`, which ends up holding model.pt and history.json alone."""
+    torch.set_num_threads(run.config.threads)
+    checkpoint = folder / "checkpoint.pt"
+    training, validation = data
+    with progress(title) as advance:
+        history = fit(
+            method, training, task, train_settings(section, run.config.seed), validation=validation,
+            teacher=teacher, checkpoint=checkpoint, on_epoch=_teller(run, title, advance),
+        )  # fmt: skip
+    save_checkpoint(folder / "model.pt", {"module": method.module.state_dict()})
+    write_json(folder / "history.json", history_of(history))
+    checkpoint.unlink(missing_ok=True)
+    return history
+
+
+def history_of(records: Sequence[EpochRecord]) -> list[dict[str, Any]]:
+    """Training history without wall-clock figures, so that the same training writes the same file."""
+    return [
+        {key: value for key, value in asdict(record).items() if key not in ("seconds", "windows_per_s")}
+        for record in records
+    ]
+
+
+def _teller(
+    run: RunDirectory, title: str, advance: Callable[[int, int, str], None]
+) -> Callable[[EpochRecord], None]:
+    def tell(record: EpochRecord) -> None:
+        note = " ".join(f"{name} {value:.2f}" for name, value in record.validation.items())
+        advance(record.epoch + 1, record.epochs, f"{record.windows_per_s:.0f} windows/s {note}")
+        run.log(
+            "epoch", training=title, epoch=record.epoch, loss=round(record.loss, 5),
+            windows_per_s=round(record.windows_per_s, 1), validation=record.validation,
+        )  # fmt: skip
+
+    return tell
+
+
+def reference_of(windows: WindowSet) -> np.ndarray:
+    """The labels of windows as float or class index."""
+    return targets_of(windows)

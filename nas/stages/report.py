@@ -1,0 +1,31 @@
+"""Stage 9: report.html and the picture of the front."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.report.run_report import write_report
+from nas.run_directory import RunDirectory
+
+NAME = "report"
+NEEDS: tuple[str, ...] = (
+    "prepare",
+    "profile",
+    "teacher",
+    "supernet",
+    "search",
+    "finish",
+    "verify",
+    "evaluate",
+)
+
+
+def inputs(run: RunDirectory) -> object:
+    """Nothing of its own."""
+    return []
+
+
+def execute(run: RunDirectory) -> dict[str, Any]:
+    """Write the report."""
+    page, picture = write_report(run)
+    return {"report": str(page), "picture": str(picture)}

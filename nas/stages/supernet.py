@@ -1,0 +1,40 @@
+"""Stage 4: the supernet, trained once with distillation from the teacher; every subnet comes from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.loading import sides, train, trained_teacher, training_task
+from supernet.methods import Sandwich
+from supernet.network import SuperNet
+
+NAME = "supernet"
+NEEDS: tuple[str, ...] = ("prepare", "teacher")
+
+
+def inputs(run: RunDirectory) -> object:
+    """The supernet's section and the whole search space."""
+    return [run.config.supernet.model_dump(), space_of(run.config).model_dump(mode="json")]
+
+
+def execute(run: RunDirectory) -> dict[str, Any]:
+    """Train and keep supernet/model.pt and its history."""
+    space = space_of(run.config)
+    training, validation = sides(run)
+    task = training_task(run, training)
+    supernet = SuperNet(space, np.random.default_rng(run.config.seed))
+    method = Sandwich(supernet, task)
+    history = train(
+        run, "supernet", run.path / "supernet", method, (training, validation), task, run.config.supernet,
+        trained_teacher(run),
+    )  # fmt: skip
+    errors = {f"validation_{name}": round(value, 4) for name, value in history[-1].validation.items()}
+    return {
+        "architectures": f"{space.size():.2e}",
+        "parameters": sum(parameter.numel() for parameter in supernet.parameters()),
+        **errors,
+    }
