@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from nas.data.windows import WindowSet
 
 FIRST_BPM = 40.0
 LAST_BPM = 220.0
 _STEP_BPM = 1.0
+_FLOOR = 0.1
+_BROAD_BINS = 41
 
 
 def power_spectra(signals: NDArray[np.floating], rate_hz: int) -> tuple[NDArray, NDArray]:
@@ -40,7 +43,7 @@ def spectral_tracker(
     use_accelerometer: bool = True,
     step_bpm: float = 4.0,
     sharpness: float = 2.0,
-    motion_discount: float = 5.0,
+    motion_discount: float = 10.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A causal forward filter over a motion-cleaned spectrum: heart rate and its spread in BPM, (n,) each.
 
@@ -58,11 +61,14 @@ def spectral_tracker(
     if use_accelerometer:
         _, motion = power_spectra(inputs[:, 1:], rate_hz)
         motion = (motion / np.maximum(motion.max(axis=2, keepdims=True), 1e-12)).max(axis=1)
+        # Only what stands out of its surroundings is a rhythm that could be taken for the heart's.
+        motion = np.maximum(motion - uniform_filter1d(motion, _BROAD_BINS, axis=1), 0.0)
+        motion /= np.maximum(motion.max(axis=1, keepdims=True), 1e-12)
         # A wrist at rest explains nothing: the discount fades in with the size of the motion.
-        moved = np.clip(np.sqrt(inputs[:, 1:].var(axis=(1, 2)))[:, None] / 0.2, 0.0, 1.0)
+        moved = np.clip(np.sqrt(inputs[:, 1:].var(axis=(1, 2)))[:, None] / 0.6, 0.0, 1.0)
         cleaned = pulse * pulse / (pulse + motion_discount * moved * motion + 1e-6)
         cleaned /= np.maximum(cleaned.max(axis=1, keepdims=True), 1e-12)
-    likelihood = np.power(cleaned, sharpness / 2) + 0.02
+    likelihood = np.power(cleaned, sharpness / 2) + _FLOOR
     distance = grid[:, None] - grid[None, :]
     walk = np.exp(-0.5 * np.square(distance / step_bpm)) + 1e-5
     walk /= walk.sum(axis=0, keepdims=True)
