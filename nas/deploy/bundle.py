@@ -53,7 +53,7 @@ def memory_plan(model: IntegerModel) -> MemoryPlan:
 
 
 def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np.int8]:
-    """`windows` int8 (n, T, C) and three adversarial ones after them: all lowest, all highest, alternating."""
+    """`windows` int8 (n, T, C) and three adversarial ones: all lowest, all highest, alternating."""
     low, high = np.full_like(windows[:1], -128), np.full_like(windows[:1], 127)
     alternating = np.where(np.arange(low[0].size).reshape(low.shape) % 2, low, high)
     return np.concatenate([windows, low, high, alternating])

@@ -23,6 +23,7 @@ from nas.report.plots import (
 )
 from nas.run_directory import RunDirectory
 
+_STAGES = ("prepare", "profile", "teacher", "supernet", "search", "finish", "verify", "evaluate")
 _HEART_RATE_COLUMNS = {
     "estimator": "estimator", "source": "set", "subjects": "subjects", "mae": "MAE, mean of subjects",
     "pooled": "MAE, pooled", "median": "median", "p90": "p90", "within_5": "within 5 BPM",
@@ -40,11 +41,12 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     error_name = "MAE, BPM" if is_heart_rate else "1 - macro-F1"
     chosen = run.summary("finish")["chosen"]
     verified = run.summary("verify")
+    predicted, measured = verified["predicted"], verified["measured"]
     page = Page(
         f"ppg-nas: {run.config.name}",
         f"Subnet {chosen}, found among {run.summary('supernet')['architectures']} architectures for "
-        f"{run.config.device}, executed on an emulated core: {verified['measured']['latency_ms']:.1f} ms, "
-        f"{verified['measured']['flash_kb']:.1f} KB of flash, {verified['measured']['ram_kb']:.1f} KB of RAM.",
+        f"{run.config.device}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
+        f"{measured['flash_kb']:.1f} KB of flash, {measured['ram_kb']:.1f} KB of RAM.",
     )
     rows, front = run_rows(run), front_rows(run)
     budgets = run.config.budgets.model_dump()
@@ -61,11 +63,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page.heading("Chosen subnet")
     page.table(
         [
-            {
-                "cost": name,
-                "predicted": verified["predicted"].get(key),
-                "emulator": verified["measured"].get(key),
-            }
+            {"cost": name, "predicted": predicted.get(key), "emulator": measured.get(key)}
             for key, name in COST_ROWS
         ],
         {"cost": "cost", "predicted": "predicted", "emulator": "on the emulated core"},
@@ -100,18 +98,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
             "seed, fold": f"{run.config.seed}, {run.config.data.fold} of {run.config.data.folds}",
             **run.summary("profile"),
             "seconds per stage": ", ".join(
-                f"{stage} {stamp['seconds']:.0f}"
-                for stage in (
-                    "prepare",
-                    "profile",
-                    "teacher",
-                    "supernet",
-                    "search",
-                    "finish",
-                    "verify",
-                    "evaluate",
-                )
-                if (stamp := run.stamp(stage))
+                f"{stage} {stamp['seconds']:.0f}" for stage in _STAGES if (stamp := run.stamp(stage))
             ),
         }
     )
@@ -132,9 +119,7 @@ def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name
         )
     if is_heart_rate:
         page.table(_heart_rate_table(results), _HEART_RATE_COLUMNS)
-        page.note(
-            "BPM; in brackets the 95 % bootstrap interval over subjects. Nothing here was tuned on these subjects."
-        )
+        page.note("BPM, with 95 % bootstrap intervals over subjects, on whom nothing was tuned.")
         errors = {
             name: {s: e for found in by_source.values() for s, e in found["mae_by_subject_bpm"].items()}
             for name, by_source in results.items()
@@ -175,7 +160,7 @@ def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any])
                 estimate[here],
                 arrays["int8 subnet/valid"][here],
                 f"{title}: subject {subject}, MAE {errors[here].mean():.1f} BPM",
-            )  # fmt: skip
+            )
         )
 
 
@@ -183,11 +168,8 @@ def _cell(interval: dict[str, float], factor: float = 1.0, unit: str = "") -> st
     if interval["value"] is None:
         return "-"
     value, low, high = (factor * interval[key] for key in ("value", "low", "high"))
-    return (
-        f"{value:.2f}{unit} [{low:.2f}, {high:.2f}]"
-        if not unit
-        else f"{value:.0f}{unit} [{low:.0f}, {high:.0f}]"
-    )
+    digits = 0 if unit else 2
+    return f"{value:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def _heart_rate_table(results: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Stage 6: the best members of the front are fine-tuned and quantized; validation decides which one goes on."""
+"""Stage 6: the best of the front are fine-tuned and quantized; validation decides which one goes on."""
 
 from __future__ import annotations
 

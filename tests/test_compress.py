@@ -1,0 +1,75 @@
+"""Fake quantization computes what the exported integer network computes."""
+
+import numpy as np
+import pytest
+import torch
+
+from hwmodels.integer import HeartRateSettings, InputSettings, run
+from nas.compress.fake_quantization import FakeQuantNetwork
+from supernet.arch import Arch
+from supernet.calibrate import calibrate
+from supernet.space import load_space
+from supernet.subnet import Subnet
+
+SPACE = load_space("default")
+ARCHS = SPACE.decode(SPACE.sample(5, np.random.default_rng(3)))
+HEAD = HeartRateSettings(30.0, 220.0, 10.0)
+
+
+def quantized(arch: Arch, seed: int) -> tuple[FakeQuantNetwork, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    subnet = Subnet(SPACE.lower(arch), rng)
+    samples = arch.rate_hz * SPACE.window_s
+    x = torch.from_numpy(rng.standard_normal((48, arch.channels, samples), dtype=np.float32))
+    calibrate(subnet, [x[:32], x[16:]])
+    network = FakeQuantNetwork(subnet)
+    network.calibrate([x])
+    return network.eval(), x
+
+
+def export(network: FakeQuantNetwork, arch: Arch):
+    settings = InputSettings(arch.rate_hz, SPACE.window_s, arch.sensors, (0.4, 8.0), 0.3)
+    return network.export(HEAD, settings)
+
+
+@pytest.mark.parametrize("arch", ARCHS, ids=str)
+def test_fake_quantized_logits_lie_on_the_grid_of_the_integer_network_within_a_few_steps(arch: Arch) -> None:
+    network, x = quantized(arch, 0)
+    model = export(network, arch)
+    grid = model.quantization["input"]
+    q = np.clip(np.rint(x.numpy() / grid.scale) + grid.zero_point, -128, 127).astype(np.int8)
+    integers = run(model, q.transpose(0, 2, 1))["logits"].reshape(len(x), -1).astype(int)
+    with torch.no_grad():
+        logits = network(x).double().numpy()
+    own = model.quantization["logits"]
+    steps = logits / own.scale + own.zero_point
+    assert np.abs(steps - np.rint(steps)).max() < 1e-3
+    difference = np.abs(np.rint(steps) - integers)
+    # Values on the edge between two steps may round either way in float; that error travels on.
+    assert (difference <= 3).mean() > 0.999
+    assert difference.mean() < 0.6
+
+
+def test_quantization_keeps_the_float_network_in_sight() -> None:
+    network, x = quantized(ARCHS[0], 1)
+    with torch.no_grad():
+        rounded, exact = network(x), network.subnet(x)
+    noise = (rounded - exact).std() / exact.std()
+    assert 0 < noise < 0.2
+
+
+def test_gradients_reach_every_weight_and_every_range() -> None:
+    network, x = quantized(ARCHS[0], 2)
+    network(x).square().sum().backward()
+    missing = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is None and not name.endswith(".low")
+    ]
+    assert not missing
+
+
+def test_zero_is_always_on_the_grid() -> None:
+    network, _ = quantized(ARCHS[1], 4)
+    for found in network.quantizations().values():
+        assert -128 <= found.zero_point <= 127
