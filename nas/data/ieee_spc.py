@@ -60,6 +60,18 @@ def find_ieee_spc(folder: Path) -> list[Path]:
     return [path for path in visible_files(folder, ".mat") if _entry(path) is not None]
 
 
+def find_ieee_spc_labels(folder: Path) -> list[Path]:
+    """The label files that belong to the recordings under folder."""
+    entries = [entry for path in visible_files(folder, ".mat") if (entry := _entry(path)) is not None]
+    named = {name.lower() for entry in entries for name in entry.labels}
+    return [path for stem, path in _files_by_stem(folder).items() if stem in named]
+
+
+def _files_by_stem(folder: Path) -> dict[str, Path]:
+    """Every MATLAB file among which labels of the records under folder may be, by its name in lower case."""
+    return {path.stem.lower(): path for root in _label_roots(folder) for path in visible_files(root, ".mat")}
+
+
 def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Recording]:
     """Every recording of the chosen splits ("training", "extra", "test") under folder, with its labels.
 
@@ -70,9 +82,7 @@ def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Re
     for split in wanted:
         if split not in SPLITS:
             raise InputError(f"ieee_spc: unknown split {split!r}; choose from {', '.join(SPLITS)}")
-    label_files = {
-        path.stem.lower(): path for root in _label_roots(folder) for path in visible_files(root, ".mat")
-    }
+    label_files = _files_by_stem(folder)
     recordings: dict[tuple[str, int], Recording] = {}
     for path in find_ieee_spc(folder):
         entry = _entry(path)

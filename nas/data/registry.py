@@ -13,42 +13,51 @@ from types import MappingProxyType
 
 from hwmodels.errors import InputError
 from nas.data.bami import find_bami, load_bami
-from nas.data.ieee_spc import SPLITS, find_ieee_spc, load_ieee_spc
+from nas.data.ieee_spc import SPLITS, find_ieee_spc, find_ieee_spc_labels, load_ieee_spc
 from nas.data.liu import find_liu, load_liu
 from nas.data.ppg_dalia import find_ppg_dalia, load_ppg_dalia
 from nas.data.recording import Recording
-from nas.data.tabular import find_tabular, load_tabular
+from nas.data.tabular import find_tabular, find_tabular_labels, load_tabular
+
+
+def _no_files(_: Path) -> list[Path]:
+    return []
 
 
 @dataclass(frozen=True)
 class Loader:
-    """One kind of data set: finds its files under a path (folder or file), loads everything under a path."""
+    """One kind of data set: finds its files under a path (folder or file), loads everything under a path.
+
+    labels: finds the label files that lie apart from the recordings, for kinds that have such.
+    """
 
     kind: str
     find: Callable[[Path], list[Path]]
     load: Callable[[Path], list[Recording]]
+    labels: Callable[[Path], list[Path]] = _no_files
 
 
 LOADERS: Mapping[str, Loader] = MappingProxyType(
     {
         loader.kind: loader
         for loader in (
-            Loader("ieee_spc", find_ieee_spc, load_ieee_spc),
+            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels),
             Loader("bami", find_bami, load_bami),
             Loader("liu", find_liu, load_liu),
             Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia),
-            Loader("tabular", find_tabular, load_tabular),
+            Loader("tabular", find_tabular, load_tabular, find_tabular_labels),
         )
     }
 )
 
 
 def find_source_files(kind: str, path: str | Path) -> list[Path]:
-    """The recordings' files of that kind under path; raises InputError if there is none."""
-    files = _loader(kind).find(Path(path))
+    """Every file that `load_source` may read, labels included; raises InputError if there is none."""
+    loader = _loader(kind)
+    files = loader.find(Path(path))
     if not files:
         raise InputError(f"{path}: no recordings of {kind} there; check --data and the source's path")
-    return files
+    return sorted({*files, *loader.labels(Path(path))})
 
 
 def load_source(kind: str, path: str | Path, splits: Sequence[str] = SPLITS) -> list[Recording]:

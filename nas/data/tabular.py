@@ -35,6 +35,16 @@ def find_tabular(folder: Path) -> list[Path]:
     return sorted([*tables, *visible_files(folder, ".npz")])
 
 
+def find_tabular_labels(folder: Path) -> list[Path]:
+    """The label files that lie beside CSV recordings under folder."""
+    beside = [_labels_of(path) for path in find_tabular(folder) if path.suffix.lower() == ".csv"]
+    return [path for path in beside if path.exists()]
+
+
+def _labels_of(path: Path) -> Path:
+    return path.with_name(path.stem + _LABELS_SUFFIX)
+
+
 def load_tabular(path: str | Path, rhythm_classes: tuple[str, ...] = ()) -> list[Recording]:
     """Every CSV or NPZ recording under a folder, or one file.
 
@@ -128,7 +138,7 @@ def _read_csv(path: Path) -> dict[str, NDArray]:
     content |= {
         key: np.array(value) for key, value in settings.items() if key in ("subject", "label_window_s")
     }
-    labels = path.with_name(path.stem + _LABELS_SUFFIX)
+    labels = _labels_of(path)
     if labels.exists():
         _, label_columns = _read_table(labels)
         content["label_times_s"] = _numbers(labels, label_columns, "time_s") - time_s[0]

@@ -35,8 +35,8 @@ def motion_artifact(
 ) -> NDArray[np.float64]:
     """The artifact that motion makes, in units of the pulse's deviation: (n,).
 
-    The person's FIR of the acceleration, a square and a saturating term, a gain that drifts within seconds and minutes,
-    and a part that follows no accelerometer; its size follows the activity.
+    The person's FIR of the acceleration, a square and a saturating term, a gain that drifts in seconds and
+    minutes, and a part that follows no accelerometer; its size follows the activity.
     """
     linear = np.zeros(course.size)
     for fir, axis in zip(subject.coupling, motion.dynamic, strict=True):
