@@ -52,6 +52,10 @@ CREATE TABLE evaluations (
     generation INTEGER NOT NULL,
     UNIQUE (arch, device, weights, fold, protocol)
 );
+CREATE TABLE searches (
+    description TEXT PRIMARY KEY,
+    rows_before INTEGER NOT NULL
+);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -216,6 +220,21 @@ class Archive:
             before = self._connection.total_changes
             self._connection.executemany(statement, [row.values() for row in rows])
             return self._connection.total_changes - before
+
+    def begin_search(self, description: str) -> int:
+        """The id of the last row that was there when this search first began; 0 for none.
+
+        Asked again after an interruption it gives the same answer, so that a search may build on
+        earlier rows and still be replayed.
+        """
+        with self._transaction():
+            self._connection.execute(
+                "INSERT OR IGNORE INTO searches SELECT ?, coalesce(max(id), 0) FROM evaluations",
+                (description,),
+            )
+        statement = "SELECT rows_before FROM searches WHERE description = ?"
+        before: int = self._connection.execute(statement, (description,)).fetchone()[0]
+        return before
 
     def metrics(self, archs: Sequence[Arch], provenance: Provenance) -> list[Metrics | None]:
         """What is known of each architecture under this provenance, whatever device it was costed for."""

@@ -1,0 +1,153 @@
+"""Accuracy of architectures with its uncertainty: a measuring callable, a score over subjects, any executor.
+
+What measures (shared weights, batch-norm re-estimation, windows) is supplied by the application.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from search.archive import Metrics, Provenance
+from supernet.arch import Arch
+
+Array = npt.NDArray[Any]
+Evaluate = Callable[[Arch], Array]
+"""Architecture -> one figure per validation window, (windows,). Must depend on its argument only, and
+must re-estimate batch-norm statistics; with a process executor it is sent along with each task."""
+
+
+class Score(Protocol):
+    """Turns the figures of all windows into an error with its interval over subjects."""
+
+    def __call__(self, figures: Array) -> Metrics:
+        """Metrics of figures (windows,)."""
+
+
+class _Subjects:
+    """Which subject each window belongs to, and how often each bootstrap resample draws each subject.
+
+    The draws depend on the subjects and the seed only, so errors of two architectures are paired.
+    """
+
+    def __init__(self, subjects: Array, resamples: int, seed: int) -> None:
+        names, self.index = np.unique(np.asarray(subjects).astype(np.str_), return_inverse=True)
+        self.names: list[str] = names.tolist()
+        self.counts = np.bincount(self.index, minlength=len(names)).astype(np.float64)
+        rng = np.random.default_rng([seed, 23])
+        self.draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples)
+
+    def means(self, values: Array) -> npt.NDArray[np.float64]:
+        """Mean of per-window values within each subject, (subjects,)."""
+        return np.bincount(self.index, values, minlength=len(self.names)) / self.counts
+
+    def metrics(self, error: float, resampled: Array, subject_errors: npt.NDArray[np.float64]) -> Metrics:
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        by_name = dict(zip(self.names, subject_errors.tolist(), strict=True))
+        return Metrics(float(error), float(low), float(high), by_name, len(self.index))
+
+
+@dataclass(frozen=True)
+class MeanOfSubjects:
+    """Figures are errors of single windows; the error is the mean over subjects of each one's mean.
+
+    Interval: 95 % bootstrap over subjects (percentiles).
+    """
+
+    subjects: Array
+    resamples: int = 1000
+    seed: int = 0
+
+    @cached_property
+    def _subjects(self) -> _Subjects:
+        return _Subjects(self.subjects, self.resamples, self.seed)
+
+    def __call__(self, figures: Array) -> Metrics:
+        """Metrics of window errors (windows,). Raises ValueError when one is missing or not finite."""
+        _require_figures(figures, len(self.subjects))
+        means = self._subjects.means(np.asarray(figures, np.float64))
+        resampled = self._subjects.draws @ means / len(means)
+        return self._subjects.metrics(means.mean(), resampled, means)
+
+
+@dataclass(frozen=True)
+class MacroF1Error:
+    """Figures are estimated class indices; the error is 1 minus the macro-averaged F1 over all windows.
+
+    Classes count where they occur in the labels `targets` (windows,). Interval: 95 % bootstrap over
+    subjects. The error of one subject is its share of wrong windows.
+    """
+
+    targets: Array
+    subjects: Array
+    resamples: int = 1000
+    seed: int = 0
+
+    @cached_property
+    def _subjects(self) -> _Subjects:
+        return _Subjects(self.subjects, self.resamples, self.seed)
+
+    def __call__(self, figures: Array) -> Metrics:
+        """Metrics of class indices (windows,). Raises ValueError when one is missing or not finite."""
+        _require_figures(figures, len(self.subjects))
+        held = self._subjects
+        draws = np.concatenate([np.ones((1, len(held.names))), held.draws])
+        scores = []
+        for label in np.unique(self.targets):
+            found, real = figures == label, self.targets == label
+            hits = draws @ np.bincount(held.index, found & real, minlength=len(held.names))
+            total = draws @ np.bincount(held.index, 1.0 * found + real, minlength=len(held.names))
+            occurs = draws @ np.bincount(held.index, real, minlength=len(held.names)) > 0
+            scores.append(np.where(occurs, 2 * hits / np.maximum(total, 1), np.nan))
+        errors = 1.0 - np.nanmean(scores, axis=0)
+        return held.metrics(errors[0], errors[1:], held.means(1.0 * (figures != self.targets)))
+
+
+def _require_figures(figures: Array, count: int) -> None:
+    if np.shape(figures) != (count,):
+        raise ValueError(f"expected one figure for each of {count} windows, got shape {np.shape(figures)}")
+    if not np.isfinite(figures).all():
+        raise ValueError("a window's figure is not finite")
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Measures architectures and scores them, in order, whatever the number of workers.
+
+    `executor` None works in this process; any concurrent.futures.Executor gives the same figures.
+    """
+
+    evaluate: Evaluate
+    score: Score
+    provenance: Provenance
+    executor: Executor | None = None
+
+    def __call__(
+        self, archs: Sequence[Arch], known: Sequence[Metrics | None] | None = None
+    ) -> Iterator[Metrics]:
+        """Metrics of each architecture, as they come and in their order; those `known` are not measured."""
+        held = [None] * len(archs) if known is None else known
+        if self.executor is None:
+            for arch, metrics in zip(archs, held, strict=True):
+                yield self.score(self.evaluate(arch)) if metrics is None else metrics
+            return
+        tasks = [
+            self.executor.submit(self.evaluate, arch) if metrics is None else None
+            for arch, metrics in zip(archs, held, strict=True)
+        ]
+        try:
+            for task, metrics in zip(tasks, held, strict=True):
+                if metrics is not None:
+                    yield metrics
+                elif task is not None:
+                    yield self.score(task.result())
+        finally:
+            for task in tasks:
+                if task is not None:
+                    task.cancel()
