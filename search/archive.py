@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hwmodels.errors import InputError
 from supernet.arch import Arch
@@ -26,32 +27,40 @@ BUSY_SECONDS = 60.0
 COST_COLUMNS = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
 
 _SCHEMA = f"""
-CREATE TABLE evaluations (
-    id INTEGER PRIMARY KEY,
-    arch_id TEXT NOT NULL,
-    arch TEXT NOT NULL,
-    genes TEXT NOT NULL,
+CREATE TABLE origins (
+    origin INTEGER PRIMARY KEY,
     space TEXT NOT NULL,
     device TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    weights TEXT NOT NULL,
+    fold TEXT NOT NULL,
+    protocol TEXT NOT NULL,
+    UNIQUE (space, device, metric, weights, fold, protocol)
+);
+CREATE TABLE evaluations (
+    id INTEGER PRIMARY KEY,
+    origin INTEGER NOT NULL REFERENCES origins,
+    genes TEXT NOT NULL,
+    arch_id TEXT NOT NULL,
+    arch TEXT NOT NULL,
     latency_ms REAL NOT NULL,
     cycles INTEGER NOT NULL,
     flash_bytes INTEGER NOT NULL,
     peak_ram_bytes INTEGER NOT NULL,
     energy_mj REAL NOT NULL,
     power_mw REAL NOT NULL,
-    metric TEXT NOT NULL,
     error REAL NOT NULL,
     error_low REAL NOT NULL,
     error_high REAL NOT NULL,
     subject_errors TEXT NOT NULL,
     windows INTEGER NOT NULL,
-    weights TEXT NOT NULL,
-    fold TEXT NOT NULL,
-    protocol TEXT NOT NULL,
     seed INTEGER NOT NULL,
     generation INTEGER NOT NULL,
-    UNIQUE (arch, device, weights, fold, protocol)
+    UNIQUE (genes, origin)
 );
+CREATE INDEX by_id ON evaluations (arch_id);
+CREATE INDEX by_figures ON evaluations
+    (origin, error, latency_ms, flash_bytes, peak_ram_bytes, energy_mj, power_mw, cycles);
 CREATE TABLE searches (
     description TEXT PRIMARY KEY,
     rows_before INTEGER NOT NULL
@@ -59,6 +68,7 @@ CREATE TABLE searches (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+_ORIGIN = ("space", "device", "metric", "weights", "fold", "protocol")
 
 
 class ArchiveError(InputError):
@@ -117,20 +127,22 @@ class Row:
     seed: int
     generation: int
 
-    def values(self) -> list[Any]:
-        """Column values in schema order, as SQLite takes them."""
-        found = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "genes":
-                value = ",".join(map(str, value))
-            elif field.name == "subject_errors":
-                value = json.dumps(value, sort_keys=True)
-            found.append(value)
-        return found
+    def values(self, names: Sequence[str]) -> list[Any]:
+        """The named columns, as SQLite takes them."""
+        written = {
+            "genes": genes_text(self.genes),
+            "subject_errors": json.dumps(self.subject_errors, sort_keys=True),
+        }
+        return [written[name] if name in written else getattr(self, name) for name in names]
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+_OWN = tuple(name for name in COLUMNS if name not in _ORIGIN)
+
+
+def genes_text(genes: Iterable[int]) -> str:
+    """Canonical genes as the archive keys them."""
+    return ",".join(str(int(gene)) for gene in genes)
 
 
 def make_row(
@@ -214,12 +226,24 @@ class Archive:
 
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows in order, all or none; those already there are passed over. Returns how many are new."""
-        marks = ", ".join("?" * len(COLUMNS))
-        statement = f"INSERT OR IGNORE INTO evaluations ({', '.join(COLUMNS)}) VALUES ({marks})"
+        run = self._connection.execute
+        marks = ", ".join("?" * len(_OWN))
+        statement = f"INSERT OR IGNORE INTO evaluations (origin, {', '.join(_OWN)}) VALUES (?, {marks})"
+        count = 0
         with self._transaction():
-            before = self._connection.total_changes
-            self._connection.executemany(statement, [row.values() for row in rows])
-            return self._connection.total_changes - before
+            for row in rows:
+                key = row.values(_ORIGIN)
+                origin = self._origins(_ORIGIN, key)
+                if not origin:
+                    run(f"INSERT INTO origins ({', '.join(_ORIGIN)}) VALUES (?, ?, ?, ?, ?, ?)", key)
+                    origin = self._origins(_ORIGIN, key)
+                count += run(statement, [origin[0], *row.values(_OWN)]).rowcount
+        return count
+
+    def _origins(self, names: Sequence[str], values: Sequence[str]) -> list[int]:
+        condition = " AND ".join(f"{name} = ?" for name in names)
+        found = self._connection.execute(f"SELECT origin FROM origins WHERE {condition}", values)
+        return [origin for (origin,) in found]
 
     def begin_search(self, description: str) -> int:
         """The id of the last row that was there when this search first began; 0 for none.
@@ -236,22 +260,27 @@ class Archive:
         before: int = self._connection.execute(statement, (description,)).fetchone()[0]
         return before
 
-    def metrics(self, archs: Sequence[Arch], provenance: Provenance) -> list[Metrics | None]:
-        """What is known of each architecture under this provenance, whatever device it was costed for."""
+    def metrics(self, genes: Genes, space: str, provenance: Provenance) -> list[Metrics | None]:
+        """What is known of each row of genes under this provenance, whatever device it was costed for."""
+        names = ("space", "metric", "weights", "fold", "protocol")
+        key = (space, provenance.metric, provenance.weights, provenance.fold, provenance.protocol)
+        origins = ", ".join(map(str, self._origins(names, key)))
         statement = (
             "SELECT error, error_low, error_high, subject_errors, windows FROM evaluations "
-            "WHERE arch = ? AND weights = ? AND fold = ? AND protocol = ? ORDER BY id LIMIT 1"
+            f"WHERE genes = ? AND origin IN ({origins}) ORDER BY id LIMIT 1"
         )
         found: list[Metrics | None] = []
-        for arch in archs:
-            key = (str(arch), provenance.weights, provenance.fold, provenance.protocol)
-            row = self._connection.execute(statement, key).fetchone()
+        for row_genes in genes:
+            row = self._connection.execute(statement, (genes_text(row_genes),)).fetchone()
             found.append(None if row is None else Metrics(row[0], row[1], row[2], json.loads(row[3]), row[4]))
         return found
 
     def rows(self, where: str = "1", parameters: Sequence[Any] = ()) -> list[Row]:
         """Whole rows in the order they were written, narrowed by an SQL condition with `?` places."""
-        statement = f"SELECT {', '.join(COLUMNS)} FROM evaluations WHERE {where} ORDER BY id"
+        statement = (
+            f"SELECT {', '.join(COLUMNS)} FROM evaluations JOIN origins USING (origin) "
+            f"WHERE {where} ORDER BY id"
+        )
         found = []
         for values in self._connection.execute(statement, parameters):
             record = dict(zip(COLUMNS, values, strict=True))
@@ -260,17 +289,21 @@ class Archive:
             found.append(Row(**record))
         return found
 
-    def columns(
+    def figures(
         self, names: Sequence[str], where: str = "1", parameters: Sequence[Any] = ()
-    ) -> dict[str, np.ndarray]:
-        """Numeric columns (and `id`) as arrays of one length, in the order the rows were written."""
+    ) -> dict[str, npt.NDArray[np.float64]]:
+        """Numeric columns and `id` as arrays of one length, rows in no particular order.
+
+        Quick for millions of rows while only costs and the error are asked for.
+        """
         for name in names:
             if name not in (*COLUMNS, "id"):
                 raise ArchiveError(f"archive {self.path}: no column {name!r}")
-        statement = f"SELECT {', '.join(names)} FROM evaluations WHERE {where} ORDER BY id"
+        # Conditions on origins go first, through a subquery, so that the covering index serves the rest.
+        statement = f"SELECT {', '.join(names)} FROM evaluations WHERE {where}"
         dtype = np.dtype([(name, np.float64) for name in names])
         table = np.fromiter(self._connection.execute(statement, parameters), dtype)
-        return {name: table[name] for name in names}
+        return {name: np.ascontiguousarray(table[name]) for name in names}
 
     def __len__(self) -> int:
         count: int = self._connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]

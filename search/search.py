@@ -108,7 +108,7 @@ def run_search(
         if len(genes) == 0:
             break
         archs, costs = space.decode(genes), plan.costs(genes)
-        known = archive.metrics(archs, evaluator.provenance)
+        known = archive.metrics(genes, space.name, evaluator.provenance)
         errors = []
         for index, metrics in enumerate(evaluator(archs, known)):
             row = make_row(

@@ -67,6 +67,7 @@ def search(path: Path, evaluate=window_errors, executor=None, **changes):
 def content(path: Path) -> list[tuple]:
     connection = sqlite3.connect(path)
     found = connection.execute("SELECT * FROM evaluations ORDER BY id").fetchall()
+    found += connection.execute("SELECT * FROM origins").fetchall()
     found += connection.execute("SELECT * FROM searches ORDER BY description").fetchall()
     connection.close()
     return found
@@ -109,7 +110,7 @@ def test_a_crash_at_any_evaluation_resumes_to_the_same_archive(
     path = tmp_path / "archive.sqlite"
     with pytest.raises(CrashError):
         search(path, CrashAfter(count))
-    assert len(content(path)) == count + 1
+    assert len(content(path)) == count + 1 + (count > 0)
     resumed = CrashAfter(60 - count)
     search(path, resumed)
     assert resumed.left == 0, "what was known has been measured again"
@@ -234,9 +235,10 @@ def test_rows_come_back_as_written_and_none_is_written_twice(tmp_path: Path) -> 
         assert archive.append([a_row(0), a_row(1), a_row(0)]) == 2
         assert archive.append([a_row(1), a_row(2), a_row(1, "other")]) == 2
         assert archive.rows() == [a_row(0), a_row(1), a_row(2), a_row(1, "other")]
-        assert archive.columns(["error", "id"])["id"].tolist() == [1, 2, 3, 4]
+        assert sorted(archive.figures(["error", "id"])["id"].tolist()) == [1, 2, 3, 4]
+        assert archive.metrics(every_member(SPACE)[1:4:2], "small", ORIGIN)[1] is None
         with pytest.raises(ArchiveError, match="no column 'x; drop'"):
-            archive.columns(["x; drop"])
+            archive.figures(["x; drop"])
 
 
 def append_some(path: str, start: int) -> int:
