@@ -13,24 +13,37 @@ from collections.abc import Sequence
 
 from hwmodels.errors import InputError
 
-_COMMANDS = ("run", "data", "lut", "search", "pareto", "export", "verify", "report", "bench")
+_COMMANDS = {
+    "run": "run the whole job of a configuration, or continue it",
+    "data": "check recordings, or simulate some",
+    "lut": "build, show and check the look-up table of the device model",
+    "search": "search a trained supernet for another device or budget, without training",
+    "pareto": "query the Pareto front of a run",
+    "export": "finish a subnet of a run and export it for firmware",
+    "verify": "execute an exported bundle on an emulated Cortex-M7",
+    "report": "write the report of a run again and print its summary",
+    "bench": "measure speed and exactness on this machine",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each command's module adds its own."""
+def build_parser(wanted: str | None) -> argparse.ArgumentParser:
+    """The parser; only the module of the command that is wanted is imported, as some are slow to load."""
     parser = argparse.ArgumentParser(
         prog="ppg-nas",
         description="From PPG recordings to verified int8 firmware on an Arm Cortex-M7.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in _COMMANDS:
-        importlib.import_module(f"nas.commands.{name}").add_parser(commands)
+    for name, summary in _COMMANDS.items():
+        inner = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        if name == wanted:
+            importlib.import_module(f"nas.commands.{name}").declare(inner)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    options = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = build_parser(given[0] if given else None).parse_args(given)
     try:
         code: int = options.execute(options)
         sys.stdout.flush()

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from hwmodels.integer import HeartRateSettings, InputSettings, run
-from nas.compress.fake_quantization import FakeQuantNetwork
+from hwmodels.graph import Op
+from hwmodels.integer import HeartRateSettings, InputSettings, quantize_input, run
+from nas.compress.fake_quantization import FakeQuantNetwork, _on_weight_grid
 from supernet.arch import Arch
 from supernet.calibrate import calibrate
 from supernet.space import load_space
@@ -33,21 +34,27 @@ def export(network: FakeQuantNetwork, arch: Arch):
 
 
 @pytest.mark.parametrize("arch", ARCHS, ids=str)
-def test_fake_quantized_logits_lie_on_the_grid_of_the_integer_network_within_a_few_steps(arch: Arch) -> None:
+def test_every_operation_rounds_as_the_integer_network_does(arch: Arch) -> None:
     network, x = quantized(arch, 0)
     model = export(network, arch)
-    grid = model.quantization["input"]
-    q = np.clip(np.rint(x.numpy() / grid.scale) + grid.zero_point, -128, 127).astype(np.int8)
-    integers = run(model, q.transpose(0, 2, 1))["logits"].reshape(len(x), -1).astype(int)
+    q = quantize_input(model, x.numpy().transpose(0, 2, 1))
+    integers = run(model, q)
+    shares = {}
+
+    def compare(op: Op, y: torch.Tensor) -> torch.Tensor:
+        own = model.quantization[op.name]
+        mine = (network._range(op)(y) / own.scale + own.zero_point).round()
+        theirs = torch.from_numpy(integers[op.name].astype(np.float32))
+        theirs = theirs.reshape(len(x), op.length_out, op.channels_out).permute(0, 2, 1)[:, :, None]
+        difference = (mine - theirs).abs()
+        assert difference.max() <= 1, op.name
+        shares[op.name] = float((difference == 0).float().mean())
+        return (theirs - own.zero_point) * own.scale  # the next operation starts from equal inputs
+
     with torch.no_grad():
-        logits = network(x).double().numpy()
-    own = model.quantization["logits"]
-    steps = logits / own.scale + own.zero_point
-    assert np.abs(steps - np.rint(steps)).max() < 1e-3
-    difference = np.abs(np.rint(steps) - integers)
-    # Values on the edge between two steps may round either way in float; that error travels on.
-    assert (difference <= 3).mean() > 0.999
-    assert difference.mean() < 0.6
+        network.subnet(x, _on_weight_grid, compare)
+    # Float and integer may part where a value falls on the edge between two steps.
+    assert min(shares.values()) > 0.97, shares
 
 
 def test_quantization_keeps_the_float_network_in_sight() -> None:

@@ -10,9 +10,8 @@ import nas.bench
 from nas.output import print_fields, print_json, print_table
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command, one sub-command per module of nas/bench."""
-    parser = commands.add_parser("bench", help="measure speed and exactness on this machine")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare one sub-command per module of nas/bench."""
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for module in pkgutil.iter_modules(nas.bench.__path__):
         benchmark = importlib.import_module(f"nas.bench.{module.name}")

@@ -11,9 +11,8 @@ from nas.report.run_report import write_report
 from nas.run_directory import RunDirectory
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("report", help="write the report of a run again and print its summary")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--json", action="store_true", help="print the closing summary as JSON")
     parser.set_defaults(execute=execute)

@@ -13,9 +13,8 @@ from nas.report.closing import closing_lines, closing_summary
 from nas.run_directory import RunDirectory
 
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("run", help="run the whole job of a configuration, or continue it")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
     parser.add_argument("config", type=Path, help="configuration file, such as configs/bami.yaml")
     parser.add_argument("--data", type=Path, help="folder of the recordings (default: PPG_DATA, else .)")
     parser.add_argument("--run", type=Path, help="run directory (default: runs/NAME)")

@@ -194,3 +194,24 @@ def _recording(path: Path, content: Mapping[str, NDArray], classes: tuple[str, .
         activity=content["activity"].astype(np.str_).reshape(-1) if "activity" in content else None,
         trusted=trusted_labels(bpm) if bpm is not None else None,
     )
+
+
+def save_recording(path: Path, recording: Recording) -> None:
+    """Write a recording in the NPZ layout that `load_tabular` reads."""
+    content: dict[str, NDArray] = {
+        "ppg": np.asarray(recording.ppg),
+        "ppg_hz": np.array(recording.ppg_hz),
+        "subject": np.array(recording.subject),
+        "label_window_s": np.array(recording.label_window_s),
+    }
+    if recording.acc is not None:
+        content |= {"acc": np.asarray(recording.acc), "acc_hz": np.array(recording.acc_hz)}
+    if recording.heart_rate_bpm is not None:
+        content["heart_rate_bpm"] = np.asarray(recording.heart_rate_bpm)
+    if recording.rhythm is not None:
+        content["rhythm"] = np.array(recording.rhythm_classes)[recording.rhythm]
+    if recording.label_times_s is not None:
+        content["label_times_s"] = np.asarray(recording.label_times_s)
+    if recording.activity is not None:
+        content["activity"] = np.asarray(recording.activity)
+    np.savez(path, **content)

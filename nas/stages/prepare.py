@@ -67,7 +67,8 @@ def split(windows: WindowSet, run: RunDirectory) -> Fold:
 
 def _load(run: RunDirectory, source: Source) -> list[Recording]:
     if source.kind == "synthetic":
-        return simulate(source.subjects, seed=run.config.data.split_seed, minutes=source.minutes)
+        data, task = run.config.data, run.config.task.kind
+        return simulate(source.subjects, data.split_seed, minutes=source.minutes, task=task)
     return load_source(source.kind, _folder(run, source), source.splits)
 
 

@@ -1,0 +1,143 @@
+"""Stage 5: evolutionary search within the budgets; every evaluated subnet goes into the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from nas.config import Budgets as BudgetSection
+from nas.files import digest, digest_files
+from nas.hardware import cost_model
+from nas.progress import progress
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.choice import archive_path
+from nas.stages.loading import sides, trained_supernet, training_task
+from search import Archive, Budgets, Evaluator, MacroF1Error, MeanOfSubjects, Provenance, compile_costs
+from search.search import SearchResult, SearchSettings, run_search
+from supernet.arch import Arch
+from supernet.batches import TrainingSet, input_of
+from supernet.evaluate import predict, ready_subnet
+from supernet.network import SuperNet
+from supernet.students import students
+from supernet.tasks import HeartRateTask, RhythmTask
+
+NAME = "search"
+NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
+KB = 1024
+
+
+def inputs(run: RunDirectory) -> object:
+    """Budgets, device, the search's section, and how many candidates are wanted."""
+    search = run.config.search.model_dump(exclude={"workers"})
+    return [run.config.budgets.model_dump(), run.config.device, search, run.config.finish.candidates]
+
+
+def execute(run: RunDirectory) -> dict[str, Any]:
+    """Search for the configured device and budgets; names the candidates to finish."""
+    result = search_run(run, run.config.device, budgets_of(run.config.budgets))
+    best = result.front[0]
+    return {
+        "evaluated": len(result.rows),
+        "front": len(result.front),
+        "best": best.arch_id,
+        "best_error": round(best.error, 4),
+        "candidates": [row.arch_id for row in result.front[: run.config.finish.candidates]],
+    }
+
+
+def budgets_of(section: BudgetSection) -> Budgets:
+    """The configuration's budgets in the search's units."""
+    return Budgets(
+        latency_ms=section.latency_ms,
+        flash_bytes=None if section.flash_kb is None else section.flash_kb * KB,
+        peak_ram_bytes=None if section.ram_kb is None else section.ram_kb * KB,
+        power_mw=section.power_mw,
+    )
+
+
+def search_run(run: RunDirectory, device: str, budgets: Budgets) -> SearchResult:
+    """Search a trained supernet for any device and budgets; nothing is trained.
+
+    Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
+    """
+    torch.set_num_threads(run.config.threads)
+    settings, space = run.config.search, space_of(run.config)
+    plan = compile_costs(space, cost_model(run, device))
+    evaluate = SubnetEvaluation.of(run)
+    executor = ProcessPoolExecutor(settings.workers) if settings.workers > 1 else nullcontext(None)
+    with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
+        return run_search(
+            space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,
+            SearchSettings(
+                evaluations=settings.evaluations, population=settings.population, seed=run.config.seed
+            ),
+            archive, device=device, students=list(students(space).values()), progress=advance,
+        )  # fmt: skip
+
+
+class SubnetEvaluation:
+    """Estimates of one arch on validation windows, by inherited weights with its own statistics.
+
+    Called with an Arch; gives one figure per window (n,): the absolute error in BPM, or the
+    estimated class. Can be sent to worker processes.
+    """
+
+    def __init__(
+        self,
+        supernet: SuperNet,
+        training: TrainingSet,
+        validation: TrainingSet,
+        task: HeartRateTask | RhythmTask,
+        calibration_windows: int,
+    ) -> None:
+        self._supernet, self._training, self._task = supernet, training, task
+        self._inputs, self._targets = validation.normalized(), validation.targets
+        self._subjects = validation.subjects
+        self._calibration_windows = calibration_windows
+
+    @classmethod
+    def of(cls, run: RunDirectory) -> SubnetEvaluation:
+        """The evaluation of a run, on at most the configured number of its validation windows."""
+        settings = run.config.search
+        training, validation = sides(run)
+        task = training_task(run, training)
+        limit = settings.validation_windows
+        if len(validation) > limit:
+            chosen = np.linspace(0, len(validation) - 1, limit).round().astype(int)
+            validation = validation.subset(chosen)
+        return cls(trained_supernet(run), training, validation, task, settings.calibration_windows)
+
+    def __call__(self, arch: Arch) -> NDArray[np.float64]:
+        """Figures of one arch, (n,)."""
+        subnet = ready_subnet(self._supernet, arch, self._training, self._calibration_windows)
+        estimate, _ = predict(subnet, input_of(self._inputs, arch), self._task)
+        if isinstance(self._task, RhythmTask):
+            return estimate.astype(np.float64)
+        return np.abs(estimate.astype(np.float64) - self._targets)
+
+    def score(self, run: RunDirectory) -> Callable[[NDArray[Any]], Any]:
+        """How figures become an error with its interval over subjects."""
+        assert self._subjects is not None
+        if isinstance(self._task, RhythmTask):
+            return MacroF1Error(self._targets, self._subjects, seed=run.config.seed)
+        return MeanOfSubjects(self._subjects, seed=run.config.seed)
+
+    def provenance(self, run: RunDirectory) -> Provenance:
+        """What the figures depend on besides the arch."""
+        windows = [run.config.search.calibration_windows, len(self._targets), run.config.seed]
+        is_rhythm = isinstance(self._task, RhythmTask)
+        return Provenance(
+            weights=digest_files([run.path / "supernet" / "model.pt"]),
+            fold=digest(run.config.data.model_dump(mode="json")),
+            protocol=digest(windows),
+            metric="macro_f1_error" if is_rhythm else "mae_bpm",
+        )
+
+
