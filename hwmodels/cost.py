@@ -1,0 +1,153 @@
+"""What a network costs on a device: cycles, latency, flash, RAM, energy and power, from the look-up table.
+
+A pure function of the graph. The search's vectorised cost gathers the same integers and agrees exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from hwmodels import memory
+from hwmodels.device import Device
+from hwmodels.energy import DEFAULT_PERIOD_S, Number, average_power_mw, energy_mj, latency_ms
+from hwmodels.errors import InputError
+from hwmodels.graph import LayerGraph, Op
+from hwmodels.lut import REBUILD, LookUpTable
+from hwmodels.variants import FIXED_CODE_UNITS, FIXED_DATA_BYTES, code_units, data_bytes, scratch_bytes
+
+
+class CostError(InputError):
+    """A look-up table and a device that do not belong together."""
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """What one operation adds. Cycles and data bytes add up, code units unite, stack takes the maximum."""
+
+    cycles: int
+    instructions: int
+    data_bytes: int
+    code_units: frozenset[str]
+    stack_bytes: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one inference; power is the average over one inference each `DEFAULT_PERIOD_S`."""
+
+    latency_ms: float
+    cycles: int
+    flash_bytes: int
+    peak_ram_bytes: int
+    energy_mj: float
+    power_mw: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Costs of graphs on one device, by a table made for its core. Raises CostError for another core's."""
+
+    lut: LookUpTable
+    device: Device
+
+    def __post_init__(self) -> None:
+        core = self.lut.provenance.core
+        if core != self.device.core:
+            raise CostError(
+                f"device {self.device.name!r} has a {self.device.core}, the look-up table is for a {core}; "
+                f"{REBUILD} for this device"
+            )
+
+    @property
+    def code_bytes(self) -> Mapping[str, int]:
+        """Flash bytes of each code unit."""
+        return self.lut.code_bytes
+
+    @property
+    def fixed_cycles(self) -> int:
+        """Cycles of any network beside its operations."""
+        return self.lut.runner.cycles
+
+    @property
+    def fixed_flash_bytes(self) -> int:
+        """Flash bytes of any network beside its operations' data and their code units."""
+        return FIXED_DATA_BYTES + sum(self.lut.code_bytes[unit] for unit in FIXED_CODE_UNITS)
+
+    @property
+    def fixed_ram_bytes(self) -> int:
+        """Stack above every kernel's own."""
+        return self.lut.runner.stack_bytes
+
+    @cached_property
+    def _known(self) -> dict[Op, OpCost]:
+        return {}
+
+    def op_cost(self, op: Op) -> OpCost:
+        """Cost of one operation. Raises MissingEntryError naming the key the table lacks."""
+        known = self._known.get(op)
+        if known is None:
+            known = self._cost_of(op)
+            self._known[op] = known
+        return known
+
+    def _cost_of(self, op: Op) -> OpCost:
+        if op.kind == "input":
+            # The caller places the input: no kernel runs, only its bytes count.
+            return OpCost(0, 0, 0, frozenset(), 0, 0)
+        entry, runner = self.lut.entry(op), self.lut.runner
+        return OpCost(
+            cycles=entry.cycles + runner.step_cycles,
+            instructions=entry.instructions + runner.step_instructions,
+            data_bytes=data_bytes(op),
+            code_units=code_units(op),
+            stack_bytes=entry.stack_bytes,
+            scratch_bytes=scratch_bytes(op),
+        )
+
+    def cost(self, graph: LayerGraph) -> Cost:
+        """Cost of the network. Raises MissingEntryError naming the first key the table lacks."""
+        costs = {op.name: self.op_cost(op) for op in graph}
+        units: frozenset[str] = frozenset().union(*(cost.code_units for cost in costs.values()))
+        scratch = {name: cost.scratch_bytes for name, cost in costs.items()}
+        return self.total(
+            cycles=self.fixed_cycles + sum(cost.cycles for cost in costs.values()),
+            flash_bytes=self.fixed_flash_bytes
+            + sum(cost.data_bytes for cost in costs.values())
+            + sum(self.code_bytes[unit] for unit in units),
+            peak_ram_bytes=self.fixed_ram_bytes
+            + max(memory.step_bytes(graph, scratch))
+            + max(cost.stack_bytes for cost in costs.values()),
+            macs=graph.macs,
+        )
+
+    def total(self, cycles: int, flash_bytes: int, peak_ram_bytes: int, macs: int) -> Cost:
+        """The integers of a network with the times and energies that follow from them."""
+        return Cost(
+            latency_ms=self.latency_ms(float(cycles)),
+            cycles=cycles,
+            flash_bytes=flash_bytes,
+            peak_ram_bytes=peak_ram_bytes,
+            energy_mj=self.energy_mj(float(cycles)),
+            power_mw=self.power_mw(float(cycles)),
+            macs=macs,
+        )
+
+    def latency_ms(self, cycles: Number, /) -> Number:
+        """Milliseconds of cycles, one or many."""
+        return latency_ms(cycles, self.device.clock_hz)
+
+    def energy_mj(self, cycles: Number, /) -> Number:
+        """Millijoules of cycles, one or many."""
+        return energy_mj(cycles, self.device.nj_per_cycle)
+
+    def power_mw(self, cycles: Number, /) -> Number:
+        """Average milliwatts of one inference of that many cycles each `DEFAULT_PERIOD_S`."""
+        energy, latency = (
+            energy_mj(cycles, self.device.nj_per_cycle),
+            latency_ms(cycles, self.device.clock_hz),
+        )
+        return average_power_mw(energy, latency, self.device.sleep_mw, DEFAULT_PERIOD_S)
