@@ -48,7 +48,7 @@ def rounding_divide_by_power_of_two(x: ArrayLike, exponent: ArrayLike) -> NDArra
 def multiply_by_quantized_multiplier(
     x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike
 ) -> NDArray[np.int64]:
-    """TFLite's MultiplyByQuantizedMultiplier, double rounding; positive shifts go left and wrap at 32 bits."""
+    """TFLite's MultiplyByQuantizedMultiplier, double rounding; positive shifts go left and wrap."""
     shift = np.asarray(shift, np.int64)
     shifted = np.asarray(x, np.int64) << np.maximum(shift, 0)
     wrapped = ((shifted + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)

@@ -93,25 +93,25 @@ class Toolchain:
     version: str
     flags: tuple[str, ...]
 
-    def section_bytes(self, sources: Mapping[str, str], source: str) -> dict[str, int]:
-        """Sizes of the code and constant sections in the object file of `source`, by section name.
+    def section_bytes(self, sources: Mapping[str, str]) -> dict[str, int]:
+        """Sizes of the code and constant sections in the objects of all .c files, by section name.
 
-        `sources` maps file names to text; headers among them can be included. Sizes are rounded up to the
-        word boundary at which the linker script puts every section.
+        Sizes are rounded up to the word boundary at which the linker script puts every section.
         """
+        sizes: dict[str, int] = {}
         with tempfile.TemporaryDirectory() as folder:
-            objects = self._compile(Path(folder), {**sources}, [source])
-            with open(objects[0], "rb") as stream:
-                elf = ELFFile(stream)
-                return {
-                    section.name: -(-section["sh_size"] // 4) * 4
-                    for section in elf.iter_sections()
-                    if section["sh_flags"] & 2 and section["sh_size"] and section["sh_type"] == "SHT_PROGBITS"
-                    if section.name.startswith((".text", ".rodata"))
-                }
+            for compiled in self._compile(Path(folder), sources, _units(sources)):
+                for section in ELFFile(io.BytesIO(compiled.read_bytes())).iter_sections():
+                    if section["sh_size"] and section.name.startswith((".text", ".rodata")):
+                        size = -(-section["sh_size"] // 4) * 4
+                        sizes[section.name] = sizes.get(section.name, 0) + size
+        return sizes
 
     def link(
-        self, sources: Mapping[str, str], keep: Sequence[str] = ("ppgnet_run",), out: Path | None = None
+        self,
+        sources: Mapping[str, str],
+        keep: Sequence[str] = ("ppgnet_run", "ppgnet_prepare"),
+        out: Path | None = None,
     ) -> ElfImage:
         """Compile every .c file of `sources` and link what the functions in `keep` need.
 
@@ -119,7 +119,7 @@ class Toolchain:
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            objects = self._compile(folder, sources, sorted(s for s in sources if s.endswith(".c")))
+            objects = self._compile(folder, sources, _units(sources))
             elf = folder / "image.elf"
             script = folder / "image.ld"
             kept = f"ENTRY({keep[0]})\nEXTERN({' '.join(keep)})\n"
@@ -155,6 +155,10 @@ class Toolchain:
             run_compiler([*self.command, *self.flags, "-c", unit, "-o", str(target)], folder)
             objects.append(target)
         return objects
+
+
+def _units(sources: Mapping[str, str]) -> list[str]:
+    return sorted(name for name in sources if name.endswith(".c"))
 
 
 def run_compiler(command: Sequence[str], folder: Path) -> None:
@@ -230,7 +234,8 @@ def compile_host(
     with tempfile.TemporaryDirectory() as folder:
         for name, text in sources.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
-        units = sorted(name for name in sources if name.endswith(".c"))
         kind = ["-shared", "-fPIC"] if shared else []
-        run_compiler([cc, "-std=c11", *flags, *kind, *units, "-o", str(out.absolute())], Path(folder))
+        run_compiler(
+            [cc, "-std=c11", *flags, *kind, *_units(sources), "-o", str(out.absolute()), "-lm"], Path(folder)
+        )
     return out

@@ -1,0 +1,65 @@
+/* Heads: int8 logits to heart rate with its expected error, or to a class with its probability. The belief in
+   a logit d steps below the largest is a table's entry, 65535 * exp(-scale * d). */
+#include "ppgnet_kernels.h"
+#include "ppgnet_shim.h"
+
+static inline int32_t largest(const int8_t *logits, uint32_t count)
+{
+    int32_t found = -128;
+    for (uint32_t index = 0; index < count; index++)
+        found = ppgnet_larger(found, logits[index]);
+    return found;
+}
+
+/* The median of the belief minimises the expected absolute error, which is the second figure. */
+void ppgnet_heart_rate(
+    const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
+{
+    (void)second;
+    (void)scratch;
+    const ppgnet_heart_rate_parameters *head = parameters;
+    ppgnet_result *result = output;
+    int32_t top = largest(input, head->bins);
+    uint32_t total = 0;
+    for (uint32_t bin = 0; bin < head->bins; bin++)
+        total += head->belief[top - input[bin]];
+    uint32_t half = total >> 1, cumulated = 0, before = 0, index = 0;
+    for (uint32_t bin = 0; bin < head->bins; bin++) {
+        uint32_t here = head->belief[top - input[bin]];
+        cumulated += here;
+        uint32_t is_below = (uint32_t)((int32_t)(cumulated - half - 1) >> 31);
+        before += here & is_below;
+        index -= is_below;
+    }
+    uint32_t inside_q16 = ((half - before) << 16) / head->belief[top - input[index]];
+    int32_t position_q12 = (int32_t)(index << 12) + (int32_t)(inside_q16 >> 4) - 2048;
+    int32_t estimate = head->first_q8 + (int32_t)(((int64_t)position_q12 * head->step_q16) >> 20);
+    uint64_t deviation = 0;
+    for (uint32_t bin = 0; bin < head->bins; bin++) {
+        int32_t distance = head->first_q8 + (((int32_t)bin * head->step_q16) >> 8) - estimate;
+        uint32_t magnitude = (uint32_t)ppgnet_larger(distance, -distance);
+        deviation += (uint64_t)head->belief[top - input[bin]] * magnitude;
+    }
+    int32_t spread = (int32_t)((uint32_t)(deviation >> 8) / (total >> 8));
+    result->estimate = estimate;
+    result->confidence = spread;
+    result->valid = spread <= head->max_spread_q8;
+}
+
+void ppgnet_class(
+    const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
+{
+    (void)second;
+    (void)scratch;
+    const ppgnet_class_parameters *head = parameters;
+    ppgnet_result *result = output;
+    int32_t best = -128 * 256;
+    uint32_t total = 0;
+    for (uint32_t class = 0; class < head->classes; class++) /* of equal logits the first wins */
+        best = ppgnet_larger(best, input[class] * 256 + 255 - (int32_t)class);
+    for (uint32_t class = 0; class < head->classes; class++)
+        total += head->belief[(best >> 8) - input[class]];
+    result->estimate = 255 - (best & 255);
+    result->confidence = (int32_t)((65535u << 15) / total);
+    result->valid = result->confidence >= head->min_probability_q15;
+}

@@ -1,0 +1,117 @@
+/* The kernels of an exported network and the records they read. Every kernel runs a sequence of instructions
+   that depends on shapes alone, allocates nothing and owns no writable memory.
+
+   Tensors are int8, time-major: element (t, c) lies at t * channels + c, and start on a word boundary. */
+#ifndef PPGNET_KERNELS_H
+#define PPGNET_KERNELS_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Heart rate: estimate and confidence (expected error) in 1/256 BPM. Classes: index, and probability in
+   1/32768. `valid` is 0 when the window cannot be trusted. */
+typedef struct {
+    int32_t estimate;
+    int32_t confidence;
+    int32_t valid;
+} ppgnet_result;
+
+typedef void ppgnet_kernel(
+    const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch);
+
+/* One operation of a network: a kernel, its parameters and byte offsets into the arena. */
+typedef struct {
+    ppgnet_kernel *kernel;
+    const void *parameters;
+    uint32_t input, second, output, scratch;
+} ppgnet_step;
+
+/* Offset that stands for the caller's input. */
+#define PPGNET_FROM_CALLER 0xffffffffu
+
+typedef struct {
+    const ppgnet_step *steps;
+    uint32_t count;
+} ppgnet_network;
+
+/* Shape of a convolution, depthwise convolution, fully connected layer or pooling. `data` is a stream of
+   weights and requantization records, laid out for the kernel that the step names. */
+typedef struct {
+    uint16_t length_in, channels_in, length_out, channels_out;
+    uint16_t dilation, padding_before;
+    uint8_t kernel, stride;
+    int8_t zero_point_in, zero_point_out;
+    const void *data;
+} ppgnet_layer;
+
+/* Plain parameters of the exact fallback: TFLite's own form. `data` of the layer points here. */
+typedef struct {
+    const int8_t *weight;
+    const int32_t *bias, *multiplier, *shift;
+    int32_t lowest;
+    int32_t is_depthwise;
+} ppgnet_exact_data;
+
+/* output = saturate((offset + 256 * first * a / 65536 + ..) >> 20), in words of four elements. */
+typedef struct {
+    int32_t first_factor, second_factor, offset;
+    uint32_t words;
+} ppgnet_add_parameters;
+
+/* TFLite's ADD as it stands: zero points, and multiplier and shift of both operands and the sum. */
+typedef struct {
+    int32_t zero_points[3], multipliers[3], shifts[3];
+    int32_t lowest;
+    uint32_t elements;
+} ppgnet_add_exact_parameters;
+
+typedef struct {
+    int32_t first_q8, step_q16, max_spread_q8;
+    uint32_t bins;
+    uint16_t belief[256];
+} ppgnet_heart_rate_parameters;
+
+typedef struct {
+    int32_t min_probability_q15;
+    uint32_t classes;
+    uint16_t belief[256];
+} ppgnet_class_parameters;
+
+/* What ppgnet_prepare_window needs to know of the network's input. */
+typedef struct {
+    uint32_t samples, channels;
+    int32_t zero_point;
+    float scale, acceleration_gain;
+} ppgnet_input_settings;
+
+/* Convolutions, fully connected. Packed weights, four positions by two outputs at once; and its smaller
+   brother for few positions or an odd number of outputs. */
+ppgnet_kernel ppgnet_matrix, ppgnet_dense;
+/* Depthwise convolutions whose outputs lie one or two samples of a dilation phase apart. */
+ppgnet_kernel ppgnet_depthwise, ppgnet_depthwise_strided;
+/* Any convolution with any requantization, slowly. */
+ppgnet_kernel ppgnet_exact;
+ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;
+/* Heads write a ppgnet_result. */
+ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
+
+/* Widen the inputs of one output position to int16 pairs, `step` words apart; returns the end. */
+uint32_t *ppgnet_gather(
+    const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns, uint32_t step);
+
+/* Run all steps; the last one writes `result`. */
+void ppgnet_execute(
+    const ppgnet_network *network, int8_t *arena, const int8_t *input, ppgnet_result *result);
+
+/* Normalize and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL. */
+void ppgnet_prepare_window(
+    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

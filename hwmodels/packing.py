@@ -1,0 +1,113 @@
+"""Weights and requantization laid out as the kernels read them, and the proof that their fast form is exact.
+
+Where a trained scale breaks a precondition the packers say so, and the code generator takes the exact kernel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import InputError
+from hwmodels.graph import Op
+from hwmodels.integer import add_int8
+from hwmodels.integer_model import IntegerParameters, Quantization
+from hwmodels.variants import padded_depth
+
+_SLOPES = (0.0, *(sign * 2.0**-power for power in range(20, 11, -1) for sign in (1, -1)))
+_NUDGES = 300
+
+
+class FastFormError(InputError):
+    """A precondition of a fast kernel that these parameters break; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class _Requantization:
+    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one."""
+
+    bias: NDArray[np.int64]
+    multiplier: NDArray[np.int64]
+    shift: NDArray[np.int64]
+
+
+def pack_matrix(
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization]
+) -> NDArray[np.uint32]:
+    """The stream of ppgnet_matrix and ppgnet_dense: for each pair of outputs its weights and requantization.
+
+    `grids` are those of input and output. Raises FastFormError.
+    """
+    rows = parameters.weight.reshape(op.channels_out, -1).astype(np.int64)
+    requantization = _requantization(op, parameters, rows, grids)
+    if np.abs(rows).sum(axis=1).max() >= 1 << 16:
+        raise FastFormError("the weights of an output sum to 65536 or more")
+    depth = padded_depth(op)
+    padded = np.zeros((-(-op.channels_out // 2) * 2, depth), np.int64)
+    padded[: op.channels_out, : rows.shape[1]] = rows
+    if op.channels_in % 4 == 0:
+        padded = padded.reshape(len(padded), -1, 4)[:, :, [0, 2, 1, 3]].reshape(len(padded), depth)
+    lanes = (256 * padded[1::2] + padded[0::2]) & 0xFFFF
+    words = lanes[:, 0::2] | lanes[:, 1::2] << 16
+    bias, multiplier, shift = (
+        np.pad(values, (0, op.channels_out % 2)).reshape(-1, 2)
+        for values in (requantization.bias, requantization.multiplier, requantization.shift)
+    )
+    shifts = shift[:, :1] | shift[:, 1:] << 8
+    return (np.concatenate([words, bias, multiplier, shifts], axis=1) & 0xFFFFFFFF).astype(np.uint32).ravel()
+
+
+def pack_depthwise(
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization]
+) -> NDArray[np.uint32]:
+    """The records of ppgnet_depthwise: bias, multiplier, shift and weights as bytes. Raises FastFormError."""
+    rows = parameters.weight.T.astype(np.int64)
+    requantization = _requantization(op, parameters, rows, grids)
+    tail = np.zeros((op.channels_out, (op.kernel + 4) // 4 * 4), np.uint8)
+    tail[:, 0] = requantization.shift
+    tail[:, 1 : 1 + op.kernel] = rows & 0xFF
+    head = np.stack([requantization.bias, requantization.multiplier], axis=1) & 0xFFFFFFFF
+    return np.concatenate([head.astype("<u4"), tail.view("<u4")], axis=1).ravel()
+
+
+def _requantization(
+    op: Op, parameters: IntegerParameters, rows: NDArray[np.int64], grids: tuple[Quantization, Quantization]
+) -> _Requantization:
+    if op.activation == "relu" and grids[1].zero_point != -128:
+        raise FastFormError(f"relu with output zero point {grids[1].zero_point}, not -128")
+    shift = -parameters.shift.astype(np.int64)
+    if shift.min() < 1 or shift.max() > 22:
+        raise FastFormError(f"requantization shifts {shift.min()} to {shift.max()} leave 1 to 22")
+    if parameters.multiplier.min() < 0:
+        raise FastFormError("a requantization multiplier is negative")
+    bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
+    if (np.abs(bias) + 128 * np.abs(rows).sum(axis=1)).max() >= 1 << 30:
+        raise FastFormError("an accumulator can reach 2^30")
+    return _Requantization(2 * bias, parameters.multiplier.astype(np.int64), shift - 1)
+
+
+def add_constants(grids: tuple[Quantization, Quantization, Quantization]) -> tuple[int, int, int]:
+    """Factors and offset (a, b, c) with which saturate((c + (a*x >> 8) + (b*y >> 8)) >> 20) is the ADD.
+
+    For given factors all 65,536 pairs together say which offsets are right, so what is returned is proven.
+    `grids` are those of both operands and the sum. Raises FastFormError when no factors near the real ones do.
+    """
+    values = np.arange(-128, 128, dtype=np.int64)
+    first, second = np.meshgrid(values, values, indexing="ij")
+    truth = add_int8(first.astype(np.int8), second.astype(np.int8), grids, -128).astype(np.int64)
+    lowest = np.where(truth == -128, -(1 << 11), truth) << 20
+    highest = (np.where(truth == 127, (1 << 11) - 1, truth) + 1 << 20) - 1
+    ratios = [grid.scale / grids[2].scale for grid in grids[:2]]
+    if max(ratios) >= 7:
+        raise FastFormError("an operand's scale is 7 times that of the sum or more")
+    near = np.random.default_rng(0).integers(-2048, 2049, (_NUDGES, 2)).tolist()
+    tried = [(slope, 0, 0) for slope in _SLOPES] + [(0.0, *nudge) for nudge in near]
+    for slope, *nudges in tried:
+        a, b = (round(r * (1 + slope) * (1 << 28)) + nudge for r, nudge in zip(ratios, nudges, strict=True))
+        total = (a * values >> 8)[:, None] + (b * values >> 8)[None]
+        offset_from, offset_to = int((lowest - total).max()), int((highest - total).min())
+        if offset_from <= offset_to and max(abs(offset_from), abs(offset_to)) < 1 << 31:
+            return a, b, (offset_from + offset_to) // 2
+    raise FastFormError("no constants reproduce TFLite's ADD on all inputs")

@@ -1,0 +1,196 @@
+"""Which C kernel serves an operation, and what it takes: scratch, flash for data, linked code.
+
+Everything here follows from the Op alone, so that a cost model can price a network nobody has trained yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwmodels.errors import InputError
+from hwmodels.graph import Op
+from hwmodels.toolchain import ElfImage, Toolchain, ToolchainError
+
+KERNEL_FOLDER = Path(__file__).parent / "kernels"
+STEP_BYTES = 24
+LAYER_BYTES = 20
+_REQUANTIZATION_WORDS = 5
+_BELIEF_BYTES = 512
+_DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _BELIEF_BYTES}
+_DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES}
+FIXED_DATA_BYTES = 28
+FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_prepare", "ppgnet_execute", "ppgnet_prepare_window"})
+
+ENTRY_POINTS = """\
+void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result)
+{
+    ppgnet_execute(&network, arena, input, result);
+}
+
+void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration)
+{
+    ppgnet_prepare_window(&input_settings, input, pulse, acceleration);
+}
+"""
+_ENTRY_PROBE = f"""\
+#include "ppgnet_kernels.h"
+extern const ppgnet_network network;
+extern const ppgnet_input_settings input_settings;
+void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result);
+void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration);
+{ENTRY_POINTS}"""
+
+
+class UnsupportedOpError(InputError):
+    """An operation no kernel serves; names it."""
+
+
+@dataclass(frozen=True)
+class KernelVariant:
+    """A way to compute an operation: `name` keys the look-up table, `function` is the C symbol."""
+
+    name: str
+    function: str
+
+
+_MATRIX = KernelVariant("matrix", "ppgnet_matrix")
+_DENSE = KernelVariant("dense", "ppgnet_dense")
+_DEPTHWISE = {
+    1: KernelVariant("depthwise", "ppgnet_depthwise"),
+    2: KernelVariant("depthwise_strided", "ppgnet_depthwise_strided"),
+}
+EXACT = KernelVariant("exact", "ppgnet_exact")
+ADD_EXACT = KernelVariant("add_exact", "ppgnet_add_exact")
+_OTHER = {
+    "fully_connected": _DENSE,
+    "add": KernelVariant("add", "ppgnet_add"),
+    "average_pool": KernelVariant("average_pool", "ppgnet_average_pool"),
+    "heart_rate_head": KernelVariant("heart_rate", "ppgnet_heart_rate"),
+    "class_head": KernelVariant("class", "ppgnet_class"),
+}
+_HELPERS = {
+    "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
+    "ppgnet_dense": frozenset({"ppgnet_gather"}),
+}
+_LIMITS = {"length_in": 65535, "channels_in": 65535, "channels_out": 65535, "dilation": 65535}
+_LIMITS |= {"padding_before": 65535, "kernel": 255, "stride": 255}
+
+
+def variant_of(op: Op) -> KernelVariant:
+    """The kernel for `op`, given scales inside its fast form. Raises UnsupportedOpError naming the op.
+
+    Convolutions with at least four positions and an even number of outputs take the tiled matrix kernel, all
+    others the dense one; depthwise convolutions whose outputs lie more than two samples of a dilation phase
+    apart take the exact one.
+    """
+    if op.kind == "input":
+        raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
+    for field, limit in _LIMITS.items():
+        if getattr(op, field) > limit:
+            raise UnsupportedOpError(
+                f"op {op.name!r} ({op.kind}): {field} {getattr(op, field)} exceeds {limit}"
+            )
+    if op.kind == "conv":
+        return _MATRIX if op.length_out >= 4 and op.channels_out % 2 == 0 else _DENSE
+    if op.kind == "depthwise":
+        return _DEPTHWISE.get(series_spacing(op), EXACT)
+    if op.kind in ("heart_rate_head", "class_head") and not 2 <= op.channels_in <= 256:
+        raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): takes 2 to 256 logits, got {op.channels_in}")
+    if op.kind == "add" and op.activation == "relu":
+        raise UnsupportedOpError(f"op {op.name!r}: add has no fused relu; put it on the convolution before")
+    return _OTHER[op.kind]
+
+
+def series_spacing(op: Op) -> int:
+    """Samples of one dilation phase between neighbouring outputs of a depthwise convolution."""
+    return op.stride // math.gcd(op.stride, op.dilation)
+
+
+def padded_depth(op: Op) -> int:
+    """Products per output of a matrix kernel, filled up to a multiple of four."""
+    return -(-op.kernel * op.channels_in // 4) * 4
+
+
+def scratch_bytes(op: Op) -> int:
+    """Arena bytes the op's kernel works in while it runs, beyond its tensors; a multiple of 4."""
+    if op.kind == "input":
+        return 0
+    variant = variant_of(op)
+    if variant is _MATRIX:
+        return 8 * padded_depth(op) + 8
+    if variant is _DENSE:
+        return 2 * padded_depth(op)
+    if variant in _DEPTHWISE.values():
+        spacing = series_spacing(op)
+        pairs = op.kernel // 2 + 1
+        classes = op.dilation * spacing // op.stride
+        blocks = -(-op.length_out // (4 * classes))
+        return 4 * (2 * pairs + 2 * spacing * (blocks - 1) + pairs + 3)
+    return 0
+
+
+def data_bytes(op: Op) -> int:
+    """Flash for an op's constants: step, parameters, weights, requantization records; a multiple of 4."""
+    if op.kind == "input":
+        return 0
+    variant = variant_of(op)
+    if variant in (_MATRIX, _DENSE):
+        pairs = -(-op.channels_out // 2)
+        return STEP_BYTES + LAYER_BYTES + pairs * (2 * padded_depth(op) + 4 * _REQUANTIZATION_WORDS)
+    if variant is EXACT:
+        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
+    if op.kind == "depthwise":
+        return STEP_BYTES + LAYER_BYTES + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
+    return STEP_BYTES + _DATA_BYTES[op.kind]
+
+
+def code_units(op: Op) -> frozenset[str]:
+    """C functions that are linked for the op, shared between ops; FIXED_CODE_UNITS are always linked."""
+    return frozenset() if op.kind == "input" else units_of(variant_of(op))
+
+
+def units_of(variant: KernelVariant) -> frozenset[str]:
+    """The variant's function and what it calls."""
+    return _HELPERS.get(variant.function, frozenset()) | {variant.function}
+
+
+def kernel_sources() -> dict[str, str]:
+    """The kernels' C sources and headers, file name to text."""
+    files = sorted(path for path in KERNEL_FOLDER.iterdir() if path.suffix in (".c", ".h"))
+    return {path.name: path.read_text(encoding="utf-8") for path in files}
+
+
+def kernel_hash() -> str:
+    """SHA-256 over the kernels' sources: what a look-up table must have been measured with."""
+    digest = hashlib.sha256()
+    for name, text in kernel_sources().items():
+        digest.update(f"{name}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def code_unit_bytes(toolchain: Toolchain) -> dict[str, int]:
+    """Flash bytes of every code unit, from the sections of the compiled objects.
+
+    Raises ToolchainError when a compiler makes constants outside of the units' own sections.
+    """
+    sources = kernel_sources() | {"ppgnet_entry.c": _ENTRY_PROBE}
+    units: dict[str, int] = {}
+    for section, size in toolchain.section_bytes(sources).items():
+        if not section.startswith(".text.ppgnet_"):
+            raise ToolchainError(
+                f"{toolchain.version}: unexpected section {section} of {size} bytes in the kernels"
+            )
+        units[section.removeprefix(".text.")] = size
+    return units
+
+
+def kernel_image(toolchain: Toolchain) -> ElfImage:
+    """All kernels linked, for profiling them one by one."""
+    sources: Mapping[str, str] = kernel_sources()
+    functions = {variant.function for variant in (_MATRIX, EXACT, ADD_EXACT, *_DEPTHWISE.values())}
+    functions |= {variant.function for variant in _OTHER.values()}
+    return toolchain.link(sources, keep=(*sorted(functions), "ppgnet_prepare_window"))
