@@ -25,8 +25,8 @@ Level = Literal["found", "warning", "error"]
 LARGEST_LAG_WINDOWS = 8
 _RATE_HZ = 32
 _NEAR_BPM = 4.0
-_LAG_GAIN = 0.05
-_LAG_SHARE = 1.2
+_LAG_GAIN = 1.07
+_SMALLEST_LAG_WINDOWS = 2
 _SATURATED_SHARE = 0.005
 _FLAT_S = 2.0
 _WEAK_PULSE = 0.16
@@ -147,8 +147,8 @@ def _warnings(recording: Recording) -> Iterator[Finding]:
         return
     middle = agreement.size // 2
     best = int(agreement.argmax()) - middle
-    if best and agreement.max() > max(agreement[middle] * _LAG_SHARE, agreement[middle] + _LAG_GAIN):
-        yield warning("shifted labels", f"labels fit the signal best {best:+d} windows later than they stand",
+    if abs(best) >= _SMALLEST_LAG_WINDOWS and agreement.max() > _LAG_GAIN * agreement[middle]:
+        yield warning("shifted labels", f"label i fits window i{best:+d} best; move the labels",
                       windows=best, agreement=round(float(agreement.max()), 3),
                       agreement_as_is=round(float(agreement[middle]), 3))  # fmt: skip
     if agreement.max() < _WEAK_PULSE:

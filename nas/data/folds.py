@@ -60,7 +60,8 @@ def subject_folds(
     for subject, group in zip(subjects, groups, strict=True):
         if stratum_of.setdefault(str(subject), str(group)) != str(group):
             raise InputError(f"folds: subject {subject!r} is in two strata; give each subject one source")
-    if len(stratum_of) < max(3, n_folds):
+    largest_test = -(-len(stratum_of) // n_folds)
+    if len(stratum_of) < n_folds or len(stratum_of) - largest_test < 2:
         raise InputError(
             f"folds: {len(stratum_of)} subjects are too few for {n_folds} folds; use fewer folds or more data"
         )

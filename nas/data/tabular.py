@@ -7,7 +7,8 @@ labelled window) and `heart_rate_bpm`, or `rhythm` (a class name); optionally `a
 
 NPZ. `ppg` (n,) or (channels, n), `ppg_hz`; optionally `acc` (3, n) in g, `acc_hz` (default ppg_hz),
 `subject`, `label_window_s` (default 8), `heart_rate_bpm` or `rhythm` (W,), `label_times_s` (W,), which
-defaults to one label every 2 s from the first window's centre, and `activity` (W,).
+defaults to one label every 2 s from the first window's centre, `activity` (W,), `rhythm_classes` (their
+order), and `segment_s` if the signal is independent segments of that length, one after another.
 """
 
 from __future__ import annotations
@@ -48,12 +49,18 @@ def _labels_of(path: Path) -> Path:
 def load_tabular(path: str | Path, rhythm_classes: tuple[str, ...] = ()) -> list[Recording]:
     """Every CSV or NPZ recording under a folder, or one file.
 
-    rhythm_classes fixes the order of the classes; by default it is the sorted names found in all files.
+    rhythm_classes fixes the order of the classes; by default it is the one that NPZ files give, else the
+    sorted names found in all files. Raises InputError for files that give different orders.
     """
     files = find_tabular(Path(path))
     contents = [_read_npz(file) if file.suffix.lower() == ".npz" else _read_csv(file) for file in files]
     named = {str(name) for content in contents if "rhythm" in content for name in content["rhythm"]}
-    classes = rhythm_classes or tuple(sorted(named))
+    given = {
+        tuple(map(str, content["rhythm_classes"])) for content in contents if "rhythm_classes" in content
+    }
+    if len(given) > 1:
+        raise InputError(f"{path}: files give different rhythm_classes; make them alike")
+    classes = rhythm_classes or next(iter(given), tuple(sorted(named)))
     return [_recording(file, content, classes) for file, content in zip(files, contents, strict=True)]
 
 
@@ -193,6 +200,7 @@ def _recording(path: Path, content: Mapping[str, NDArray], classes: tuple[str, .
         rhythm_classes=classes if rhythm is not None else (),
         activity=content["activity"].astype(np.str_).reshape(-1) if "activity" in content else None,
         trusted=trusted_labels(bpm) if bpm is not None else None,
+        segment_s=number("segment_s", 0.0) or None,
     )
 
 
@@ -210,8 +218,11 @@ def save_recording(path: Path, recording: Recording) -> None:
         content["heart_rate_bpm"] = np.asarray(recording.heart_rate_bpm)
     if recording.rhythm is not None:
         content["rhythm"] = np.array(recording.rhythm_classes)[recording.rhythm]
+        content["rhythm_classes"] = np.array(recording.rhythm_classes)
     if recording.label_times_s is not None:
         content["label_times_s"] = np.asarray(recording.label_times_s)
     if recording.activity is not None:
         content["activity"] = np.asarray(recording.activity)
-    np.savez(path, **content)
+    if recording.segment_s is not None:
+        content["segment_s"] = np.array(recording.segment_s)
+    np.savez(path, allow_pickle=False, **content)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,17 @@ from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.choice import archive_path
 from nas.stages.loading import sides, trained_supernet, training_task
-from search import Archive, Budgets, Evaluator, MacroF1Error, MeanOfSubjects, Provenance, compile_costs
+from search.archive import Archive, Provenance
+from search.budgets import Budgets
+from search.cost_plan import compile_costs
+from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
 from search.search import SearchResult, SearchSettings, run_search
 from supernet.arch import Arch
 from supernet.batches import TrainingSet, input_of
 from supernet.evaluate import predict, ready_subnet
 from supernet.network import SuperNet
-from supernet.students import students
+from supernet.space import SearchSpace, SpaceError
+from supernet.students import mobilenet_1d, temporal_convolutions
 from supernet.tasks import HeartRateTask, RhythmTask
 
 NAME = "search"
@@ -62,7 +67,9 @@ def budgets_of(section: BudgetSection) -> Budgets:
     )
 
 
-def search_run(run: RunDirectory, device: str, budgets: Budgets) -> SearchResult:
+def search_run(
+    run: RunDirectory, device: str, budgets: Budgets, evaluations: int | None = None
+) -> SearchResult:
     """Search a trained supernet for any device and budgets; nothing is trained.
 
     Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
@@ -76,10 +83,32 @@ def search_run(run: RunDirectory, device: str, budgets: Budgets) -> SearchResult
         return run_search(
             space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,
             SearchSettings(
-                evaluations=settings.evaluations, population=settings.population, seed=run.config.seed
+                evaluations=evaluations or settings.evaluations, population=settings.population, seed=run.config.seed
             ),
-            archive, device=device, students=list(students(space).values()), progress=advance,
+            archive, device=device, students=students_within(space), progress=advance,
         )  # fmt: skip
+
+
+def students_within(space: SearchSpace) -> list[Arch]:
+    """The hand-made students that are members of the space."""
+    found = []
+    for student in (mobilenet_1d(), temporal_convolutions()):
+        with suppress(SpaceError):
+            space.encode([student])
+            found.append(student)
+    return found
+
+
+def _thinned(windows: TrainingSet, count: int) -> TrainingSet:
+    """`count` of the windows, evenly spaced."""
+    chosen = np.linspace(0, len(windows) - 1, count).round().astype(int)
+    return replace(
+        windows,
+        inputs={rate: held[chosen] for rate, held in windows.inputs.items()},
+        has_acc=windows.has_acc[chosen],
+        targets=windows.targets[chosen],
+        subjects=None if windows.subjects is None else windows.subjects[chosen],
+    )
 
 
 class SubnetEvaluation:
@@ -110,8 +139,7 @@ class SubnetEvaluation:
         task = training_task(run, training)
         limit = settings.validation_windows
         if len(validation) > limit:
-            chosen = np.linspace(0, len(validation) - 1, limit).round().astype(int)
-            validation = validation.subset(chosen)
+            validation = _thinned(validation, limit)
         return cls(trained_supernet(run), training, validation, task, settings.calibration_windows)
 
     def __call__(self, arch: Arch) -> NDArray[np.float64]:
@@ -139,5 +167,3 @@ class SubnetEvaluation:
             protocol=digest(windows),
             metric="macro_f1_error" if is_rhythm else "mae_bpm",
         )
-
-

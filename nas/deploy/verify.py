@@ -1,0 +1,106 @@
+"""The proof of a bundle: its own sources, compiled, run on the emulated core, compared number by number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodels.check import check_image
+from hwmodels.cost import Cost, CostModel
+from hwmodels.device import load_device
+from hwmodels.integer import run as interpret
+from hwmodels.profiling import build
+from hwmodels.toolchain import Toolchain, find_toolchain
+from nas.deploy.bundle import Bundle, BundleError, read_bundle
+from nas.files import write_json
+
+KB = 1024
+VERIFICATION = "verification.json"
+
+
+def verify_bundle(
+    path: Path, cost_model: CostModel | None = None, toolchain: Toolchain | None = None
+) -> dict[str, Any]:
+    """Compile, execute and compare a bundle; the result is also written to verification.json.
+
+    Without `cost_model`, the operations of this one network are profiled first. Raises BundleError
+    when a file is missing or altered. Fields: predicted, measured (each latency_ms, cycles,
+    flash_kb, ram_kb, energy_mj, power_mw), golden_vectors, mismatches, fallbacks, layers.
+    """
+    toolchain = toolchain or find_toolchain()
+    bundle = read_bundle(path)
+    model = cost_model or _own_cost_model(bundle, toolchain)
+    expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
+    if not np.array_equal(expected, bundle.golden_outputs):
+        raise BundleError(f"{path / 'golden.npz'}: not what model.npz computes; export the subnet again")
+    sources = {name: text for name, text in bundle.sources.items() if name != "ppgnet_selftest.c"}
+    image = toolchain.link(sources)
+    found = check_image(bundle.model, model, image, bundle.golden_inputs)
+    measured = model.total(
+        found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
+    )
+    result = {
+        "id": bundle.manifest["id"],
+        "arch": bundle.manifest["arch"],
+        "device": model.device.name,
+        "compiler": toolchain.version,
+        "predicted": readable_cost(found.predicted),
+        "measured": readable_cost(measured),
+        "golden_vectors": found.windows,
+        "mismatches": found.output_mismatches,
+        "fallbacks": list(found.fallback_ops),
+        "layers": layer_rows(bundle, model),
+    }
+    write_json(path / VERIFICATION, result)
+    return result
+
+
+def readable_cost(cost: Cost) -> dict[str, Any]:
+    """A cost in the units that people read; KB = 1024 bytes."""
+    return {
+        "latency_ms": cost.latency_ms,
+        "cycles": cost.cycles,
+        "flash_kb": cost.flash_bytes / KB,
+        "flash_bytes": cost.flash_bytes,
+        "ram_kb": cost.peak_ram_bytes / KB,
+        "ram_bytes": cost.peak_ram_bytes,
+        "energy_mj": cost.energy_mj,
+        "power_mw": cost.power_mw,
+        "macs": cost.macs,
+        "cycles_per_mac": cost.cycles / max(1, cost.macs),
+    }
+
+
+def layer_rows(bundle: Bundle, model: CostModel) -> list[dict[str, Any]]:
+    """What each operation of a bundle costs: predicted cycles and bytes of its own constants."""
+    rows = []
+    for op in bundle.model.graph:
+        if op.kind == "input":
+            continue
+        cost = model.op_cost(op)
+        detail = f"k{op.kernel}" if op.kernel > 1 else ""
+        detail += f" d{op.dilation}" if op.dilation > 1 else ""
+        detail += f" /{op.stride}" if op.stride > 1 else ""
+        rows.append(
+            {
+                "name": op.name,
+                "kind": "pointwise" if op.kind == "conv" and op.kernel == 1 else op.kind.replace("_", " "),
+                "detail": detail,
+                "length_out": op.length_out,
+                "channels_out": op.channels_out,
+                "macs": op.macs,
+                "cycles": cost.cycles,
+                "flash_bytes": cost.data_bytes,
+                "sources": list(bundle.model.graph.sources(op.name)),
+            }
+        )
+    return rows
+
+
+def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
+    """A table of this network's operations alone, for the device of the manifest."""
+    device = load_device(bundle.manifest["device"])
+    table = build(list(bundle.model.graph), toolchain, "", device.core)
+    return CostModel(table, device)
