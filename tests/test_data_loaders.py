@@ -288,6 +288,22 @@ def test_labels_beyond_the_signal_are_refused() -> None:
         )
 
 
+def test_an_accelerometer_that_ends_before_the_labels_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(InputError, match="acc ends at 5"):
+        Recording(
+            "r",
+            "s",
+            "p",
+            rng.standard_normal((1, 640)),
+            32.0,
+            acc=rng.standard_normal((3, 320)),
+            acc_hz=64.0,
+            label_times_s=np.array([4.0, 6.0]),
+            heart_rate_bpm=np.full(2, 80.0),
+        )
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize(
     ("kind", "median_bpm", "mean_bpm", "still_bpm", "subjects"),

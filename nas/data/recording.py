@@ -83,6 +83,14 @@ class Recording:
                 f"reach {end_s:.1f} s, the signal ends at {self.duration_s:.1f} s",
                 "check that signal and label file belong together and that the rate is right",
             )
+        if self.acc is not None and times.size:
+            acc_end_s = self.acc.shape[1] / self.acc_hz
+            if float(times.max()) + self.label_window_s / 2 > acc_end_s + 0.5:
+                raise self._error(
+                    "acc",
+                    f"ends at {acc_end_s:.1f} s, before the labels do",
+                    "check acc_hz, or leave the accelerometer out",
+                )
         if self.heart_rate_bpm is not None:
             known = self.heart_rate_bpm
             if not np.isfinite(known).all() or ((known < 20) | (known > 260)).any():
