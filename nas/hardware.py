@@ -1,4 +1,4 @@
-"""The device model of a run: look-up tables made once per kernels, compiler and space, and kept in a cache."""
+"""The device model of a run: look-up tables, made once per kernels, compiler and space, then cached."""
 
 from __future__ import annotations
 

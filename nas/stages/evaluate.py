@@ -43,7 +43,9 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     }  # fmt: skip
     for name, estimates in found.items():
         arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
-    replace_file(run.path / "evaluation" / "predictions.npz", lambda path: np.savez(path, **arrays))
+    replace_file(
+        run.path / "evaluation" / "predictions.npz", lambda path: np.savez(path, allow_pickle=False, **arrays)
+    )
     key, figure = ("mae_bpm", "MAE") if run.config.task.kind == "heart_rate" else ("macro_f1", "macro-F1")
     return {
         f"{name}, {source}, {figure}": round(value[key]["value"], 3)

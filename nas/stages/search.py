@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -23,7 +22,7 @@ from nas.stages.loading import sides, trained_supernet, training_task
 from search.archive import Archive, Provenance
 from search.budgets import Budgets
 from search.cost_plan import compile_costs
-from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
+from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects, Score
 from search.search import SearchResult, SearchSettings, run_search
 from supernet.arch import Arch
 from supernet.batches import TrainingSet, input_of
@@ -82,9 +81,8 @@ def search_run(
     with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
         return run_search(
             space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,
-            SearchSettings(
-                evaluations=evaluations or settings.evaluations, population=settings.population, seed=run.config.seed
-            ),
+            SearchSettings(evaluations=evaluations or settings.evaluations,
+                           population=settings.population, seed=run.config.seed),
             archive, device=device, students=students_within(space), progress=advance,
         )  # fmt: skip
 
@@ -150,7 +148,7 @@ class SubnetEvaluation:
             return estimate.astype(np.float64)
         return np.abs(estimate.astype(np.float64) - self._targets)
 
-    def score(self, run: RunDirectory) -> Callable[[NDArray[Any]], Any]:
+    def score(self, run: RunDirectory) -> Score:
         """How figures become an error with its interval over subjects."""
         assert self._subjects is not None
         if isinstance(self._task, RhythmTask):
