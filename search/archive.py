@@ -68,6 +68,8 @@ CREATE TABLE searches (
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+# CROSS JOIN fixes SQLite's loop order: this one walks the covering index of each origin.
+_JOINED = "origins CROSS JOIN evaluations USING (origin)"
 _ORIGIN = ("space", "device", "metric", "weights", "fold", "protocol")
 
 
@@ -278,7 +280,7 @@ class Archive:
     def rows(self, where: str = "1", parameters: Sequence[Any] = ()) -> list[Row]:
         """Whole rows in the order they were written, narrowed by an SQL condition with `?` places."""
         statement = (
-            f"SELECT {', '.join(COLUMNS)} FROM evaluations JOIN origins USING (origin) "
+            f"SELECT {', '.join(COLUMNS)} FROM evaluations CROSS JOIN origins USING (origin) "
             f"WHERE {where} ORDER BY id"
         )
         found = []
@@ -299,11 +301,53 @@ class Archive:
         for name in names:
             if name not in (*COLUMNS, "id"):
                 raise ArchiveError(f"archive {self.path}: no column {name!r}")
-        # Conditions on origins go first, through a subquery, so that the covering index serves the rest.
-        statement = f"SELECT {', '.join(names)} FROM evaluations WHERE {where}"
+        statement = f"SELECT {', '.join(names)} FROM {_JOINED} WHERE {where}"
         dtype = np.dtype([(name, np.float64) for name in names])
         table = np.fromiter(self._connection.execute(statement, parameters), dtype)
         return {name: np.ascontiguousarray(table[name]) for name in names}
+
+    def ordered(
+        self,
+        names: Sequence[str],
+        where: str,
+        parameters: Sequence[Any],
+        *,
+        descending: bool,
+        most: int | None,
+    ) -> list[int]:
+        """`id` numbers of the first `most` matching rows, ordered by columns, then as they were written."""
+        direction = "DESC" if descending else "ASC"
+        order = ", ".join(f"{name} {direction}" for name in names)
+        statement = f"SELECT id FROM {_JOINED} WHERE {where} ORDER BY {order}, id LIMIT ?"
+        limit = -1 if most is None else most
+        return [number for (number,) in self._connection.execute(statement, [*parameters, limit])]
+
+    def by_number(self, numbers: Sequence[int]) -> list[Row]:
+        """The rows with these `id` numbers, in the order they were written."""
+        found: list[Row] = []
+        for start in range(0, len(numbers), 500):
+            part = sorted(numbers)[start : start + 500]
+            found += self.rows(f"id IN ({', '.join(map(str, part))})")
+        return found
+
+    def sample_figures(
+        self, names: Sequence[str], where: str, parameters: Sequence[Any], count: int
+    ) -> npt.NDArray[np.float64]:
+        """About `count` evenly spread rows' figures (n, names), of those that fulfil the condition."""
+        last = self._connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
+        numbers = sorted(set(np.linspace(1, max(last, 1), count).astype(int).tolist()))
+        statement = (
+            f"SELECT {', '.join(names)} FROM evaluations CROSS JOIN origins USING (origin) "
+            f"WHERE id IN ({', '.join(map(str, numbers))}) AND ({where})"
+        )
+        found = self._connection.execute(statement, parameters).fetchall()
+        return np.array(found, np.float64).reshape(-1, len(names))
+
+    def count(self, where: str = "1", parameters: Sequence[Any] = ()) -> int:
+        """How many rows fulfil an SQL condition."""
+        statement = f"SELECT count(*) FROM {_JOINED} WHERE {where}"
+        found: int = self._connection.execute(statement, parameters).fetchone()[0]
+        return found
 
     def __len__(self) -> int:
         count: int = self._connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
