@@ -92,7 +92,7 @@ def add_constants(grids: tuple[Quantization, Quantization, Quantization]) -> tup
     """Factors and offset (a, b, c) with which saturate((c + (a*x >> 8) + (b*y >> 8)) >> 20) is the ADD.
 
     For given factors all 65,536 pairs together say which offsets are right, so what is returned is proven.
-    `grids` are those of both operands and the sum. Raises FastFormError when no factors near the real ones do.
+    `grids` are those of both operands and the sum. Raises FastFormError when none serve.
     """
     values = np.arange(-128, 128, dtype=np.int64)
     first, second = np.meshgrid(values, values, indexing="ij")
