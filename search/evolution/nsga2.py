@@ -1,156 +1,21 @@
-"""NSGA-II by ask and tell: constrained domination, duplicate-free, seeded, resumable.
-
-Composes selection and variation; knows genes and arrays only, never how they are evaluated.
-"""
+"""NSGA-II: constrained domination, crowding, binary tournaments, crossover and mutation (Deb et al. 2002)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from search.evolution.algorithm import Sampler, Screen, State
-from search.evolution.ledger import Ledger
+from search.evolution.population import PopulationSearch
 from search.evolution.selection import survive, tournament
-from search.evolution.variation import Variation
-from search.pareto import Floats
-from supernet.space import Genes, SearchSpace
-
-_BATCHES = 12
-_LARGEST_BATCH = 8192
+from search.pareto import Floats, Integers
+from supernet.space import Genes
 
 
-def propose(
-    draw: Sampler, ledger: Ledger, count: int, rng: np.random.Generator, screen: Screen | None
-) -> Genes:
-    """Up to `count` new admitted rows from `draw`, in batches that grow as fewer are admitted.
+class NSGA2(PopulationSearch):
+    """NSGA-II over a search space; its population stands best first. Arguments: see PopulationSearch."""
 
-    Gives fewer when many batches in a row bring nothing new: the space around is spent.
-    """
-    found: list[Genes] = []
-    missing, batch = count, count + count // 4 + 4
-    for _ in range(_BATCHES):
-        drawn = draw(batch, rng)
-        taken = ledger.take(drawn, screen(drawn) if screen else None, missing)
-        found.append(taken)
-        missing -= len(taken)
-        if missing <= 0:
-            break
-        kept_share = max(len(taken), 0.25) / batch
-        batch = int(min(_LARGEST_BATCH, max(batch, 1.3 * missing / kept_share)))
-    return np.concatenate(found)
-
-
-class NSGA2:
-    """NSGA-II (Deb et al. 2002) over a search space.
-
-    `screen` admits candidates before they are ever returned (a cheap feasibility check); `sample`
-    draws fresh ones for the first population and when variation finds nothing new; `initial` rows
-    stand in the first population if admitted. Raises ValueError for a population below 2.
-    """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        population: int = 100,
-        seed: int = 0,
-        screen: Screen | None = None,
-        sample: Sampler | None = None,
-        initial: Genes | None = None,
-        variation: Variation | None = None,
-    ) -> None:
-        if population < 2:
-            raise ValueError(f"population must be at least 2, got {population}")
-        self._space = space
-        self._population = population
-        self._rng = np.random.default_rng(seed)
-        self._screen = screen
-        self._sample = sample or space.sample
-        self._initial = space.lows[None][:0] if initial is None else space.canonical(initial)
-        self._variation = variation or Variation()
-        self._ledger = Ledger(space)
-        self._genes = space.lows[None][:0]
-        self._objectives: Floats = np.zeros((0, 0))
-        self._violations: Floats = np.zeros(0)
-        self._has_started = False
-
-    @property
-    def genes(self) -> Genes:
-        """The population, best first, (n, genes)."""
-        return self._genes
-
-    @property
-    def objectives(self) -> Floats:
-        """Objectives of the population, (n, m)."""
-        return self._objectives
-
-    @property
-    def violations(self) -> Floats:
-        """Violations of the population, (n,)."""
-        return self._violations
-
-    @property
-    def proposed(self) -> int:
-        """How many distinct candidates were proposed so far."""
-        return len(self._ledger)
-
-    def ask(self, count: int | None = None) -> Genes:
-        """Up to `count` (else a population of) new candidates; empty once the admitted space is spent."""
-        count = self._population if count is None else count
-        if not self._has_started:
-            admitted = self._screen(self._initial) if self._screen else None
-            first = self._ledger.take(self._initial, admitted, count)
-            rest = propose(self._sample, self._ledger, count - len(first), self._rng, self._screen)
-            return np.concatenate([first, rest])
-        children = propose(self._breed, self._ledger, count, self._rng, self._screen)
-        if len(children) == count:
-            return children
-        missing = count - len(children)
-        fresh = propose(self._sample, self._ledger, missing, self._rng, self._screen)
-        return np.concatenate([children, fresh])
-
-    def tell(self, genes: Genes, objectives: Floats, violations: Floats | None = None) -> None:
-        """Merge evaluated candidates and keep the best. Raises ValueError when the lengths differ."""
-        objectives = np.asarray(objectives, np.float64)
-        outside = np.zeros(len(genes)) if violations is None else np.asarray(violations, np.float64)
-        if not len(genes) == len(objectives) == len(outside) or objectives.ndim != 2:
-            raise ValueError(
-                f"tell: {len(genes)} candidates, objectives of shape {objectives.shape}, "
-                f"{len(outside)} violations"
-            )
-        if self._has_started:
-            genes = np.concatenate([self._genes, genes])
-            objectives = np.concatenate([self._objectives, objectives])
-            outside = np.concatenate([self._violations, outside])
-        if len(genes) == 0:
-            return
-        self._keep(genes, objectives, outside)
-
-    def _keep(self, genes: Genes, objectives: Floats, violations: Floats) -> None:
-        best = survive(objectives, violations, self._population)
-        self._genes, self._objectives = genes[best], objectives[best]
-        self._violations = violations[best]
-        self._has_started = True
+    def _select(self, objectives: Floats, violations: Floats) -> Integers:
+        return survive(objectives, violations, self._population)
 
     def _breed(self, count: int, rng: np.random.Generator) -> Genes:
         parents = self._genes[tournament(len(self._genes), 2 * count, rng)]
         return self._variation(self._space, parents[:count], parents[count:], rng)
-
-    def state(self) -> State:
-        """Population, ledger and random state, as JSON-ready values."""
-        return {
-            "genes": self._genes.tolist(),
-            "objectives": self._objectives.tolist(),
-            "violations": self._violations.tolist(),
-            "ledger": self._ledger.state(),
-            "random": self._rng.bit_generator.state,
-            "has_started": self._has_started,
-        }
-
-    def restore(self, state: State) -> None:
-        """Continue from `state()` of an instance built with the same arguments."""
-        self._ledger = Ledger(self._space, state["ledger"])
-        self._rng.bit_generator.state = state["random"]
-        self._has_started = bool(state["has_started"])
-        self._genes = np.array(state["genes"], np.int16).reshape(-1, self._space.gene_count)
-        self._objectives = np.array(state["objectives"], np.float64).reshape(len(self._genes), -1)
-        self._violations = np.array(state["violations"], np.float64)

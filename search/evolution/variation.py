@@ -28,5 +28,8 @@ class Variation:
         """Children of paired parents, each (n, genes); canonical genes, possibly equal to a parent's."""
         is_crossed = rng.random(len(first)) < self.crossover
         mixed = np.where(is_crossed[:, None], space.crossover(first, second, rng), first)
-        rate = 1.5 / space.gene_count if self.mutation is None else self.mutation
-        return space.mutate(mixed, rng, rate)
+        return space.mutate(mixed, rng, self.mutation_rate(space))
+
+    def mutation_rate(self, space: SearchSpace) -> float:
+        """Chance of each gene of `space` to mutate."""
+        return 1.5 / space.gene_count if self.mutation is None else self.mutation
