@@ -10,7 +10,7 @@ from pathlib import Path
 from hwmodels import lut
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
-from hwmodels.lut import LookUpTable, entry_key, rules_hash
+from hwmodels.lut import LookUpTable, StaleTableError, entry_key, rules_hash
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from hwmodels.variants import kernel_hash
@@ -38,7 +38,13 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
     target = load_device(device)
     path = table_path(run, target.core)
     if path.exists():
-        return CostModel(lut.load(path), target)
+        try:
+            return CostModel(lut.load(path), target)
+        except StaleTableError:
+            raise StaleTableError(
+                f"look-up table {path}: made from other kernels or cycle rules; make it anew with "
+                f"`ppg-nas lut build {run.path}`"
+            ) from None
     table = cached_table(space_of(run.config), target.core)
     table.save(path)
     return CostModel(table, target)
@@ -47,10 +53,7 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
 def cached_table(space: SearchSpace, core: str, toolchain: Toolchain | None = None) -> LookUpTable:
     """The table of a space from the user's cache, or built and put there."""
     toolchain = toolchain or find_toolchain()
-    ops = [op for op in required_ops(space) if op.kind != "input"]
-    keys = sorted({entry_key(op) for op in ops})
-    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, keys)
-    path = cache_folder() / f"lut-{name}.json"
+    path = cache_path(space, core, toolchain)
     if path.exists():
         return lut.load(path)
     table = build_table(space, core, toolchain)
@@ -67,6 +70,9 @@ def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: in
         )
 
 
-def cache_folder() -> Path:
-    """The user's cache, where tables are kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"
+def cache_path(space: SearchSpace, core: str, toolchain: Toolchain) -> Path:
+    """Where the user's cache keeps the table of these kernels, this compiler, core and space."""
+    keys = sorted({entry_key(op) for op in required_ops(space) if op.kind != "input"})
+    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, keys)
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"
+    return folder / f"lut-{name}.json"

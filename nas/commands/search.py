@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
+from nas.commands.budgets import add_budgets, given_budgets
 from nas.output import print_json, print_table
-from nas.pareto import readable
 from nas.run_directory import RunDirectory
-from nas.stages.search import KB, budgets_of, search_run
+from nas.stages.search import budgets_of, search_run
+from search.query import Answer
 
-COLUMNS = ("id", "error", "error_low", "error_high", "latency_ms", "flash_kb", "ram_kb", "energy_mj", "arch")
+HIDDEN = ("space", "weights", "fold", "seed", "device")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -25,30 +25,17 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(execute=execute)
 
 
-def add_budgets(parser: argparse.ArgumentParser) -> None:
-    """The four budget options; each replaces the run's own."""
-    for name, unit in (("latency-ms", "ms"), ("flash-kb", "KB"), ("ram-kb", "KB"), ("power-mw", "mW")):
-        parser.add_argument(f"--max-{name}", type=float, metavar=unit.upper(), help=f"budget in {unit}")
-
-
 def execute(options: argparse.Namespace) -> int:
     """Search and print the front."""
     run = RunDirectory.open(options.run)
-    budgets = budgets_of(run.config.budgets)
-    given = {
-        "latency_ms": options.max_latency_ms,
-        "flash_bytes": options.max_flash_kb and options.max_flash_kb * KB,
-        "peak_ram_bytes": options.max_ram_kb and options.max_ram_kb * KB,
-        "power_mw": options.max_power_mw,
-    }
-    budgets = replace(budgets, **{name: limit for name, limit in given.items() if limit is not None})
+    budgets = given_budgets(options, budgets_of(run.config.budgets))
     run.summary("supernet")
     with run.exclusive():
         result = search_run(run, options.device or run.config.device, budgets, options.evaluations)
-    rows = [readable(row) for row in result.front]
+    rows = Answer(result.front, len(result.rows), len(result.rows)).table()
     if options.json:
         print_json({"evaluated": len(result.rows), "front": rows})
     else:
-        print_table(rows[: options.top], COLUMNS)
+        print_table(rows[: options.top], [name for name in rows[0] if name not in HIDDEN])
         print(f"{len(result.rows)} evaluated, {len(rows)} on the front")
     return 0

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.files import replace_file, write_text
-from nas.pareto import front_rows, run_rows
+from nas.pareto import query_run, rows_for_pictures
 from nas.report.closing import COST_ROWS
 from nas.report.page import Page
 from nas.report.plots import (
@@ -22,6 +22,7 @@ from nas.report.plots import (
     training_curves,
 )
 from nas.run_directory import RunDirectory
+from search.query import Query
 
 _STAGES = ("prepare", "profile", "teacher", "supernet", "search", "finish", "verify", "evaluate")
 _HEART_RATE_COLUMNS = {
@@ -48,7 +49,8 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
         f"{run.config.device}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
         f"{measured['flash_kb']:.1f} KB of flash, {measured['ram_kb']:.1f} KB of RAM.",
     )
-    rows, front = run_rows(run), front_rows(run)
+    rows = rows_for_pictures(query_run(run, Query(is_front_only=False)))
+    front = rows_for_pictures(query_run(run, Query()))
     budgets = run.config.budgets.model_dump()
     figure = pareto_front(rows, front, chosen, budgets, error_name)
     picture = run.path / "front.png"

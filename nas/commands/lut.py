@@ -1,0 +1,107 @@
+"""`ppg-nas lut build | show | check`: the look-up table of kernel calls that every cost rests on."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+from hwmodels import lut
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
+from hwmodels.lut import LookUpTable
+from hwmodels.toolchain import find_toolchain
+from nas.hardware import build_table, cache_path, cached_table, table_path
+from nas.lut_check import check_table
+from nas.output import print_fields, print_json, print_table
+from nas.progress import progress
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from supernet.space import SearchSpace, load_space
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the three verbs and their arguments."""
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    build = verbs.add_parser("build", help="measure every kernel call of a space on the emulated core")
+    build.add_argument("run", type=Path, nargs="?", help="run directory to make the table for")
+    build.add_argument("--out", type=Path, help="file to write (default: the run's, else the user's cache)")
+    build.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    build.set_defaults(execute=build_one)
+    show = verbs.add_parser("show", help="what a table holds")
+    show.add_argument(
+        "table", type=Path, nargs="?", help="table file or run directory (default: the cache's)"
+    )
+    show.add_argument("--kernel", help="only entries of this kernel variant")
+    show.set_defaults(execute=show_one)
+    check = verbs.add_parser("check", help="predictions against executions of random networks")
+    check.add_argument("--samples", type=int, default=100, help="architectures (default 100)")
+    check.add_argument("--seed", type=int, default=0, help="seed (default 0)")
+    check.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    check.set_defaults(execute=check_one)
+    for verb in (build, show, check):
+        verb.add_argument("--space", default="default", help="search space (default: default)")
+        verb.add_argument("--device", default="cortex-m7-64mhz", help="device (default: cortex-m7-64mhz)")
+        verb.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+        verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def build_one(options: argparse.Namespace) -> int:
+    """Build a table, always anew."""
+    space, device = load_space(options.space), options.device
+    path: Path | None = options.out
+    if options.run:
+        run = RunDirectory.open(options.run)
+        space, device = space_of(run.config), run.config.device
+        path = path or table_path(run, load_device(device).core)
+    core, toolchain = load_device(device).core, find_toolchain(options.cc)
+    begun = time.perf_counter()
+    table = build_table(space, core, toolchain, options.workers)
+    seconds = time.perf_counter() - begun
+    path = path or cache_path(space, core, toolchain)
+    table.save(path)
+    found = {"table": str(path), "entries": len(table.entries), "seconds": round(seconds, 2)}
+    print_json(found) if options.json else print_fields(found)
+    return 0
+
+
+def show_one(options: argparse.Namespace) -> int:
+    """Print provenance and entries."""
+    table = _table(options, load_space(options.space))
+    entries = [
+        {"kernel call": key, **asdict(entry)}
+        for key, entry in sorted(table.entries.items())
+        if options.kernel is None or key.split("|")[0] == options.kernel
+    ]
+    if options.json:
+        print_json({"provenance": asdict(table.provenance), "entries": entries})
+        return 0
+    print_fields(asdict(table.provenance) | {"flags": " ".join(table.provenance.flags)})
+    print()
+    print_table(entries, ("kernel call", "cycles", "instructions", "stack_bytes", "data_bytes", "origin"))
+    return 0
+
+
+def check_one(options: argparse.Namespace) -> int:
+    """Check predictions; exit code 1 when an output or RAM differs, or cycles or flash are off by over 2 %."""
+    space, device = load_space(options.space), load_device(options.device)
+    toolchain = find_toolchain(options.cc)
+    cost_model = CostModel(cached_table(space, device.core, toolchain), device)
+    with ProcessPoolExecutor(options.workers) as executor, progress("checking") as advance:
+        found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)
+    if options.json:
+        print_json(found)
+    else:
+        print_fields({name: value for name, value in found.items() if name != "rows"})
+    is_bad = found["output_mismatches"] or found["ram_mismatches"]
+    return 1 if is_bad or max(found["max_cycle_error_pct"], found["max_flash_error_pct"]) > 2 else 0
+
+
+def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
+    core = load_device(options.device).core
+    path: Path | None = options.table
+    if path is None:
+        return cached_table(space, core, find_toolchain(options.cc))
+    return lut.load(table_path(RunDirectory.open(path), core) if path.is_dir() else path)
