@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
+from zlib import crc32
+
 import numpy as np
 import pytest
 
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
+from hwmodels.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
+from hwmodels.variants import FIXED_CODE_UNITS, code_units
 from search.cost_plan import COST_NAMES, compile_costs, required_ops
 from supernet.space import SearchSpace, load_space
 from tests.search_fakes import FakeCostModel, every_member, small_space
@@ -21,6 +28,42 @@ def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: Searc
     costs = plan.costs(genes)
     for index, arch in enumerate(space.decode(genes)):
         assert costs.row(index) == model.cost(space.lower(arch)), str(arch)
+
+
+def invented_table(space: SearchSpace) -> LookUpTable:
+    """A real look-up table's form, every kernel call of the space present, figures invented."""
+    ops = [op for op in required_ops(space) if op.kind != "input"]
+    entries = {}
+    for op in ops:
+        key = entry_key(op)
+        number = crc32(key.encode())
+        entries[key] = Entry(op.macs * 2 + number % 997, op.macs, 16 + number % 5 * 8, "measured")
+    units = frozenset().union(*(code_units(op) for op in ops)) | FIXED_CODE_UNITS
+    provenance = Provenance("k", "r", "gcc", (), "unicorn", "cortex-m7", 0, "2000-01-01")
+    code_bytes = {unit: 50 + crc32(unit.encode()) % 400 for unit in units}
+    return LookUpTable(provenance, Runner(300, 20, 100, 10, 48), code_bytes, entries)
+
+
+@pytest.mark.parametrize("space", [small_space(**WIDE), load_space("default")])
+@pytest.mark.parametrize("device", ["cortex-m7-64mhz", "stm32h743"])
+def test_the_plan_equals_the_real_cost_model_to_the_last_bit(space: SearchSpace, device: str) -> None:
+    model = CostModel(invented_table(space), load_device(device))
+    plan = compile_costs(space, model)
+    genes = space.sample(150, np.random.default_rng(0))
+    genes = np.concatenate([genes, space.encode([space.smallest(), space.largest()])])
+    costs = plan.costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        expected = asdict(model.cost(space.lower(arch)))
+        assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+
+
+def test_an_operation_that_the_table_lacks_is_named() -> None:
+    space = small_space()
+    table = invented_table(space)
+    lost = next(key for key in table.entries if key.startswith("depthwise"))
+    entries = {key: entry for key, entry in table.entries.items() if key != lost}
+    with pytest.raises(MissingEntryError, match=lost.replace("|", r"\|")):
+        compile_costs(space, CostModel(replace(table, entries=entries), load_device()))
 
 
 def test_many_code_units_take_several_mask_words() -> None:
