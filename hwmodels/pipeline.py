@@ -7,7 +7,7 @@ STM32H743, quinapalus on an STM32H730, Arm's LLVM scheduling model); none was fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,8 @@ _FLOAT_FUSED_RESULT = 7
 _OFFSET = {
     Stage.EARLY: 0, Stage.LATE: 1, Stage.SLOW_LATE: 1, Stage.ACCUMULATE: 2, Stage.FLOAT_DATA: 3,
 }  # fmt: skip
+
+_Span = tuple[int, int]
 
 
 class UnknownCoreError(InputError):
@@ -193,27 +195,76 @@ class PipelineModel:
 
     def cycles(self, execution: ExecutedBlocks) -> int:
         """Cycles of one execution: edge costs times counts, mispredictions and returns."""
-        sizes = execution.blocks
+        return self.issue_cycles(execution) + self.misprediction_cycles(execution)
+
+    def issue_cycles(self, execution: ExecutedBlocks) -> int:
+        """Edge costs times counts, and returns: everything but mispredicted branches."""
         total = 0
-        leaving: dict[int, list[int]] = {}
-        entering: dict[int, int] = {}
-        for (source, target), count in execution.edges.items():
-            total += count * self._edge_cost(source, sizes.get(source, 0), target, sizes[target])
-            entering[target] = entering.get(target, 0) + count
-            if source in sizes:
-                falls_through = target == source + sizes[source]
-                leaving.setdefault(source, [0, 0])[falls_through] += count
-        if not self._is_dual_issue:
-            return total
-        for address, executed in entering.items():
-            last = self._block(address, sizes[address])[-1]
-            if last.flow is Flow.CONDITIONAL:
-                total += MISPREDICTION_CYCLES * min(leaving.get(address, [0, 0]))
-            elif last.flow is Flow.INDIRECT:
-                total += MISPREDICTION_CYCLES * executed
-            elif last.flow is Flow.RETURN:
-                total += RETURN_CYCLES * executed
+        for before, after, count in self._joined_edges(execution):
+            total += count * self._edge_cost(before, after)
+        if self._is_dual_issue:
+            for (_, target), count in execution.edges.items():
+                is_return = self._block(target, execution.blocks[target])[-1].flow is Flow.RETURN
+                total += RETURN_CYCLES * count * is_return
         return total
+
+    def _joined_edges(self, execution: ExecutedBlocks) -> Iterator[tuple[_Span, _Span, int]]:
+        """Edges as (code before, code after, count), with blocks that the emulator split put together again.
+
+        A block may end without a branch, at a page's end; where that falls depends on where the code was
+        linked, and must not change its cycles. Such a block and the one behind it are costed as one. An
+        empty span stands for nothing executed before.
+        """
+        sizes = execution.blocks
+        is_split = {at: self._block(at, size)[-1].flow is Flow.NEXT for at, size in sizes.items()}
+        origins: dict[int, set[int]] = {}
+        for source, target in execution.edges:
+            origins.setdefault(target, set()).add(source)
+        for (source, target), count in execution.edges.items():
+            if is_split.get(source):
+                continue
+            last, stop = target, target + sizes[target]
+            while is_split[last] and stop in sizes:
+                last, stop = stop, stop + sizes[stop]
+            start = source
+            while start in sizes and len(origins[start]) == 1:
+                (only,) = origins[start]
+                if not is_split.get(only):
+                    break
+                start = only
+            before = (start, source + sizes[source]) if source in sizes else (0, 0)
+            yield before, (target, stop), count
+
+    def misprediction_cycles(self, execution: ExecutedBlocks, within: range | None = None) -> int:
+        """Cycles of mispredicted branches: each conditional one goes its rarer way unpredicted, each
+        indirect one always. `within` restricts the count to branches at these addresses.
+
+        The rarer way is that of one execution: give each kernel call its own, because a predictor follows
+        when a branch goes one way in a layer and the other way in the next.
+        """
+        if not self._is_dual_issue:
+            return 0
+        sizes = execution.blocks
+        # Blocks that start elsewhere can end in the same branch: it is known by the address behind it.
+        executed: dict[int, int] = {}
+        fell_through: dict[int, int] = {}
+        flows: dict[int, Flow] = {}
+        for (source, target), count in execution.edges.items():
+            end = target + sizes[target]
+            flows[end] = self._block(target, sizes[target])[-1].flow
+            executed[end] = executed.get(end, 0) + count
+            if source in sizes and target == source + sizes[source]:
+                fell_through[target] = fell_through.get(target, 0) + count
+        mispredicted = 0
+        for end, flow in flows.items():
+            if within is not None and end - 1 not in within:
+                continue
+            if flow is Flow.CONDITIONAL:
+                missed = fell_through.get(end, 0)
+                mispredicted += min(missed, executed[end] - missed)
+            elif flow is Flow.INDIRECT:
+                mispredicted += executed[end]
+        return MISPREDICTION_CYCLES * mispredicted
 
     def _block(self, address: int, size: int) -> tuple[Instruction, ...]:
         block = self._blocks.get((address, size))
@@ -222,18 +273,18 @@ class PipelineModel:
             self._blocks[address, size] = block
         return block
 
-    def _edge_cost(self, source: int, source_size: int, target: int, target_size: int) -> int:
-        """Cycles that `target` adds when it follows `source` (size 0: nothing precedes it)."""
-        key = (source, source_size, target, target_size)
+    def _edge_cost(self, before: _Span, after: _Span) -> int:
+        """Cycles that the code `after` adds when it follows the code `before`."""
+        key = (*before, *after)
         cost = self._edge_costs.get(key)
         if cost is None:
-            before = self._block(source, source_size) if source_size else ()
-            is_taken = bool(source_size) and target != source + source_size
-            after = self._block(target, target_size)
+            earlier = self._block(before[0], before[1] - before[0]) if before[1] else ()
+            is_taken = bool(before[1]) and after[0] != before[1]
+            later = self._block(after[0], after[1] - after[0])
             if self._is_dual_issue:
-                cost = _dual_issue_cost(before, after, is_taken)
+                cost = _dual_issue_cost(earlier, later, is_taken)
             else:
-                cost = cortex_m4.block_cycles(before, after, is_taken)
+                cost = cortex_m4.block_cycles(earlier, later, is_taken)
             self._edge_costs[key] = cost
         return cost
 

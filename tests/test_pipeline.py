@@ -79,6 +79,15 @@ def test_splitting_straight_code_into_blocks_costs_nothing() -> None:
         assert PipelineModel(_Image(code)).cycles(run) == whole
 
 
+def test_a_branch_is_one_branch_however_many_blocks_end_in_it() -> None:
+    # the first turn enters the loop from above in a block of its own, or from a block that ends before it
+    joined = _Run({(0xFFFFFFFF, 0): 1, (0, 2): 1, (2, 2): 3, (2, 6): 1}, {0: 6, 2: 4, 6: 2})
+    split = _Run({(0xFFFFFFFF, 0): 1, (0, 2): 1, (2, 2): 4, (2, 6): 1}, {0: 2, 2: 4, 6: 2})
+    model = PipelineModel(_Image(_LOOP))
+    assert model.misprediction_cycles(joined) == model.misprediction_cycles(split) == MISPREDICTION_CYCLES
+    assert model.cycles(joined) == model.cycles(split)
+
+
 def test_the_single_issue_core_never_takes_fewer_cycles_than_instructions() -> None:
     run = _Run({(0xFFFFFFFF, 0): 1, (0, 2): 1, (2, 2): 97, (2, 6): 1}, {0: 6, 2: 4, 6: 2})
     instructions = 3 + 98 * 2 + 1

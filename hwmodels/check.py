@@ -1,0 +1,230 @@
+"""Prediction against execution: a network's table cost beside its code, linked and run on the emulated core.
+
+`ppg-nas lut check` loops over random architectures with it; `random_model` gives them random weights.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hwmodels.codegen import default_plan, fallbacks, generate
+from hwmodels.cost import Cost, CostModel
+from hwmodels.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, EmulationError, Emulator, Execution
+from hwmodels.graph import LayerGraph
+from hwmodels.integer import (
+    ClassSettings,
+    FloatParameters,
+    HeartRateSettings,
+    InputSettings,
+    IntegerModel,
+    Quantization,
+    quantize,
+    run,
+    weight_shape,
+)
+from hwmodels.memory import aligned
+from hwmodels.pipeline import PipelineModel
+from hwmodels.toolchain import ElfImage, Toolchain
+from hwmodels.variants import STEP_BYTES
+
+_SENSORS = {1: "ppg", 4: "ppg_acc"}
+_PAINTS = (0xA5, 0x5A)
+_MARGIN_BYTES = 4096
+_RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
+_FROM_CALLER = 0xFFFFFFFF
+_RUNNER = ("ppgnet_run", "ppgnet_execute")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One network as predicted and as it ran.
+
+    `measured_ram_bytes` is the arena's high-water mark plus the stack's. `output_mismatches` counts windows
+    whose result differs from the interpreter's; `fallback_ops` names ops whose scales need the exact kernel,
+    which no prediction can know of.
+    """
+
+    predicted: Cost
+    measured_cycles: int
+    measured_flash_bytes: int
+    measured_ram_bytes: int
+    windows: int
+    output_mismatches: int
+    fallback_ops: tuple[str, ...]
+
+    @property
+    def cycle_error_pct(self) -> float:
+        """Predicted against measured cycles, signed percent."""
+        return 100.0 * (self.predicted.cycles / self.measured_cycles - 1)
+
+    @property
+    def flash_error_pct(self) -> float:
+        """Predicted against measured flash, signed percent."""
+        return 100.0 * (self.predicted.flash_bytes / self.measured_flash_bytes - 1)
+
+    @property
+    def ram_matches(self) -> bool:
+        """Whether peak RAM came out as predicted, to the byte."""
+        return self.predicted.peak_ram_bytes == self.measured_ram_bytes
+
+
+def check_graph(
+    model: IntegerModel, cost_model: CostModel, toolchain: Toolchain, windows: npt.NDArray[np.int8]
+) -> CheckResult:
+    """Generate, link and run `model` on int8 windows (n, T, C), and compare with table and interpreter.
+
+    Cycles are those of the first window. Raises MissingEntryError when the table lacks an operation.
+    """
+    image = toolchain.link(generate(model))
+    return check_image(model, cost_model, image, windows)
+
+
+def check_image(
+    model: IntegerModel, cost_model: CostModel, image: ElfImage, windows: npt.NDArray[np.int8]
+) -> CheckResult:
+    """As `check_graph`, of an image that is already linked from the code of `model`."""
+    predicted = cost_model.cost(model.graph)
+    expected = run(model, windows)[model.graph.output.name]
+    emulator = Emulator(image)
+    measured = run_window(model, emulator, windows[0], cost_model.device.core)
+    results = [measured.result, *(run_network(model, emulator, window)[1] for window in windows[1:])]
+    return CheckResult(
+        predicted=predicted,
+        measured_cycles=measured.cycles,
+        measured_flash_bytes=image.flash_bytes,
+        measured_ram_bytes=measured.arena_bytes + measured.stack_bytes,
+        windows=len(windows),
+        output_mismatches=int((np.array(results) != expected).any(axis=1).sum()),
+        fallback_ops=tuple(fallbacks(model)),
+    )
+
+
+@dataclass(frozen=True)
+class NetworkRun:
+    """One inference on the emulated core: what the head wrote, and what it took.
+
+    `arena_bytes` is the high-water mark of bytes written in the arena, the input included.
+    """
+
+    result: tuple[int, int, int]
+    cycles: int
+    instructions: int
+    arena_bytes: int
+    stack_bytes: int
+
+
+def run_window(
+    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], core: str = "cortex-m7"
+) -> NetworkRun:
+    """Run one int8 window (T, C), placed in the arena, through the linked network.
+
+    The network runs whole; then its steps run one by one over the same arena, because branches are
+    mispredicted per kernel call. Raises EmulationError on a fault, or when the steps execute other blocks
+    than the whole did.
+    """
+    places = default_plan(model)
+    start = places.offsets[model.graph.input.name]
+    touched = np.zeros(aligned(places.arena_bytes) + _MARGIN_BYTES, bool)
+    touched[start : start + window.size] = True
+    for paint in _PAINTS:
+        execution, result, before = run_network(model, emulator, window, paint)
+        touched |= np.frombuffer(emulator.read(RAM_BASE, touched.size), np.uint8) != before
+    emulator.write(RAM_BASE, before.tobytes())
+    steps = _run_steps(emulator, RAM_BASE + start)
+    pipeline = PipelineModel(emulator.image, core)
+    symbols = [emulator.image.symbols[name] for name in _RUNNER]
+    ranges = [range(symbol.address, symbol.address + symbol.size) for symbol in symbols]
+    cycles = pipeline.issue_cycles(execution)
+    cycles += sum(pipeline.misprediction_cycles(execution, within) for within in ranges)
+    cycles += sum(map(pipeline.misprediction_cycles, steps))
+    whole = _entries([execution])
+    outside = {block: count for block, count in whole.items() if not any(block in r for r in ranges)}
+    if outside != _entries(steps):
+        raise EmulationError("ppgnet_run: its steps, run one by one, execute other blocks than together")
+    used = aligned(int(np.flatnonzero(touched)[-1]) + 1)
+    return NetworkRun(result, cycles, execution.instructions, used, execution.stack_bytes)
+
+
+def run_network(
+    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], paint: int = 0
+) -> tuple[Execution, tuple[int, int, int], npt.NDArray[np.uint8]]:
+    """Call ppgnet_run with `window` (T, C) in an arena otherwise filled with the byte `paint`.
+
+    Returns the execution, the head's result, and the painted arena and margin as they were before.
+    """
+    places = default_plan(model)
+    start = places.offsets[model.graph.input.name]
+    before = np.full(aligned(places.arena_bytes) + _MARGIN_BYTES, paint, np.uint8)
+    before[start : start + window.size] = window.ravel().view(np.uint8)
+    arguments = (RAM_BASE, RAM_BASE + start, _RESULT)
+    execution = emulator.call("ppgnet_run", arguments, [(RAM_BASE, before.tobytes())])
+    estimate, confidence, valid = struct.unpack("<3i", emulator.read(_RESULT, 12))
+    return execution, (estimate, confidence, valid), before
+
+
+def _entries(executions: Iterable[Execution]) -> dict[int, int]:
+    """How often each block was entered."""
+    counts: dict[int, int] = {}
+    for execution in executions:
+        for (_, target), count in execution.edges.items():
+            counts[target] = counts.get(target, 0) + count
+    return counts
+
+
+def _run_steps(emulator: Emulator, given: int) -> list[Execution]:
+    """Call the kernels of the linked step table one after the other, as ppgnet_execute does."""
+    image = emulator.image
+    functions = {symbol.address: name for name, symbol in image.symbols.items() if symbol.is_function}
+    table, count = struct.unpack("<II", image.read(image.address("network"), 8))
+    executions = []
+    for index in range(count):
+        fields = struct.unpack("<6I", image.read(table + STEP_BYTES * index, STEP_BYTES))
+        kernel, parameters, first, second, output, scratch = fields
+        first, second = (given if offset == _FROM_CALLER else RAM_BASE + offset for offset in (first, second))
+        target = _RESULT if index == count - 1 else RAM_BASE + output
+        arguments = (parameters, first, second, target, RAM_BASE + scratch)
+        executions.append(emulator.call(functions[kernel & ~1], arguments))
+    return executions
+
+
+def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
+    """An integer network on `graph` with random weights and grids as a converter would choose them."""
+    grids: dict[str, Quantization] = {}
+    parameters: dict[str, FloatParameters] = {}
+    for op in graph:
+        sources = [grids[name] for name in graph.sources(op.name)]
+        if op.kind == "input":
+            grids[op.name] = Quantization(float(rng.uniform(0.02, 0.05)), int(rng.integers(-20, 21)))
+        elif op.kind == "average_pool":
+            grids[op.name] = sources[0]
+        elif op.kind == "add":
+            scale = max(grid.scale for grid in sources) * float(rng.uniform(1.0, 1.6))
+            grids[op.name] = Quantization(scale, int(rng.integers(-40, 41)))
+        elif op.has_parameters:
+            depth = op.weight_count // op.channels_out
+            weight = rng.normal(0, 1 / np.sqrt(depth), weight_shape(op))
+            bias = rng.normal(0, 10 * sources[0].scale, op.channels_out)
+            parameters[op.name] = FloatParameters(weight, bias)
+            zero_point = -128 if op.activation == "relu" else int(rng.integers(-20, 21))
+            grids[op.name] = Quantization(sources[0].scale * float(rng.uniform(0.7, 1.3)), zero_point)
+    channels, samples = graph.input.channels_in, graph.input.length_in
+    bins = graph.output.channels_in
+    head: HeartRateSettings | ClassSettings = HeartRateSettings(30.0, 220.0, 10.0)
+    if graph.output.kind == "class_head":
+        head = ClassSettings(tuple(f"class {index}" for index in range(bins)), 0.5)
+    settings = InputSettings(float(samples), 1.0, _SENSORS.get(channels, "ppg"), (0.4, 8.0), 0.3)
+    return quantize(graph, parameters, grids, head, settings)
+
+
+def random_windows(graph: LayerGraph, count: int, rng: np.random.Generator) -> npt.NDArray[np.int8]:
+    """Random int8 windows (count, T, C), the last of them all lowest against all highest."""
+    shape = (count, graph.input.length_in, graph.input.channels_in)
+    windows = rng.integers(-128, 128, shape).astype(np.int8)
+    if count > 1:
+        windows[-1] = np.where(np.arange(shape[1])[:, None] % 2, 127, -128)
+    return windows

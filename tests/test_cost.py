@@ -1,0 +1,121 @@
+"""Cost: predicted equals executed, scalar equals vectorised, tables are the same however they are built."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+import pytest
+
+from hwmodels.check import check_graph, random_model, random_windows
+from hwmodels.cost import CostError, CostModel
+from hwmodels.device import Device, load_device
+from hwmodels.graph import Op
+from hwmodels.lut import LookUpTable, MissingEntryError
+from hwmodels.profiling import ProfilingError, build, measure_ops
+from hwmodels.toolchain import Toolchain, ToolchainError, find_toolchain
+from search.cost_plan import compile_costs
+from search.segments import required_ops
+from supernet.space import load_space
+from tests.search_fakes import small_space
+
+pytestmark = pytest.mark.arm
+
+
+@pytest.fixture(scope="module")
+def toolchain() -> Toolchain:
+    try:
+        return find_toolchain()
+    except ToolchainError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def table(toolchain: Toolchain) -> LookUpTable:
+    return build(required_ops(load_space("default")), toolchain, "2026-01-01")
+
+
+@pytest.fixture(scope="module")
+def cost_model(table: LookUpTable) -> CostModel:
+    return CostModel(table, load_device())
+
+
+def test_prediction_equals_the_exported_network_on_the_emulated_core(cost_model, toolchain) -> None:
+    space, rng = load_space("default"), np.random.default_rng(7)
+    archs = [*space.decode(space.sample(3, rng)), space.smallest()]
+    for arch in archs:
+        graph = space.lower(arch)
+        model = random_model(graph, rng)
+        result = check_graph(model, cost_model, toolchain, random_windows(graph, 3, rng))
+        assert result.fallback_ops == ()
+        assert abs(result.cycle_error_pct) < 0.05
+        assert result.predicted.flash_bytes == result.measured_flash_bytes
+        assert result.predicted.peak_ram_bytes == result.measured_ram_bytes
+        assert result.output_mismatches == 0
+
+
+def test_vectorised_costs_equal_scalar_costs_to_the_last_bit(cost_model) -> None:
+    space, rng = load_space("default"), np.random.default_rng(3)
+    genes = space.sample(200, rng)
+    many = compile_costs(space, cost_model).costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        one = dataclasses.asdict(cost_model.cost(space.lower(arch)))
+        macs = one.pop("macs")
+        assert macs == space.lower(arch).macs
+        assert many.row(index) == one
+
+
+def test_the_table_is_the_same_whatever_the_number_of_workers(toolchain) -> None:
+    ops = required_ops(small_space())
+    seen: list[int] = []
+    alone = build(ops, toolchain, "2026-01-01", progress=lambda done, total: seen.append(done))
+    with ProcessPoolExecutor(2) as executor:
+        assert build(ops[::-1], toolchain, "2026-01-01", executor=executor) == alone
+    assert seen == sorted(seen) and seen[-1] == len(alone.entries)
+
+
+def test_cycles_do_not_depend_on_weights_and_inputs(toolchain) -> None:
+    op = Op("a", "conv", 32, 8, 32, 12, kernel=3, dilation=2, activation="relu")
+    same = dataclasses.replace(op, name="b", activation="none")
+    first, second = measure_ops([op, same], toolchain)
+    assert first == second
+
+
+def test_cycles_are_affine_in_the_length(toolchain) -> None:
+    ops = [Op("p", "conv", length, 16, length, 32) for length in (32, 64, 96, 128)]
+    cycles = [entry.cycles for entry in measure_ops(ops, toolchain)]
+    assert len(set(np.diff(cycles).tolist())) == 1
+
+
+def test_the_single_issue_core_takes_more_cycles_for_the_same_instructions(toolchain) -> None:
+    ops = [Op("p", "conv", 32, 16, 32, 32), Op("d", "depthwise", 32, 16, 32, 16, kernel=5)]
+    dual, single = measure_ops(ops, toolchain), measure_ops(ops, toolchain, "cortex-m4")
+    for fast, slow in zip(dual, single, strict=True):
+        assert slow.instructions == fast.instructions
+        assert fast.cycles < fast.instructions * 1.1 < slow.cycles * 1.1
+
+
+def test_energy_and_power_follow_from_cycles_and_device(cost_model) -> None:
+    space = load_space("default")
+    graph = space.lower(space.smallest())
+    cost, device = cost_model.cost(graph), cost_model.device
+    assert cost.latency_ms == pytest.approx(1000 * cost.cycles / device.clock_hz)
+    assert cost.energy_mj == pytest.approx(cost.cycles * device.nj_per_cycle / 1e6)
+    assert cost.energy_mj / 2 < cost.power_mw <= cost.energy_mj / 2 + device.sleep_mw
+
+
+def test_a_table_for_another_core_is_refused(table: LookUpTable) -> None:
+    device = Device(**{**load_device().model_dump(), "core": "cortex-m4"})
+    with pytest.raises(CostError, match="cortex-m4"):
+        CostModel(table, device)
+
+
+def test_an_operation_without_an_entry_is_never_free(cost_model) -> None:
+    with pytest.raises(MissingEntryError, match="conv"):
+        cost_model.op_cost(Op("conv", "conv", 33, 4, 33, 4))
+
+
+def test_an_operation_too_large_for_the_emulated_memory_is_refused_by_name(toolchain) -> None:
+    with pytest.raises(ProfilingError, match="huge"):
+        measure_ops([Op("huge", "conv", 60000, 64, 60000, 64)], toolchain)
