@@ -15,26 +15,21 @@ from dataclasses import dataclass
 import numpy as np
 import unicorn
 
-from hwmodels.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, Emulator
-from hwmodels.errors import InputError
+from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.graph import Op
-from hwmodels.heads import exponential_table
+from hwmodels.kernel_call import kernel_call
 from hwmodels.lut import Entry, LookUpTable, Provenance, Runner, entry_key, rules_hash
 from hwmodels.pipeline import PipelineModel
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import (
     ENTRY_POINTS,
     code_unit_bytes,
-    data_bytes,
     kernel_hash,
     kernel_sources,
-    scratch_bytes,
     variant_of,
 )
 
 _CHUNK = 16
-_LOGIT_SCALE = 0.05
-_MULTIPLIER, _SHIFT = 1 << 30, -8
 _HARNESS = f"""\
 #include "ppgnet_kernels.h"
 extern const ppgnet_network network;
@@ -48,10 +43,6 @@ const ppgnet_network network = {{steps, 3}};
 const ppgnet_input_settings input_settings = {{4, 1, 0, 1.0f, 1.0f}};
 {ENTRY_POINTS}"""
 _POOL = Op("pool", "average_pool", 4, 4, 1, 4)
-
-
-class ProfilingError(InputError):
-    """An operation that cannot be profiled; names it."""
 
 
 def build(
@@ -123,51 +114,9 @@ def _measure(task: _Task) -> list[Entry]:
 def _entry(emulator: Emulator, model: PipelineModel, op: Op) -> Entry:
     """Call the op's kernel once, on random inputs and weights; its cycles depend on its shape alone."""
     digest = hashlib.sha256(entry_key(op).encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest[:8], "little"))
-    sizes = [
-        data_bytes(op) + 1024,
-        op.input_bytes,
-        op.input_bytes,
-        max(op.output_bytes, 16),
-        scratch_bytes(op),
-    ]
-    places = [RAM_BASE]
-    for size in sizes:
-        places.append((places[-1] + size + 15) & ~15)
-    if places[-1] > RAM_BASE + RAM_BYTES - STACK_BYTES:
-        raise ProfilingError(f"op {op.name!r} ({op.kind}): too large for the emulated memory")
-    parameters, first, second, output, scratch = places[:5]
-    writes = [
-        (parameters, _parameters(op, parameters, rng)),
-        (first, rng.integers(0, 256, op.input_bytes, np.uint8).tobytes()),
-        (second, rng.integers(0, 256, op.input_bytes, np.uint8).tobytes()),
-    ]
-    run = emulator.call(variant_of(op).function, (parameters, first, second, output, scratch), writes)
+    call = kernel_call(op, np.random.default_rng(int.from_bytes(digest[:8], "little")))
+    run = emulator.call(call.function, call.arguments, call.writes)
     return Entry(model.cycles(run), run.instructions, run.stack_bytes, "measured")
-
-
-def _parameters(op: Op, address: int, rng: np.random.Generator) -> bytes:
-    """The parameter record of an op's kernel as it lies at `address`, its data following."""
-    variant = variant_of(op).name
-    if variant == "add":
-        return struct.pack("<iiiI", 1 << 27, 1 << 27, 0, -(-op.output_bytes // 4))
-    if variant in ("heart_rate", "class"):
-        belief = exponential_table(_LOGIT_SCALE).astype("<u2").tobytes()
-        if variant == "class":
-            return struct.pack("<iI", 0, op.channels_in) + belief
-        return struct.pack("<iiiI", 30 << 8, 2 << 16, 10 << 8, op.channels_in) + belief
-    layer = struct.pack(
-        "<6H2B2bI", op.length_in, op.channels_in, op.length_out, op.channels_out, op.dilation,
-        op.padding_before, op.kernel, op.stride, -128, -128, address + 20,
-    )  # fmt: skip
-    if variant != "exact":
-        return layer + rng.integers(0, 256, data_bytes(op), np.uint8).tobytes()
-    weights = rng.integers(0, 256, -(-op.weight_count // 4) * 4, np.uint8).tobytes()
-    at = address + 20 + 24
-    columns = [at + len(weights) + 4 * op.channels_out * index for index in range(3)]
-    exact = struct.pack("<4I2i", at, *columns, -128, int(op.kind == "depthwise"))
-    channels = [np.full(op.channels_out, value, "<i4").tobytes() for value in (0, _MULTIPLIER, _SHIFT)]
-    return layer + exact + weights + b"".join(channels)
 
 
 def _runner(image: ElfImage, core: str) -> Runner:

@@ -13,8 +13,9 @@ from hwmodels.cost import CostError, CostModel
 from hwmodels.device import Device, load_device
 from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError
-from hwmodels.profiling import ProfilingError, build, measure_ops
+from hwmodels.profiling import build, measure_ops
 from hwmodels.toolchain import Toolchain, ToolchainError, find_toolchain
+from hwmodels.variants import UnsupportedOpError
 from search.cost_plan import compile_costs
 from search.segments import required_ops
 from supernet.space import load_space
@@ -117,5 +118,5 @@ def test_an_operation_without_an_entry_is_never_free(cost_model) -> None:
 
 
 def test_an_operation_too_large_for_the_emulated_memory_is_refused_by_name(toolchain) -> None:
-    with pytest.raises(ProfilingError, match="huge"):
+    with pytest.raises(UnsupportedOpError, match="huge"):
         measure_ops([Op("huge", "conv", 60000, 64, 60000, 64)], toolchain)
