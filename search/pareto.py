@@ -18,8 +18,10 @@ _PIVOTS = 32
 
 def is_at_most(first: Floats, second: Floats) -> Booleans:
     """Matrix (a, b): whether row i of `first` is at most row j of `second` in every objective."""
+    # Contiguous columns let the comparison run on whole vector registers.
+    lefts, rights = np.ascontiguousarray(first.T), np.ascontiguousarray(second.T)
     holds = np.ones((len(first), len(second)), bool)
-    for left, right in zip(first.T, second.T, strict=True):
+    for left, right in zip(lefts, rights, strict=True):
         holds &= left[:, None] <= right
     return holds
 
@@ -128,17 +130,21 @@ def crowding(points: Floats, rank: Integers) -> Floats:
     distance = np.zeros(count)
     if count == 0:
         return distance
-    for column in points.T:
+    is_first = np.ones(count, bool)
+    is_last = np.ones(count, bool)
+    grouped = np.sort(rank)
+    is_first[1:] = grouped[1:] != grouped[:-1]
+    is_last[:-1] = is_first[1:]
+    is_end = is_first | is_last
+    group = np.cumsum(is_first) - 1
+    for column in np.ascontiguousarray(points.T):
         order = np.lexsort((column, rank))
-        value, group = column[order], rank[order]
-        is_first = np.r_[True, group[1:] != group[:-1]]
-        is_last = np.r_[is_first[1:], True]
-        number = np.cumsum(is_first) - 1
-        span = (value[is_last] - value[is_first])[number]
+        value = column[order]
+        span = (value[is_last] - value[is_first])[group]
         gap = np.zeros(count)
-        gap[1:-1] = value[2:] - value[:-2]
-        gap = np.where(span > 0, gap / np.where(span > 0, span, 1.0), 0.0)
-        gap[is_first | is_last] = np.inf
+        np.subtract(value[2:], value[:-2], out=gap[1:-1])
+        gap /= np.where(span > 0, span, 1.0)
+        gap[is_end] = np.inf
         distance[order] += gap
     return distance
 
