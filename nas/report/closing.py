@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
+from importlib.metadata import version
 from typing import Any
 
+from nas.files import digest
 from nas.output import format_value
 from nas.run_directory import RunDirectory
 
@@ -14,26 +19,43 @@ COST_ROWS = (
     ("energy_mj", "energy, mJ"),
     ("power_mw", "power at one window per 2 s, mW"),
 )
+STAGES = ("prepare", "profile", "teacher", "supernet", "search", "finish", "verify", "evaluate", "report")
 
 
 def closing_summary(run: RunDirectory) -> dict[str, Any]:
-    """Everything `closing_lines` says, and the metrics of every estimator, as JSON."""
-    verified = run.summary("verify")
+    """Everything `closing_lines` says, all metrics on test subjects, and what they were made with."""
+    verified, finished = run.summary("verify"), run.summary("finish")
+    stamps = {stage: stamp for stage in STAGES if (stamp := run.stamp(stage))}
     return {
         "run": str(run.path),
-        "chosen": run.summary("finish")["chosen"],
+        "task": run.config.task.kind,
+        "is_synthetic": is_synthetic(run),
+        "chosen": finished["chosen"],
         "arch": verified["arch"],
         "device": run.config.device,
         "predicted": verified["predicted"],
         "verified": verified["measured"],
         "golden_vectors": verified["golden_vectors"],
         "mismatches": verified["mismatches"],
-        "validation": run.summary("finish")["validation_errors"],
+        "validation": finished["validation_errors"],
         "test": run.summary("evaluate"),
+        "metrics": json.loads((run.path / "evaluation" / "results.json").read_text()),
+        "seed": run.config.seed,
+        "fold": f"{run.config.data.fold} of {run.config.data.folds}",
+        "config_digest": digest(run.config.model_dump(mode="json")),
+        "version": version("ppg-nas"),
+        "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
+        "seconds_by_stage": {stage: stamp["seconds"] for stage, stamp in stamps.items()},
+        "seconds": round(sum(stamp["seconds"] for stamp in stamps.values()), 1),
         "report": str(run.path / "report.html"),
         "picture": str(run.path / "front.png"),
-        "bundle": str(run.subnet(run.summary("finish")["chosen"]) / "export"),
+        "bundle": str(run.subnet(finished["chosen"]) / "export"),
     }
+
+
+def is_synthetic(run: RunDirectory) -> bool:
+    """Whether any of the recordings are simulated."""
+    return any(source.kind == "synthetic" for source in run.config.data.sources)
 
 
 def closing_lines(run: RunDirectory) -> list[str]:
@@ -53,13 +75,9 @@ def closing_lines(run: RunDirectory) -> list[str]:
         f"{found['mismatches']} outputs differ from the interpreter"
     )
     lines += ["", "Held-out test subjects:"]
-    lines += [f"  {name}: {format_value(value)}" for name, value in found["test"].items()]
-    if any(source.kind == "synthetic" for source in run.config.data.sources):
+    lines += [f"  {name}: {format_value(value)}" for name, value in sorted(found["test"].items())]
+    if found["is_synthetic"]:
         lines.append("  (synthetic recordings: these figures say nothing about people)")
-    lines += [
-        "",
-        f"Bundle:  {found['bundle']}",
-        f"Report:  {found['report']}",
-        f"Picture: {found['picture']}",
-    ]
+    lines.append("")
+    lines += [f"{name.capitalize() + ':':9}{found[name]}" for name in ("bundle", "report", "picture")]
     return lines

@@ -10,7 +10,7 @@ import numpy as np
 
 from nas.files import replace_file, write_text
 from nas.pareto import query_run, rows_for_pictures
-from nas.report.closing import COST_ROWS
+from nas.report.closing import COST_ROWS, STAGES, is_synthetic
 from nas.report.page import Page
 from nas.report.plots import (
     bland_altman,
@@ -24,7 +24,6 @@ from nas.report.plots import (
 from nas.run_directory import RunDirectory
 from search.query import Query
 
-_STAGES = ("prepare", "profile", "teacher", "supernet", "search", "finish", "verify", "evaluate")
 _HEART_RATE_COLUMNS = {
     "estimator": "estimator", "source": "set", "subjects": "subjects", "mae": "MAE, mean of subjects",
     "pooled": "MAE, pooled", "median": "median", "p90": "p90", "within_5": "within 5 BPM",
@@ -100,7 +99,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
             "seed, fold": f"{run.config.seed}, {run.config.data.fold} of {run.config.data.folds}",
             **run.summary("profile"),
             "seconds per stage": ", ".join(
-                f"{stage} {stamp['seconds']:.0f}" for stage in _STAGES if (stamp := run.stamp(stage))
+                f"{stage} {stamp['seconds']:.0f}" for stage in STAGES if (stamp := run.stamp(stage))
             ),
         }
     )
@@ -115,7 +114,7 @@ def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:
 
 def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name: str) -> None:
     results = json.loads((run.path / "evaluation" / "results.json").read_text())
-    if any(source.kind == "synthetic" for source in run.config.data.sources):
+    if is_synthetic(run):
         page.note(
             "Synthetic recordings: these figures show that the chain works; they say nothing about people."
         )

@@ -1,0 +1,145 @@
+"""Rewrite the README's tables from the result files in docs/results, which commands have written.
+
+docs/results/NAME.json is what `ppg-nas run configs/NAME.yaml ... --json` printed; lut_check.json,
+lut_build.json and search.json are what `ppg-nas lut check`, `ppg-nas lut build` and `ppg-nas bench
+search` printed with --json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hwmodels.errors import InputError
+from nas.files import write_text
+
+_BEGIN, _END = "<!-- {} begin -->", "<!-- {} end -->"
+_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare where the README and the result files lie."""
+    parser.add_argument("--root", type=Path, default=Path(), help="checkout (default: this folder)")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Rewrite README.md; returns which parts were written from which files."""
+    readme = options.root / "README.md"
+    results = {
+        path.stem: json.loads(path.read_text()) for path in (options.root / "docs/results").glob("*.json")
+    }
+    try:
+        text = readme.read_text()
+    except OSError:
+        raise InputError(f"{readme}: cannot be read; give the checkout with --root") from None
+    runs = {name: found for name, found in sorted(results.items()) if "chosen" in found}
+    parts = {
+        "heart rate": _accuracy_table({n: f for n, f in runs.items() if f["task"] == "heart_rate"}),
+        "rhythm": _rhythm_table({n: f for n, f in runs.items() if f["task"] == "rhythm"}),
+        "cost": _cost_table(runs),
+        "model": _model_table(results),
+    }
+    for name, content in parts.items():
+        text = _replaced(text, name, content, readme)
+    write_text(readme, text)
+    return {"parts": list(parts), "files": sorted(results)}
+
+
+def _replaced(text: str, name: str, content: str, readme: Path) -> str:
+    begin, end = _BEGIN.format(name), _END.format(name)
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise InputError(f"{readme}: the markers {begin} and {end} must stand in it once each")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(interval: Mapping[str, Any]) -> str:
+    if interval["value"] is None:
+        return "-"
+    return "{value:.2f} [{low:.2f}, {high:.2f}]".format(**interval)
+
+
+def _accuracy_table(runs: Mapping[str, Any]) -> str:
+    rows = []
+    for name, found in runs.items():
+        if found["is_synthetic"]:
+            continue
+        for source in found["metrics"]["int8 subnet"]:
+            for estimator in _ESTIMATORS:
+                metrics = found["metrics"][estimator][source]
+                rows.append(
+                    [
+                        f"{name}: {source}", estimator, str(metrics["subjects"]), _cell(metrics["mae_bpm"]),
+                        _cell(metrics["median_bpm"]), _cell(metrics["share_within_5"]),
+                    ]
+                )  # fmt: skip
+    header = [
+        "run: set",
+        "estimator",
+        "test subjects",
+        "MAE, mean of subjects",
+        "median",
+        "share within 5 BPM",
+    ]
+    return _table(header, rows)
+
+
+def _rhythm_table(runs: Mapping[str, Any]) -> str:
+    rows = []
+    for found in runs.values():
+        for estimator, by_source in found["metrics"].items():
+            for metrics in by_source.values():
+                auroc = ", ".join(
+                    f"{label} {value['value']:.2f}"
+                    for label, value in metrics["auroc"].items()
+                    if value["value"] is not None
+                )
+                figures = [_cell(metrics[key]) for key in ("accuracy", "macro_f1", "micro_auroc")]
+                rows.append([estimator, str(metrics["subjects"]), *figures, auroc])
+    return _table(
+        ["estimator", "test patients", "accuracy", "macro-F1", "micro-AUROC", "AUROC by class"], rows
+    )
+
+
+def _cost_table(runs: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            name, f"`{found['chosen']}`", f"{found['predicted']['latency_ms']:.2f}",
+            f"{found['verified']['latency_ms']:.2f}", f"{found['verified']['flash_kb']:.1f}",
+            f"{found['verified']['ram_kb']:.1f}", f"{found['verified']['cycles_per_mac']:.2f}",
+            f"{found['mismatches']} of {found['golden_vectors']}", f"{found['seconds'] / 60:.1f}",
+        ]
+        for name, found in runs.items()
+    ]  # fmt: skip
+    header = [
+        "run", "chosen subnet", "ms, predicted", "ms, emulated core", "flash KB", "RAM KB", "cycles per MAC",
+        "wrong golden vectors", "minutes for the whole run",
+    ]  # fmt: skip
+    return _table(header, rows)
+
+
+def _model_table(results: Mapping[str, Any]) -> str:
+    rows = []
+    if "lut_check" in results:
+        found = results["lut_check"]
+        rows += [
+            ["random architectures compiled and executed", f"{found['archs']}"],
+            ["largest error of predicted cycles", f"{found['max_cycle_error_pct']:.3f} %"],
+            ["largest error of predicted flash", f"{found['max_flash_error_pct']:.3f} %"],
+            ["architectures whose RAM differs from the prediction", f"{found['ram_mismatches']}"],
+            ["outputs that differ from the interpreter", f"{found['output_mismatches']}"],
+        ]
+    if "lut_build" in results:
+        found = results["lut_build"]
+        rows.append(["seconds for the look-up table", f"{found['seconds']:.0f} ({found['entries']} entries)"])
+    if "search" in results:
+        rows.append(["architectures costed per second", f"{results['search']['cost_archs_per_s']:,.0f}"])
+    return _table(["what", "figure"], rows)
