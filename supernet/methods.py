@@ -96,7 +96,7 @@ class SingleNetwork:
 
 @dataclass
 class Sandwich:
-    """Train a supernet by the sandwich rule: the largest subnet, the smallest, and some random ones per step.
+    """Train a supernet by the sandwich rule: largest, smallest and some random subnets in a step.
 
     The largest learns from labels and teacher; the others from labels and from the beliefs of the
     teacher and the largest (Yu and Huang 2019, section 3). In the first `warmup_epochs` only full
@@ -130,18 +130,24 @@ class Sandwich:
             reorder(self.supernet, channel_order(self.supernet), optimizer)
 
     def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
-        """Gradients of the largest subnet, then of the others; the loss of the largest is returned."""
-        logits = self.supernet(input_of(batch.inputs, self._largest), self._largest)
-        loss = _loss(self.task, logits, batch.targets, batch.teacher_logits, settings)
+        """Gradients of the largest subnet, then of the others; their mean loss is returned."""
+        guide, losses = batch.teacher_logits, []
+        if step % settings.largest_every == 0:
+            logits, loss = self._backward(self._largest, batch, batch.teacher_logits, settings)
+            guide = _joint_belief(logits, batch.teacher_logits, settings)
+            losses.append(loss)
+        losses += [
+            self._backward(arch, batch, guide, settings)[1] for arch in self._others(settings, epoch, step)
+        ]
+        return float(np.mean(losses))
+
+    def _backward(
+        self, arch: Arch, batch: Batch, guide: Tensor | None, settings: TrainSettings
+    ) -> tuple[Tensor, float]:
+        logits = self.supernet(input_of(batch.inputs, arch), arch)
+        loss = _loss(self.task, logits, batch.targets, guide, settings)
         loss.backward()
-        total = float(loss.detach())
-        guide = _joint_belief(logits.detach(), batch.teacher_logits, settings)
-        for arch in self._others(settings, epoch, step):
-            logits = self.supernet(input_of(batch.inputs, arch), arch)
-            loss = _loss(self.task, logits, batch.targets, guide, settings)
-            loss.backward()
-            total += 0.0 * float(loss.detach())  # a NaN in any subnet must show
-        return total
+        return logits.detach(), float(loss.detach())
 
     def _others(self, settings: TrainSettings, epoch: int, step: int) -> list[Arch]:
         rng = np.random.default_rng([settings.seed, _SUBNETS, epoch, step])

@@ -16,8 +16,9 @@ class TrainSettings:
     batch: windows per step. learning_rate: peak of a cosine schedule after a linear rise over
     `rise_share` of all steps. distillation_alpha: share of the hard labels. draws: how many
     variations of the training set are cycled through, one per epoch (their teacher logits are kept).
-    warmup_epochs, random_subnets and in_place_share (the largest subnet's share in what teaches the
-    others) concern supernets only. validate_every: epochs; 0 is only after the last one.
+    validate_every: epochs; 0 is only after the last one.
+    For supernets only: warmup_epochs; random_subnets per step; largest_every so many steps, as the
+    largest subnet costs as much as several others; in_place_share, its share in what teaches them.
     """
 
     epochs: int = 12
@@ -31,7 +32,8 @@ class TrainSettings:
     draws: int = 8
     augmentation: Augmentation = field(default_factory=Augmentation)
     warmup_epochs: int = 0
-    random_subnets: int = 2
+    random_subnets: int = 3
+    largest_every: int = 2
     in_place_share: float = 0.5
     validate_every: int = 0
     seed: int = 0
@@ -40,7 +42,8 @@ class TrainSettings:
         for name, low, high in (
             ("epochs", 1, 100_000), ("batch", 2, 1_000_000), ("draws", 1, 100_000),
             ("distillation_alpha", 0, 1), ("in_place_share", 0, 1), ("temperature", 1e-3, 1e3),
-            ("learning_rate", 0, 10), ("random_subnets", 0, 1000), ("rise_share", 0, 1),
+            ("learning_rate", 0, 10), ("rise_share", 0, 1), ("random_subnets", 1, 1000),
+            ("largest_every", 1, 1000),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:

@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from hwmodels.errors import InputError
+from supernet.allocation import keep_freed_memory
 from supernet.batches import Batch, Draw, TrainingSet, corrupt, epoch_order
 from supernet.checkpoint import load_checkpoint, save_checkpoint
 from supernet.methods import Method, TeacherLogits
@@ -60,6 +61,7 @@ def fit(
     Raises CheckpointError for a damaged or foreign checkpoint and DivergedError when the loss turns
     NaN, which leaves the last good checkpoint in place.
     """
+    keep_freed_memory()
     missing = set(method.rates) - set(training.inputs)
     if missing:
         raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
