@@ -14,12 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.graph import Op
-from hwmodels.heads import exponential_table, heart_rate_constants, min_probability_q15
+from hwmodels.heads import belief_tables, heart_rate_constants, min_probability_q15
 from hwmodels.integer_model import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan, plan
-from hwmodels.packing import FastFormError, add_constants, pack_depthwise, pack_matrix
+from hwmodels.packing import FastFormError, add_constants, add_exact_fields, pack_depthwise, pack_matrix
 from hwmodels.preparation import acceleration_gain
-from hwmodels.rounding import quantized_multiplier
 from hwmodels.variants import (
     ADD_EXACT,
     ENTRY_POINTS,
@@ -30,12 +29,12 @@ from hwmodels.variants import (
     code_units,
     data_bytes,
     kernel_sources,
+    layer_fields,
     scratch_bytes,
     units_of,
     variant_of,
 )
 
-_ADD_LEFT_SHIFT = 20
 _NO_TENSOR = 0
 _FROM_CALLER = "PPGNET_FROM_CALLER"
 
@@ -123,14 +122,6 @@ def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     )
 
 
-def layer_fields(op: Op, zero_point_in: int, zero_point_out: int) -> tuple[int, ...]:
-    """The members of ppgnet_layer before its data."""
-    return (
-        op.length_in, op.channels_in, op.length_out, op.channels_out, op.dilation, op.padding_before,
-        op.kernel, op.stride, zero_point_in, zero_point_out,
-    )  # fmt: skip
-
-
 def _layer(model: IntegerModel, op: Op, index: int, data: str) -> str:
     grids = (model.input_quantization(op).zero_point, model.quantization[op.name].zero_point)
     fields = ", ".join(map(str, layer_fields(op, *grids)))
@@ -156,13 +147,10 @@ def _add_constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     try:
         fields = (*add_constants(grids), -(-elements // 4))
     except FastFormError as reason:
-        twice = 2 * max(grids[0].scale, grids[1].scale)
-        factors = [quantized_multiplier(grid.scale / twice) for grid in grids[:2]]
-        factors.append(quantized_multiplier(twice / ((1 << _ADD_LEFT_SHIFT) * grids[2].scale)))
+        members = ", ".join(_braced(values) for values in add_exact_fields(grids))
         text = (
             f"static const ppgnet_add_exact_parameters parameters_{index} = "
-            f"{{{_braced(grid.zero_point for grid in grids)}, {_braced(m for m, _ in factors)}, "
-            f"{_braced(s for _, s in factors)}, {model.lowest_output(op)}, {elements}}};\n"
+            f"{{{members}, {model.lowest_output(op)}, {elements}}};\n"
         )
         return _Constants(ADD_EXACT, text, str(reason))
     return _Constants(
@@ -171,7 +159,8 @@ def _add_constants(model: IntegerModel, op: Op, index: int) -> _Constants:
 
 
 def _head_constants(model: IntegerModel, op: Op, index: int) -> str:
-    belief = _braced(exponential_table(model.input_quantization(op).scale).tolist())
+    tables = belief_tables(model.input_quantization(op).scale)
+    belief = _braced(_braced(table.tolist()) for table in tables)
     if isinstance(model.head, HeartRateSettings):
         made = heart_rate_constants(model.head, op.channels_in)
         fields = f"{made.first_q8}, {made.step_q16}, {made.max_spread_q8}, {op.channels_in}"

@@ -176,9 +176,10 @@ class Emulator:
         self.image = image
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M7)
+        spans = [(start >> 12, (start + len(content) - 1) >> 12) for start, content in image.segments]
+        for page in sorted({page for first, last in spans for page in range(first, last + 1)}):
+            engine.mem_map(page << 12, 1 << 12)
         for start, content in image.segments:
-            base = start & ~0xFFF
-            engine.mem_map(base, (start - base + len(content) + 0xFFF) & ~0xFFF)
             engine.mem_write(start, content)
         engine.mem_map(RAM_BASE, RAM_BYTES)
         engine.mem_map(_RETURN_ADDRESS, 0x1000)

@@ -12,12 +12,18 @@ from numpy.typing import NDArray
 
 from hwmodels.integer_model import ClassSettings, HeartRateSettings
 
-TABLE_ENTRIES = 256
+
+def belief_tables(scale: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+    """exp(-scale * d) for d = 0, 16, .. 240 (times 65535) and for d = 0..15 (times 32768)."""
+    steps = np.arange(16)
+    coarse = np.rint(65535 * np.exp(-scale * 16 * steps)).astype(np.uint16)
+    return coarse, np.rint(32768 * np.exp(-scale * steps)).astype(np.uint16)
 
 
-def exponential_table(scale: float) -> NDArray[np.uint16]:
-    """round(65535 * exp(-scale * d)) for d = 0..255: belief in a logit d steps below the largest."""
-    return np.rint(65535 * np.exp(-scale * np.arange(TABLE_ENTRIES))).astype(np.uint16)
+def exponential_table(scale: float) -> NDArray[np.int64]:
+    """Belief in a logit d = 0..255 steps below the largest: 65535 * exp(-scale * d), as kernels get it."""
+    coarse, fine = (table.astype(np.int64) for table in belief_tables(scale))
+    return ((coarse[:, None] * fine[None] + (1 << 14)) >> 15).ravel()
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def heart_rate_head(logits: NDArray[np.int8], scale: float, settings: HeartRateS
     absolute error, which is the second figure.
     """
     constants = heart_rate_constants(settings, logits.shape[1])
-    table = exponential_table(scale).astype(np.int64)
+    table = exponential_table(scale)
     q = logits.astype(np.int64)
     belief = table[q.max(axis=1, keepdims=True) - q]
     total = belief.sum(axis=1)
@@ -65,7 +71,7 @@ def heart_rate_head(logits: NDArray[np.int8], scale: float, settings: HeartRateS
 
 def class_head(logits: NDArray[np.int8], scale: float, settings: ClassSettings) -> NDArray[np.int32]:
     """Logits (n, classes) -> (n, 3): class index, its probability in 1/32768, valid (0 or 1)."""
-    table = exponential_table(scale).astype(np.int64)
+    table = exponential_table(scale)
     q = logits.astype(np.int64)
     total = table[q.max(axis=1, keepdims=True) - q].sum(axis=1)
     probability = (65535 << 15) // total

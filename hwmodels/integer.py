@@ -125,13 +125,19 @@ def add_int8(
     lowest: int,
 ) -> NDArray[np.int8]:
     """TFLite's reference int8 ADD of two tensors on their grids onto the third grid."""
-    twice_largest = 2 * max(grids[0].scale, grids[1].scale)
+    factors = add_factors(grids)
     total = np.zeros(a.shape, np.int64)
-    for operand, grid in zip((a, b), grids[:2], strict=True):
+    for operand, grid, factor in zip((a, b), grids[:2], factors[:2], strict=True):
         shifted = (operand.astype(np.int64) - grid.zero_point) << _ADD_LEFT_SHIFT
-        total += multiply_by_quantized_multiplier(shifted, *quantized_multiplier(grid.scale / twice_largest))
-    factor = quantized_multiplier(twice_largest / ((1 << _ADD_LEFT_SHIFT) * grids[2].scale))
-    return clamp_int8(multiply_by_quantized_multiplier(total, *factor) + grids[2].zero_point, lowest)
+        total += multiply_by_quantized_multiplier(shifted, *factor)
+    return clamp_int8(multiply_by_quantized_multiplier(total, *factors[2]) + grids[2].zero_point, lowest)
+
+
+def add_factors(grids: tuple[Quantization, Quantization, Quantization]) -> list[tuple[int, int]]:
+    """Multiplier and shift of both operands and of the sum, as TFLite prepares its ADD."""
+    twice_largest = 2 * max(grids[0].scale, grids[1].scale)
+    factors = [quantized_multiplier(grid.scale / twice_largest) for grid in grids[:2]]
+    return [*factors, quantized_multiplier(twice_largest / ((1 << _ADD_LEFT_SHIFT) * grids[2].scale))]
 
 
 def _average_pool(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.int8]:

@@ -1,93 +1,147 @@
-"""One kernel call with random parameters in the emulated core's memory: what the table is profiled with.
+"""One kernel call laid out in the emulated core's memory: what the table is profiled with, and tests compare.
 
-Kernels run the same instructions for any values, so one call tells an operation's cost.
+Kernels run the same instructions for any values, so one call with random ones tells an operation's cost.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodels.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES
 from hwmodels.graph import Op
-from hwmodels.heads import exponential_table
-from hwmodels.integer_model import IntegerParameters, Quantization, weight_shape
-from hwmodels.packing import pack_depthwise, pack_matrix
-from hwmodels.variants import EXACT, UnsupportedOpError, scratch_bytes, variant_of
+from hwmodels.heads import belief_tables, heart_rate_constants, min_probability_q15
+from hwmodels.integer_model import (
+    ClassSettings,
+    HeadSettings,
+    HeartRateSettings,
+    IntegerParameters,
+    Quantization,
+    weight_shape,
+)
+from hwmodels.packing import add_constants, add_exact_fields, pack_depthwise, pack_matrix
+from hwmodels.variants import (
+    ADD_EXACT,
+    EXACT,
+    KernelVariant,
+    UnsupportedOpError,
+    layer_fields,
+    scratch_bytes,
+    variant_of,
+)
 
-PARAMETERS = RAM_BASE
+_PARAMETERS = RAM_BASE
 _DATA = RAM_BASE + 0x1000
 _ARENA = RAM_BASE + (2 << 20)
+_GUARD_BYTES = 16
 _GRID = Quantization(0.05, -128)
+_HEART_RATE = HeartRateSettings(30, 220, 20)
 _LARGEST_SHIFT = 10
 
 
 @dataclass(frozen=True)
 class KernelCall:
-    """A C function, its arguments, and the memory it expects: pairs (address, bytes)."""
+    """A C function, its arguments, the memory it expects as pairs (address, bytes), and where it writes."""
 
     function: str
     arguments: tuple[int, ...]
     writes: tuple[tuple[int, bytes], ...]
+    output: int
 
 
 def kernel_call(op: Op, rng: np.random.Generator) -> KernelCall:
     """The call that executes `op` once on random int8 input with random weights.
 
-    Raises UnsupportedOpError when no kernel serves the op or it does not fit.
+    Raises UnsupportedOpError when no kernel serves the op or it does not fit the emulated memory.
     """
-    variant = variant_of(op)
-    writes = _parameters(op, rng)
-    input_bytes = -(-op.input_bytes // 4) * 4
-    operands = (_ARENA, _ARENA + input_bytes)
-    after = operands[1] + (input_bytes if op.kind == "add" else 0)
-    scratch = after + -(-op.output_bytes // 4) * 4 + 16
-    for address in operands[: 2 if op.kind == "add" else 1]:
-        writes.append((address, rng.integers(-128, 128, input_bytes).astype(np.int8).tobytes()))
+    channels = op.channels_out
+    parameters = None
+    if op.has_parameters:
+        parameters = IntegerParameters(
+            rng.integers(-127, 128, weight_shape(op)).astype(np.int8),
+            rng.integers(-1000, 1000, channels).astype(np.int32),
+            rng.integers(1 << 30, (1 << 31) - 1, channels).astype(np.int32),
+            rng.integers(-_LARGEST_SHIFT, 0, channels).astype(np.int32),
+        )
+    shape = (op.length_in, op.channels_in)
+    operands = [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(2 if op.kind == "add" else 1)]
+    head: HeadSettings = _HEART_RATE
+    if op.kind == "class_head":
+        head = ClassSettings(("",) * op.channels_in, 0.5)
+    return place_call(op, parameters, (_GRID,) * (len(operands) + 1), operands, head)
+
+
+def place_call(
+    op: Op,
+    parameters: IntegerParameters | None,
+    grids: Sequence[Quantization],
+    operands: Sequence[NDArray[np.int8]],
+    head: HeadSettings | None = None,
+    variant: KernelVariant | None = None,
+) -> KernelCall:
+    """The call of `op` on given operands (length, channels).
+
+    `grids` are those of the operands, then of the output (for a head: of the logits). `variant` may force the
+    exact kernel. Raises FastFormError when the parameters break the fast kernel's preconditions.
+    """
+    variant = variant or variant_of(op)
+    writes = _constants(op, variant, parameters, grids, head)
+    places, end = [], _ARENA
+    for operand in operands:
+        places.append(end)
+        writes.append((end, operand.tobytes()))
+        end += -(-operand.nbytes // 4) * 4 + _GUARD_BYTES
+    scratch = end + -(-op.output_bytes // 4) * 4 + _GUARD_BYTES
     if scratch + scratch_bytes(op) > RAM_BASE + RAM_BYTES - STACK_BYTES:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): its tensors exceed the emulated memory")
-    return KernelCall(variant.function, (PARAMETERS, *operands, after, scratch), tuple(writes))
+    arguments = (_PARAMETERS, places[0], places[-1], end, scratch)
+    return KernelCall(variant.function, arguments, tuple(writes), end)
 
 
-def _parameters(op: Op, rng: np.random.Generator) -> list[tuple[int, bytes]]:
+def _constants(
+    op: Op,
+    variant: KernelVariant,
+    parameters: IntegerParameters | None,
+    grids: Sequence[Quantization],
+    head: HeadSettings | None,
+) -> list[tuple[int, bytes]]:
     if op.kind == "add":
-        return [(PARAMETERS, struct.pack("<iiiI", 1 << 27, 1 << 27, 1 << 19, -(-op.output_bytes // 4)))]
-    if op.kind in ("heart_rate_head", "class_head"):
-        belief = exponential_table(_GRID.scale).astype("<u2").tobytes()
-        if op.kind == "class_head":
-            return [(PARAMETERS, struct.pack("<iI", 1 << 14, op.channels_in) + belief)]
-        return [(PARAMETERS, struct.pack("<iiiI", 30 * 256, 1 << 17, 20 * 256, op.channels_in) + belief)]
-    layer = struct.pack(
-        "<HHHHHHBBbbI",
-        *(op.length_in, op.channels_in, op.length_out, op.channels_out, op.dilation, op.padding_before),
-        *(op.kernel, op.stride, _GRID.zero_point, _GRID.zero_point, _DATA),
-    )
-    if op.kind == "average_pool":
-        return [(PARAMETERS, layer)]
-    channels = op.channels_out
-    parameters = IntegerParameters(
-        rng.integers(-127, 128, weight_shape(op)).astype(np.int8),
-        rng.integers(-1000, 1000, channels).astype(np.int32),
-        rng.integers(1 << 30, (1 << 31) - 1, channels).astype(np.int32),
-        rng.integers(-_LARGEST_SHIFT, 0, channels).astype(np.int32),
-    )
-    if variant_of(op) == EXACT:
-        return [(PARAMETERS, layer), *_exact_data(op, parameters)]
-    grids = (_GRID, _GRID)
+        tensors = (grids[0], grids[1], grids[2])
+        if variant == ADD_EXACT:
+            members = [value for member in add_exact_fields(tensors) for value in member]
+            return [(_PARAMETERS, struct.pack("<9iiI", *members, -128, op.output_bytes))]
+        factors = add_constants(tensors)
+        return [(_PARAMETERS, struct.pack("<iiiI", *factors, -(-op.output_bytes // 4)))]
+    belief = np.concatenate(belief_tables(grids[0].scale)).astype("<u2").tobytes()
+    if isinstance(head, ClassSettings) and op.kind == "class_head":
+        fields = struct.pack("<iI", min_probability_q15(head), op.channels_in)
+        return [(_PARAMETERS, fields + belief)]
+    if isinstance(head, HeartRateSettings) and op.kind == "heart_rate_head":
+        made = heart_rate_constants(head, op.channels_in)
+        fields = struct.pack("<iiiI", made.first_q8, made.step_q16, made.max_spread_q8, op.channels_in)
+        return [(_PARAMETERS, fields + belief)]
+    fields = struct.pack("<HHHHHHBBbbI", *layer_fields(op, grids[0].zero_point, grids[1].zero_point), _DATA)
+    if parameters is None:
+        return [(_PARAMETERS, fields)]
+    if variant == EXACT:
+        lowest = grids[1].zero_point if op.activation == "relu" else -128
+        return [(_PARAMETERS, fields), *_exact_data(op, parameters, lowest)]
     pack = pack_depthwise if op.kind == "depthwise" else pack_matrix
-    return [(PARAMETERS, layer), (_DATA, pack(op, parameters, grids).astype("<u4").tobytes())]
+    stream = pack(op, parameters, (grids[0], grids[1]))
+    return [(_PARAMETERS, fields), (_DATA, stream.astype("<u4").tobytes())]
 
 
-def _exact_data(op: Op, parameters: IntegerParameters) -> list[tuple[int, bytes]]:
+def _exact_data(op: Op, parameters: IntegerParameters, lowest: int) -> list[tuple[int, bytes]]:
     arrays = [parameters.weight.tobytes()]
-    arrays += [
-        getattr(parameters, field).astype("<i4").tobytes() for field in ("bias", "multiplier", "shift")
-    ]
+    for field in ("bias", "multiplier", "shift"):
+        arrays.append(getattr(parameters, field).astype("<i4").tobytes())
     address, writes, pointers = _DATA + 24, [], []
     for array in arrays:
         writes.append((address, array))
         pointers.append(address)
         address += -(-len(array) // 4) * 4
-    return [(_DATA, struct.pack("<4Iii", *pointers, -128, int(op.kind == "depthwise"))), *writes]
+    return [(_DATA, struct.pack("<4Iii", *pointers, lowest, int(op.kind == "depthwise"))), *writes]

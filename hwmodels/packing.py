@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from hwmodels.graph import Op
-from hwmodels.integer import add_int8
+from hwmodels.integer import add_factors, add_int8
 from hwmodels.integer_model import IntegerParameters, Quantization
 from hwmodels.variants import padded_depth
 
@@ -111,3 +111,11 @@ def add_constants(grids: tuple[Quantization, Quantization, Quantization]) -> tup
         if offset_from <= offset_to and max(abs(offset_from), abs(offset_to)) < 1 << 31:
             return a, b, (offset_from + offset_to) // 2
     raise FastFormError("no constants reproduce TFLite's ADD on all inputs")
+
+
+def add_exact_fields(
+    grids: tuple[Quantization, Quantization, Quantization],
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Zero points, multipliers and shifts of both operands and the sum, for ppgnet_add_exact."""
+    factors = add_factors(grids)
+    return tuple(g.zero_point for g in grids), tuple(m for m, _ in factors), tuple(s for _, s in factors)

@@ -33,8 +33,9 @@ _GCC_FLAGS = (
     "-fno-tree-loop-distribute-patterns", *_COMMON_FLAGS,
 )  # fmt: skip
 _ZIG_FLAGS = (
-    "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7", "-fno-sanitize=undefined", "-fno-builtin",
-    "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-fno-stack-protector", *_COMMON_FLAGS,
+    "-target", "thumb-freestanding-eabihf", "-mcpu=cortex_m7+fp_armv8d16sp", "-fno-sanitize=undefined",
+    "-fno-builtin", "-fno-unroll-loops", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
+    "-fno-stack-protector", *_COMMON_FLAGS,
 )  # fmt: skip
 _INSTALL_HINT = "install it with `apt-get install gcc-arm-none-eabi` or `pip install ziglang`"
 

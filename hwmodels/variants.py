@@ -19,7 +19,7 @@ KERNEL_FOLDER = Path(__file__).parent / "kernels"
 STEP_BYTES = 24
 LAYER_BYTES = 20
 _REQUANTIZATION_WORDS = 5
-_BELIEF_BYTES = 512
+_BELIEF_BYTES = 64
 _DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _BELIEF_BYTES}
 _DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES}
 FIXED_DATA_BYTES = 28
@@ -113,6 +113,14 @@ def series_spacing(op: Op) -> int:
 def padded_depth(op: Op) -> int:
     """Products per output of a matrix kernel, filled up to a multiple of four."""
     return -(-op.kernel * op.channels_in // 4) * 4
+
+
+def layer_fields(op: Op, zero_point_in: int, zero_point_out: int) -> tuple[int, ...]:
+    """The members of ppgnet_layer before its data."""
+    return (
+        op.length_in, op.channels_in, op.length_out, op.channels_out, op.dilation, op.padding_before,
+        op.kernel, op.stride, zero_point_in, zero_point_out,
+    )  # fmt: skip
 
 
 def scratch_bytes(op: Op) -> int:

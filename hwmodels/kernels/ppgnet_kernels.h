@@ -68,16 +68,21 @@ typedef struct {
     uint32_t elements;
 } ppgnet_add_exact_parameters;
 
+/* exp(-scale * d) for d = 16 * i (times 65535) and for d = 0..15 (times 32768). */
+typedef struct {
+    uint16_t coarse[16], fine[16];
+} ppgnet_belief;
+
 typedef struct {
     int32_t first_q8, step_q16, max_spread_q8;
     uint32_t bins;
-    uint16_t belief[256];
+    ppgnet_belief belief;
 } ppgnet_heart_rate_parameters;
 
 typedef struct {
     int32_t min_probability_q15;
     uint32_t classes;
-    uint16_t belief[256];
+    ppgnet_belief belief;
 } ppgnet_class_parameters;
 
 /* What ppgnet_prepare_window needs to know of the network's input. */

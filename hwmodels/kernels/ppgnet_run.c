@@ -27,33 +27,32 @@ static inline int8_t to_grid(float steps, int32_t zero_point)
     return (int8_t)-ppgnet_larger(-ppgnet_larger(rounded, -128), -127);
 }
 
-static inline float mean(const float *values, uint32_t samples, uint32_t step)
-{
-    float sum = 0.0f;
-    for (uint32_t index = 0; index < samples; index++)
-        sum += values[index * step];
-    return sum / (float)samples;
-}
-
 void ppgnet_prepare_window(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
 {
+    const float nothing = 0.0f;
     uint32_t samples = settings->samples, channels = settings->channels;
-    float centre = mean(pulse, samples, 1), squares = 0.0f;
-    for (uint32_t index = 0; index < samples; index++) {
-        float moved = pulse[index] - centre;
-        squares += moved * moved;
-    }
-    float deviation = ppgnet_square_root(squares / (float)samples);
-    deviation = deviation > 1e-6f ? deviation : 1e-6f;
-    float gain = 1.0f / (deviation * settings->scale);
-    for (uint32_t index = 0; index < samples; index++)
-        input[index * channels] = to_grid((pulse[index] - centre) * gain, settings->zero_point);
-    for (uint32_t axis = 0; axis + 1 < channels; axis++) {
-        float rest = acceleration == NULL ? 0.0f : mean(acceleration + axis, samples, 3);
-        for (uint32_t index = 0; index < samples; index++) {
-            float moved = acceleration == NULL ? 0.0f : acceleration[index * 3 + axis] - rest;
-            input[index * channels + 1 + axis] = to_grid(moved * settings->acceleration_gain, settings->zero_point);
+    for (uint32_t channel = 0; channel < channels; channel++) {
+        const float *values = pulse;
+        uint32_t step = 1;
+        if (channel != 0) {
+            values = acceleration != NULL ? acceleration + channel - 1 : &nothing;
+            step = acceleration != NULL ? 3 : 0;
         }
+        float centre = 0.0f, squares = 0.0f, gain = settings->acceleration_gain;
+        for (uint32_t index = 0; index < samples; index++)
+            centre += values[index * step];
+        centre /= (float)samples;
+        if (channel == 0) {
+            for (uint32_t index = 0; index < samples; index++) {
+                float moved = values[index] - centre;
+                squares += moved * moved;
+            }
+            float deviation = ppgnet_square_root(squares / (float)samples);
+            deviation = deviation > 1e-6f ? deviation : 1e-6f;
+            gain = 1.0f / (deviation * settings->scale);
+        }
+        for (uint32_t index = 0; index < samples; index++)
+            input[index * channels + channel] = to_grid((values[index * step] - centre) * gain, settings->zero_point);
     }
 }
