@@ -150,7 +150,7 @@ def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any])
     errors = np.abs(estimate - reference)
     names = np.unique(arrays["recording"])
     by_error = sorted(names, key=lambda name: float(errors[arrays["recording"] == name].mean()))
-    shown = {"median recording": by_error[len(by_error) // 2], "worst recording": by_error[-1]}
+    shown = {"worst recording": by_error[-1], "median recording": by_error[(len(by_error) - 1) // 2]}
     for title, recording in shown.items():
         here = arrays["recording"] == recording
         subject = arrays["subject"][here][0]
