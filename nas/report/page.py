@@ -19,7 +19,8 @@ h1{font-size:1.6rem;margin-bottom:.2rem}
 h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #dfe3e8}
 p.lead{font-size:1.05rem}p.note{color:#6b7480;font-size:.88rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.86rem;margin:.6rem 0}
-th{text-align:left;color:#6b7480;font-weight:600}td,th{padding:.18rem .7rem .18rem 0;white-space:nowrap}th{vertical-align:bottom;white-space:normal;min-width:3rem}
+th{text-align:left;color:#6b7480;font-weight:600}td,th{padding:.18rem .7rem .18rem 0;white-space:nowrap}
+th{vertical-align:bottom;white-space:normal;min-width:3rem}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}tr.chosen td{font-weight:700}
 tbody tr:hover{background:#f3f5f8}svg{max-width:100%;height:auto}
 .pair{display:flex;flex-wrap:wrap;gap:1rem}.pair>*{flex:1 1 380px}
