@@ -14,7 +14,7 @@ from hwmodels.errors import InputError
 from hwmodels.graph import Op
 from hwmodels.integer import add_factors, add_int8
 from hwmodels.integer_model import IntegerParameters, Quantization
-from hwmodels.variants import padded_depth
+from hwmodels.variants import padded_depth, series_classes, series_spacing
 
 _SLOPES = (0.0, *(sign * 2.0**-power for power in range(20, 11, -1) for sign in (1, -1)))
 _NUDGES = 300
@@ -69,7 +69,9 @@ def pack_depthwise(
     tail[:, 0] = requantization.shift
     tail[:, 1 : 1 + op.kernel] = rows & 0xFF
     head = np.stack([requantization.bias, requantization.multiplier], axis=1) & 0xFFFFFFFF
-    return np.concatenate([head.astype("<u4"), tail.view("<u4")], axis=1).ravel()
+    records = np.concatenate([head.astype("<u4"), tail.view("<u4")], axis=1).ravel()
+    layout = series_classes(op) | series_spacing(op) << 16
+    return np.concatenate([np.array([layout], "<u4"), records])
 
 
 def _requantization(

@@ -59,10 +59,8 @@ class KernelVariant:
 
 _MATRIX = KernelVariant("matrix", "ppgnet_matrix")
 _DENSE = KernelVariant("dense", "ppgnet_dense")
-_DEPTHWISE = {
-    1: KernelVariant("depthwise", "ppgnet_depthwise"),
-    2: KernelVariant("depthwise_strided", "ppgnet_depthwise_strided"),
-}
+_DEPTHWISE = {taps: KernelVariant(f"depthwise_{taps}", f"ppgnet_depthwise_{taps}") for taps in (3, 5, 7, 9)}
+_DEPTHWISE_ANY = KernelVariant("depthwise_any", "ppgnet_depthwise_any")
 EXACT = KernelVariant("exact", "ppgnet_exact")
 ADD_EXACT = KernelVariant("add_exact", "ppgnet_add_exact")
 _OTHER = {
@@ -75,6 +73,11 @@ _OTHER = {
 _HELPERS = {
     "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
     "ppgnet_dense": frozenset({"ppgnet_gather"}),
+    "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
+}
+_HELPERS |= {
+    f"ppgnet_depthwise_{taps}": frozenset({"ppgnet_depthwise", f"ppgnet_series_{taps}"})
+    for taps in _DEPTHWISE
 }
 _LIMITS = {"length_in": 65535, "channels_in": 65535, "channels_out": 65535, "dilation": 65535}
 _LIMITS |= {"padding_before": 65535, "kernel": 255, "stride": 255}
@@ -84,8 +87,8 @@ def variant_of(op: Op) -> KernelVariant:
     """The kernel for `op`, given scales inside its fast form. Raises UnsupportedOpError naming the op.
 
     Convolutions with at least four positions and an even number of outputs take the tiled matrix kernel, all
-    others the dense one; depthwise convolutions whose outputs lie more than two samples of a dilation phase
-    apart take the exact one.
+    others the dense one. Depthwise convolutions take a kernel unrolled for their taps; where outputs lie two
+    samples of a dilation phase apart, one for any taps; where more, or channels do not come in fours, the exact.
     """
     if op.kind == "input":
         raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
@@ -97,7 +100,10 @@ def variant_of(op: Op) -> KernelVariant:
     if op.kind == "conv":
         return _MATRIX if op.length_out >= 4 and op.channels_out % 2 == 0 else _DENSE
     if op.kind == "depthwise":
-        return _DEPTHWISE.get(series_spacing(op), EXACT)
+        if op.channels_out % 4 != 0 or series_spacing(op) > 2:
+            return EXACT
+        unrolled = op.kernel // 2 * 2 + 1 if series_spacing(op) == 1 else 0
+        return _DEPTHWISE.get(unrolled, _DEPTHWISE_ANY)
     if op.kind in ("heart_rate_head", "class_head") and not 2 <= op.channels_in <= 256:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): takes 2 to 256 logits, got {op.channels_in}")
     if op.kind == "add" and op.activation == "relu":
@@ -108,6 +114,11 @@ def variant_of(op: Op) -> KernelVariant:
 def series_spacing(op: Op) -> int:
     """Samples of one dilation phase between neighbouring outputs of a depthwise convolution."""
     return op.stride // math.gcd(op.stride, op.dilation)
+
+
+def series_classes(op: Op) -> int:
+    """Classes of outputs of a depthwise convolution that share no sample."""
+    return op.dilation * series_spacing(op) // op.stride
 
 
 def padded_depth(op: Op) -> int:
@@ -132,12 +143,10 @@ def scratch_bytes(op: Op) -> int:
         return 8 * padded_depth(op) + 8
     if variant is _DENSE:
         return 2 * padded_depth(op)
-    if variant in _DEPTHWISE.values():
-        spacing = series_spacing(op)
+    if op.kind == "depthwise" and variant != EXACT:
         pairs = op.kernel // 2 + 1
-        classes = op.dilation * spacing // op.stride
-        blocks = -(-op.length_out // (4 * classes))
-        return 4 * (2 * pairs + 2 * spacing * (blocks - 1) + pairs + 3)
+        blocks = -(-op.length_out // (4 * series_classes(op)))
+        return 4 * (8 * pairs + 4 * (2 * series_spacing(op) * blocks + pairs + 2))
     return 0
 
 
@@ -152,7 +161,7 @@ def data_bytes(op: Op) -> int:
     if variant is EXACT:
         return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
     if op.kind == "depthwise":
-        return STEP_BYTES + LAYER_BYTES + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
+        return STEP_BYTES + LAYER_BYTES + 4 + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
     return STEP_BYTES + _DATA_BYTES[op.kind]
 
 
@@ -199,6 +208,6 @@ def code_unit_bytes(toolchain: Toolchain) -> dict[str, int]:
 def kernel_image(toolchain: Toolchain) -> ElfImage:
     """All kernels linked, for profiling them one by one."""
     sources: Mapping[str, str] = kernel_sources()
-    functions = {variant.function for variant in (_MATRIX, EXACT, ADD_EXACT, *_DEPTHWISE.values())}
+    functions = {v.function for v in (_MATRIX, EXACT, ADD_EXACT, _DEPTHWISE_ANY, *_DEPTHWISE.values())}
     functions |= {variant.function for variant in _OTHER.values()}
     return toolchain.link(sources, keep=(*sorted(functions), "ppgnet_prepare_window"))

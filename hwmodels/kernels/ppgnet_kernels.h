@@ -95,8 +95,10 @@ typedef struct {
 /* Convolutions, fully connected. Packed weights, four positions by two outputs at once; and its smaller
    brother for few positions or an odd number of outputs. */
 ppgnet_kernel ppgnet_matrix, ppgnet_dense;
-/* Depthwise convolutions whose outputs lie one or two samples of a dilation phase apart. */
-ppgnet_kernel ppgnet_depthwise, ppgnet_depthwise_strided;
+/* Depthwise convolutions of channels in fours: with up to 3, 5, 7, 9 taps and one sample of a dilation phase
+   between outputs, or any number and one or two samples. */
+ppgnet_kernel ppgnet_depthwise_3, ppgnet_depthwise_5, ppgnet_depthwise_7, ppgnet_depthwise_9;
+ppgnet_kernel ppgnet_depthwise_any;
 /* Any convolution with any requantization, slowly. */
 ppgnet_kernel ppgnet_exact;
 ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;

@@ -11,16 +11,22 @@
 uint32_t *ppgnet_gather(
     const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns, uint32_t step)
 {
-    uint32_t channels = layer->channels_in;
+    uint32_t channels = layer->channels_in, width = channels, taps = layer->kernel, length = layer->length_in;
     int32_t time = (int32_t)(position * layer->stride) - layer->padding_before;
-    uint32_t padding = (uint16_t)layer->zero_point_in * 0x00010001u;
     uint32_t pending = 0, is_odd = 0;
-    for (uint32_t tap = layer->kernel; tap != 0; tap--, time += layer->dilation) {
-        int is_inside = (uint32_t)time < layer->length_in;
+    if (layer->dilation == 1 && time >= 0 && (uint32_t)time + taps <= length) {
+        width *= taps; /* one row holds all taps */
+        taps = 1;
+    }
+    for (; taps != 0; taps--, time += layer->dilation) {
+        int is_inside = (uint32_t)time < length;
         const int8_t *row = is_inside ? input + (uint32_t)time * channels : input;
         if (channels % 4 != 0) {
-            for (uint32_t channel = 0; channel < channels; channel++, is_odd ^= 1) {
-                uint32_t value = (uint16_t)(is_inside ? row[channel] : layer->zero_point_in);
+            uint32_t left = width;
+            for (; is_inside && !is_odd && left >= 2; left -= 2, row += 2, columns += step)
+                *columns = (uint32_t)row[1] << 16 | (uint16_t)row[0];
+            for (; left != 0; left--, is_odd ^= 1) {
+                uint32_t value = (uint16_t)(is_inside ? *row++ : layer->zero_point_in);
                 if (is_odd) {
                     *columns = value << 16 | pending;
                     columns += step;
@@ -29,14 +35,15 @@ uint32_t *ppgnet_gather(
             }
         } else if (is_inside) {
             const ppgnet_word *words = (const ppgnet_word *)row;
-            for (uint32_t quad = channels / 4; quad != 0; quad--) {
+            for (uint32_t quad = width / 4; quad != 0; quad--) {
                 uint32_t word = *words++;
                 columns[0] = ppgnet_sxtb16(word);
                 columns[step] = ppgnet_sxtb16_odd(word);
                 columns += 2 * step;
             }
         } else {
-            for (uint32_t pair = channels / 2; pair != 0; pair--, columns += step)
+            uint32_t padding = (uint16_t)layer->zero_point_in * 0x00010001u;
+            for (uint32_t pair = width / 2; pair != 0; pair--, columns += step)
                 *columns = padding;
         }
     }
@@ -44,7 +51,7 @@ uint32_t *ppgnet_gather(
         *columns = pending;
         columns += step;
     }
-    if ((uint32_t)layer->kernel * channels % 4 - 1u < 2u) { /* one pair short of four elements: weights there are 0 */
+    if (layer->kernel * channels % 4 - 1u < 2u) { /* a pair short of four elements; its weights are 0 */
         *columns = 0;
         columns += step;
     }

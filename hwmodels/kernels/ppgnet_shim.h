@@ -78,6 +78,20 @@ static inline uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_
     return word;
 }
 
+static inline uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
+{
+    uint32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(low), "r"(high));
+    return result;
+}
+
+static inline uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
+{
+    uint32_t result;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(high), "r"(low));
+    return result;
+}
+
 static inline int32_t ppgnet_ssat8_half(int32_t x)
 {
     int32_t result;
@@ -155,6 +169,16 @@ static inline int32_t ppgnet_ssat8_twentieth(int32_t x)
 static inline uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     return (uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)(uint8_t)d << 24;
+}
+
+static inline uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
+{
+    return (low & 0xffffu) | high << 16;
+}
+
+static inline uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
+{
+    return low >> 16 | (high & 0xffff0000u);
 }
 
 static inline int32_t ppgnet_ssat8_half(int32_t x)
