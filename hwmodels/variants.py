@@ -88,7 +88,7 @@ def variant_of(op: Op) -> KernelVariant:
 
     Convolutions with at least four positions and an even number of outputs take the tiled matrix kernel, all
     others the dense one. Depthwise convolutions take a kernel unrolled for their taps; where outputs lie two
-    samples of a dilation phase apart, one for any taps; where more, or channels do not come in fours, the exact.
+    samples of a dilation phase apart, one for any taps; where more, or without channels in fours, the exact.
     """
     if op.kind == "input":
         raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
