@@ -110,16 +110,19 @@ class LookUpTable:
         fresh.replace(path)
 
 
-def load(path: Path) -> LookUpTable:
-    """Read a table. Raises TableError on a foreign file, StaleTableError when kernels or rules changed."""
+def load(path: Path, remedy: str = REBUILD) -> LookUpTable:
+    """Read a table. Raises TableError on a foreign file, StaleTableError when kernels or rules changed.
+
+    `remedy` ends the message: the command that makes this very file anew.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
-        raise TableError(f"look-up table {path}: no such file; {REBUILD}") from None
+        raise TableError(f"look-up table {path}: no such file; {remedy}") from None
     except ValueError:
-        raise TableError(f"look-up table {path}: not valid JSON; {REBUILD}") from None
+        raise TableError(f"look-up table {path}: not valid JSON; {remedy}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise TableError(f"look-up table {path}: not a table of format {FORMAT}; {REBUILD}")
+        raise TableError(f"look-up table {path}: not a table of format {FORMAT}; {remedy}")
     try:
         table = LookUpTable(
             Provenance(**{**content["provenance"], "flags": tuple(content["provenance"]["flags"])}),
@@ -128,10 +131,10 @@ def load(path: Path) -> LookUpTable:
             {key: _entry(fields) for key, fields in content["entries"].items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise TableError(f"look-up table {path}: a field is missing or wrong ({error}); {REBUILD}") from None
+        raise TableError(f"look-up table {path}: a field is missing or wrong ({error}); {remedy}") from None
     made_from = (table.provenance.kernel_hash, table.provenance.rules_hash)
     if made_from != (kernel_hash(), rules_hash()):
-        raise StaleTableError(f"look-up table {path}: made from other kernels or cycle rules; {REBUILD}")
+        raise StaleTableError(f"look-up table {path}: made from other kernels or cycle rules; {remedy}")
     return table
 
 

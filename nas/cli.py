@@ -10,8 +10,10 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from hwmodels.errors import InputError
+from nas.arguments import Parser
 
 _COMMANDS = {
     "run": "run the whole job of a configuration, or continue it",
@@ -28,10 +30,13 @@ _COMMANDS = {
 
 def build_parser(wanted: str | None) -> argparse.ArgumentParser:
     """The parser; only the module of the command that is wanted is imported, as some are slow to load."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ppg-nas",
         description="From PPG recordings to verified int8 firmware on an Arm Cortex-M7.",
+        epilog="ppg-nas COMMAND --help tells the options of a command. Exit codes: 0 done, 1 failed, 2 wrong "
+        "usage or input, 3 infeasible budget.",
     )
+    parser.add_argument("--version", action="version", version=f"ppg-nas {version('ppg-nas')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
         inner = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
@@ -43,7 +48,11 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = build_parser(given[0] if given else None).parse_args(given)
+    parser = build_parser(given[0] if given else None)
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
+    options = parser.parse_args(given)
     try:
         code: int = options.execute(options)
         sys.stdout.flush()
@@ -51,12 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"ppg-nas: error: {' '.join(str(error).split())}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
-    except KeyboardInterrupt:
-        print("ppg-nas: interrupted; the same command continues where it stopped", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"ppg-nas: error: {error.filename}: {error.strerror}; mend that and try again", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ppg-nas: interrupted; the same command continues where it stopped", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

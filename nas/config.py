@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
 
@@ -161,16 +162,50 @@ def parse_config(content: Any, origin: str) -> Config:
     """Check parsed YAML. Raises ConfigError naming `origin`, the field and what is wrong with it."""
     if not isinstance(content, dict):
         raise ConfigError(f"{origin}: expected fields such as name and data, found {type(content).__name__}")
+    if (field := _first_boolean(content)) is not None:
+        raise ConfigError(f"{origin}, {field}: no setting is yes or no; give its value")
     try:
         return Config(**content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
-        known = first["type"] == "extra_forbidden"
-        message = "unknown key; remove it or correct its spelling" if known else first["msg"]
-        raise ConfigError(f"{origin}, {field}: {message}") from None
+        raise ConfigError(f"{origin}, {field}: {_remedy(first)}") from None
     except TypeError:
         raise ConfigError(f"{origin}: keys must be words") from None
+
+
+def absolute(name: str) -> str:
+    """The name of a space or device that comes with the program as it is, the path of a file absolute."""
+    return str(Path(name).resolve()) if Path(name).suffix in (".yaml", ".yml") else name
+
+
+def _remedy(error: ErrorDetails) -> str:
+    """What is wrong with a field, in words that say what to write instead."""
+    if error["type"] == "extra_forbidden":
+        return "unknown key; remove it or correct its spelling"
+    if error["type"] == "missing":
+        return "this key is required; add it"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_shortened(error['input'])}"
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _first_boolean(content: Any, at: str = "") -> str | None:
+    """Where the first true or false stands, which would pass for a number; None if nowhere."""
+    if isinstance(content, bool):
+        return at
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if _is_list(content) else ()
+    found = (_first_boolean(value, f"{at}.{key}" if at else str(key)) for key, value in inner)
+    return next((field for field in found if field is not None), None)
+
+
+def _is_list(content: Any) -> bool:
+    return isinstance(content, list | tuple)
 
 
 def load_config(path: str | Path) -> Config:

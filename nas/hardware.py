@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from hwmodels import lut
-from hwmodels.cost import CostModel
+from hwmodels.cost import CostError, CostModel
 from hwmodels.device import load_device
-from hwmodels.lut import LookUpTable, StaleTableError, entry_key, rules_hash
+from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from hwmodels.variants import kernel_hash
@@ -18,6 +18,7 @@ from nas.files import digest
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
+from nas.workers import worker_pool
 from search.segments import required_ops
 from supernet.space import SearchSpace
 
@@ -32,29 +33,38 @@ def table_path(run: RunDirectory, core: str) -> Path:
 def cost_model(run: RunDirectory, device: str) -> CostModel:
     """The cost model of a run's space on any device.
 
-    Raises StaleTableError when the run's table was made from other kernels; makes a table when the
-    device has another core.
+    Raises TableError when the run's table is damaged, StaleTableError when it was made from other
+    kernels, MissingEntryError when it does not cover the space; makes a table when the device has
+    another core than those the run has tables for.
     """
-    target = load_device(device)
+    target, space = load_device(device), space_of(run.config)
     path = table_path(run, target.core)
-    if path.exists():
-        try:
-            return CostModel(lut.load(path), target)
-        except StaleTableError:
-            raise StaleTableError(
-                f"look-up table {path}: made from other kernels or cycle rules; make it anew with "
-                f"`ppg-nas lut build {run.path}`"
-            ) from None
-    table = cached_table(space_of(run.config), target.core)
-    table.save(path)
-    return CostModel(table, target)
+    if not path.exists():
+        cached_table(space, target.core).save(path)
+    remedy = f"make it anew with `ppg-nas lut build {run.path} --device {device}`"
+    table = lut.load(path, remedy)
+    for key in entry_keys(space):
+        if key not in table.entries:
+            raise MissingEntryError(
+                f"look-up table {path}: does not cover device {target.name}, it has no entry {key}; {remedy}"
+            )
+    try:
+        return CostModel(table, target)
+    except CostError as error:
+        raise CostError(f"look-up table {path}: {error}") from None
+
+
+def entry_keys(space: SearchSpace) -> list[str]:
+    """The kernel calls that a table must hold to cover a space, sorted."""
+    return sorted({entry_key(op) for op in required_ops(space) if op.kind != "input"})
 
 
 def cached_table(space: SearchSpace, core: str, toolchain: Toolchain | None = None) -> LookUpTable:
     """The table of a space from the user's cache, or built and put there."""
     toolchain = toolchain or find_toolchain()
     path = cache_path(space, core, toolchain)
-    if path.exists():
+    # A cache may be lost at any time: a damaged file in it is made anew, not complained of.
+    with suppress(TableError):
         return lut.load(path)
     table = build_table(space, core, toolchain)
     table.save(path)
@@ -64,7 +74,7 @@ def cached_table(space: SearchSpace, core: str, toolchain: Toolchain | None = No
 def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: int = WORKERS) -> LookUpTable:
     """Measure every kernel call of a space on the emulated core, with a progress line."""
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    with ProcessPoolExecutor(workers) as executor, progress("profiling kernels") as advance:
+    with worker_pool(workers) as executor, progress("profiling kernels") as advance:
         return build(
             required_ops(space), toolchain, date, core, executor, lambda done, total: advance(done, total, "")
         )
@@ -72,7 +82,6 @@ def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: in
 
 def cache_path(space: SearchSpace, core: str, toolchain: Toolchain) -> Path:
     """Where the user's cache keeps the table of these kernels, this compiler, core and space."""
-    keys = sorted({entry_key(op) for op in required_ops(space) if op.kind != "input"})
-    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, keys)
+    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, entry_keys(space))
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"
     return folder / f"lut-{name}.json"

@@ -53,6 +53,11 @@ def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None =
     console.print(table)
 
 
+def plain(summary: Row) -> dict[str, Any]:
+    """The entries of a summary that are one figure or word."""
+    return {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
+
+
 def print_fields(fields: Row) -> None:
     """Name and value, one a line, names aligned."""
     width = max((len(name) for name in fields), default=0)

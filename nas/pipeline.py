@@ -1,17 +1,21 @@
 """The main job, read top to bottom: recordings -> teacher -> supernet -> search -> verified firmware.
 
 Each stage's inputs are digested (its part of the configuration and the digests of the stages it
-builds on); a stage that is done for the same inputs is skipped, so the same command continues.
+builds on); a stage that is done for the same inputs is skipped while what it made is still there, so
+the same command continues.
 """
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Protocol
 
 from nas.files import digest
+from nas.output import plain
 from nas.run_directory import RunDirectory
 from nas.stages import evaluate, finish, prepare, profile, report, search, supernet, teacher, verify
+from nas.stages.loading import CHECKPOINT
 
 
 class Stage(Protocol):
@@ -23,6 +27,10 @@ class Stage(Protocol):
     @staticmethod
     def inputs(run: RunDirectory) -> object:
         """What, besides earlier stages, decides the result: JSON-able."""
+
+    @staticmethod
+    def products(run: RunDirectory) -> tuple[Path, ...]:
+        """Files that it leaves; asked only once it is done."""
 
     @staticmethod
     def execute(run: RunDirectory) -> dict[str, object]:
@@ -42,13 +50,24 @@ def run_pipeline(run: RunDirectory, until: str | None = None) -> None:
         for stage in STAGES:
             inputs = digest(stage.NAME, run.config.seed, stage.inputs(run), [digests[n] for n in stage.NEEDS])
             digests[stage.NAME] = inputs
-            stamp = run.stamp(stage.NAME)
-            if stamp is not None and stamp["inputs"] == inputs:
+            if is_up_to_date(run, stage, inputs):
                 run.say(f"{stage.NAME}: up to date")
             else:
                 bring_up_to_date(run, stage, inputs)
+            # Kept until the stage is stamped: a kill just before that repeats no training.
+            (run.path / stage.NAME / CHECKPOINT).unlink(missing_ok=True)
             if until == stage.NAME:
                 break
+
+
+def is_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> bool:
+    """Whether a stage is done for `inputs` and its files are still there."""
+    stamp = run.stamp(stage.NAME)
+    return (
+        stamp is not None
+        and stamp.get("inputs") == inputs
+        and all(path.exists() for path in stage.products(run))
+    )
 
 
 def bring_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> None:
@@ -59,7 +78,5 @@ def bring_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> None:
     seconds = time.perf_counter() - begun
     run.finish_stage(stage.NAME, inputs, seconds, summary)
     run.log("stage finished", stage=stage.NAME, inputs=inputs, seconds=round(seconds, 2))
-    line = ", ".join(
-        f"{key} {value}" for key, value in summary.items() if isinstance(value, int | float | str)
-    )
+    line = ", ".join(f"{key} {value}" for key, value in plain(summary).items())
     run.say(f"{stage.NAME}: {line} ({seconds:.0f} s)")

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from nas.config import Config, parse_config
-from nas.files import write_json, write_text
+from nas.files import is_temporary, read_arrays, read_json, remove_leftovers, write_json, write_text
+
+_LOCK = ".lock"
+_AGAIN = "delete it and give the ppg-nas run command again"
 
 
 class RunError(InputError):
@@ -36,9 +40,14 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path, config: Config, data_root: Path) -> RunDirectory:
-        """Make the folder, or open it when it holds a run of this very configuration."""
+        """Make the folder, or open it when it holds a run of this very configuration.
+
+        A run that failed before its first stage was done holds nothing yet and takes any configuration.
+        """
         stored = path / "config.yaml"
-        if stored.exists():
+        if path.exists() and not path.is_dir():
+            raise RunError(f"run directory {path}: is a file; give another folder with --run")
+        if (path / "stages").exists() and stored.exists():
             run = cls.open(path)
             if run.config != config:
                 field = _first_difference(run.config.model_dump(), config.model_dump())
@@ -48,10 +57,12 @@ class RunDirectory:
                 )
             run.data_root = data_root
         else:
-            if path.exists() and any(path.iterdir()):
+            if path.exists() and not stored.exists() and not all(map(_is_own, path.iterdir())):
                 raise RunError(f"run directory {path}: holds something else; give another folder with --run")
+            path.mkdir(parents=True, exist_ok=True)
             run = cls(path, config, data_root)
-            write_text(stored, config.to_yaml())
+            with run.exclusive():
+                write_text(stored, config.to_yaml())
         write_json(path / "data_root.json", {"data_root": str(data_root.resolve())})
         return run
 
@@ -71,14 +82,20 @@ class RunDirectory:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the run for one process. Raises RunError when another process holds it."""
-        with (self.path / ".lock").open("w") as stream:
+        """Hold the run for one process, and clear away what a killed one left half written.
+
+        Raises RunError when another process holds it.
+        """
+        with (self.path / _LOCK).open("w") as stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # A record lock, as worker processes that outlive a killed parent would inherit a flock.
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise RunError(
                     f"run directory {self.path}: another process is working on it; wait for it"
                 ) from None
+            for folder in (self.path, *(found for found in self.path.rglob("*") if found.is_dir())):
+                remove_leftovers(folder)
             yield
 
     def log(self, event: str, **fields: Any) -> None:
@@ -112,9 +129,21 @@ class RunDirectory:
         found: dict[str, Any] = stamp["summary"]
         return found
 
+    def json(self, *parts: str) -> Any:
+        """Parsed JSON of a file of the run. Raises FileError when it is missing or damaged."""
+        return read_json(self.path.joinpath(*parts), _AGAIN)
+
+    def arrays(self, *parts: str) -> dict[str, NDArray[Any]]:
+        """Arrays of an NPZ file of the run. Raises FileError when it is missing or damaged."""
+        return read_arrays(self.path.joinpath(*parts), _AGAIN)
+
     def subnet(self, arch_id: str) -> Path:
         """The folder of one finished subnet."""
         return self.path / "subnets" / arch_id
+
+
+def _is_own(path: Path) -> bool:
+    return path.name == _LOCK or is_temporary(path)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

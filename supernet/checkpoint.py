@@ -36,7 +36,7 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint") from None
+        raise CheckpointError(f"{path}: no such checkpoint; give the ppg-nas run command again") from None
     except (
         OSError,
         RuntimeError,
@@ -47,7 +47,8 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
         zipfile.BadZipFile,
     ):
         raise CheckpointError(
-            f"{path}: the checkpoint is truncated or damaged; delete it and run again to repeat this training"
+            f"{path}: the checkpoint is truncated or damaged; delete it and give the ppg-nas run command "
+            "again to repeat this training"
         ) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a checkpoint of this program; delete it and run again")

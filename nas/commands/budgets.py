@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from nas.arguments import positive_number
 from search.budgets import Budgets
 
 KB = 1024
@@ -13,7 +14,9 @@ KB = 1024
 def add_budgets(parser: argparse.ArgumentParser) -> None:
     """Declare --max-latency-ms, --max-flash-kb, --max-ram-kb and --max-power-mw."""
     for name, unit in (("latency-ms", "ms"), ("flash-kb", "KB"), ("ram-kb", "KB"), ("power-mw", "mW")):
-        parser.add_argument(f"--max-{name}", type=float, metavar=unit.upper(), help=f"budget in {unit}")
+        parser.add_argument(
+            f"--max-{name}", type=positive_number, metavar=unit.upper(), help=f"budget in {unit}"
+        )
 
 
 def given_budgets(options: argparse.Namespace, defaults: Budgets) -> Budgets:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from hwmodels.errors import InputError
+from nas.arguments import count, positive_count, positive_number
 from nas.data.check import check_path
 from nas.data.synthetic import simulate
 from nas.data.tabular import save_recording
@@ -21,12 +22,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(execute=check_recordings)
     synthetic = verbs.add_parser("simulate", help="write synthetic recordings as NPZ files")
     synthetic.add_argument("--out", type=Path, required=True, help="new folder for the files")
-    synthetic.add_argument("--subjects", type=int, default=12, help="people to simulate (default 12)")
-    synthetic.add_argument("--minutes", type=float, default=10.0, help="minutes per person (default 10)")
+    synthetic.add_argument("--subjects", type=positive_count, default=12, help="people (default 12)")
+    synthetic.add_argument("--minutes", type=positive_number, default=10.0, help="minutes each (default 10)")
     synthetic.add_argument(
         "--task", choices=("heart_rate", "rhythm"), default="heart_rate", help="what is labelled"
     )
-    synthetic.add_argument("--seed", type=int, default=0, help="seed (default 0)")
+    synthetic.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     synthetic.add_argument("--json", action="store_true", help="print JSON")
     synthetic.set_defaults(execute=simulate_recordings)
 
@@ -41,12 +42,20 @@ def check_recordings(options: argparse.Namespace) -> int:
         warnings = sum(finding["level"] == "warning" for finding in findings)
         recordings = sum(finding["check"] == "recording" for finding in findings)
         print(f"{recordings} recordings, {warnings} warnings")
-    return 2 if any(finding["level"] == "error" for finding in findings) else 0
+    failed = [finding for finding in findings if finding["level"] == "error"]
+    if failed:
+        raise InputError(
+            f"{options.path}: {len(failed)} of its files cannot be used, such as {failed[0]['recording']}; "
+            "mend or remove those marked error"
+        )
+    return 0
 
 
 def simulate_recordings(options: argparse.Namespace) -> int:
     """Write one NPZ file per simulated person."""
     out: Path = options.out
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; choose a new folder for simulated recordings")
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: the folder is not empty; choose a new one for simulated recordings")
     recordings = simulate(options.subjects, options.seed, minutes=options.minutes, task=options.task)

@@ -6,7 +6,9 @@ import argparse
 from pathlib import Path
 
 from nas.compress.finish import finish_subnet, is_finished
+from nas.deploy.bundle import check_destination
 from nas.deploy.export import export_bundle
+from nas.hardware import cost_model
 from nas.output import print_fields, print_json
 from nas.run_directory import RunDirectory
 from nas.stages.choice import arch_of, chosen_arch
@@ -27,10 +29,13 @@ def execute(options: argparse.Namespace) -> int:
     run = RunDirectory.open(options.run)
     with run.exclusive():
         arch = arch_of(run, options.arch) if options.arch else chosen_arch(run)
+        out = options.out or run.subnet(arch.id) / "export"
+        # Whatever can go wrong is found out before minutes of training.
+        check_destination(out)
+        cost_model(run, options.device or run.config.device)
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
-        out = options.out or run.subnet(arch.id) / "export"
         manifest = export_bundle(run, arch, out, options.device)
     if options.json:
         print_json(manifest)

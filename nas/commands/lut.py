@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import argparse
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
 from hwmodels import lut
 from hwmodels.cost import CostModel
-from hwmodels.device import load_device
+from hwmodels.device import DEFAULT_DEVICE, load_device
 from hwmodels.lut import LookUpTable
 from hwmodels.toolchain import find_toolchain
+from nas.arguments import count, positive_count
 from nas.hardware import build_table, cache_path, cached_table, table_path
 from nas.lut_check import check_table
 from nas.output import print_fields, print_json, print_table
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
+from nas.workers import worker_pool
 from supernet.space import SearchSpace, load_space
 
 
@@ -28,39 +29,33 @@ def declare(parser: argparse.ArgumentParser) -> None:
     build = verbs.add_parser("build", help="measure every kernel call of a space on the emulated core")
     build.add_argument("run", type=Path, nargs="?", help="run directory to make the table for")
     build.add_argument("--out", type=Path, help="file to write (default: the run's, else the user's cache)")
-    build.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    build.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
     build.set_defaults(execute=build_one)
     show = verbs.add_parser("show", help="what a table holds")
-    show.add_argument(
-        "table", type=Path, nargs="?", help="table file or run directory (default: the cache's)"
-    )
+    show.add_argument("table", type=Path, nargs="?", help="table file or run directory (default: cached)")
     show.add_argument("--kernel", help="only entries of this kernel variant")
     show.set_defaults(execute=show_one)
     check = verbs.add_parser("check", help="predictions against executions of random networks")
-    check.add_argument("--samples", type=int, default=100, help="architectures (default 100)")
-    check.add_argument("--seed", type=int, default=0, help="seed (default 0)")
-    check.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    check.add_argument("--samples", type=positive_count, default=100, help="architectures (default 100)")
+    check.add_argument("--seed", type=count, default=0, help="seed (default 0)")
+    check.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
     check.set_defaults(execute=check_one)
     for verb in (build, show, check):
         verb.add_argument("--space", default="default", help="search space (default: default)")
-        verb.add_argument("--device", default="cortex-m7-64mhz", help="device (default: cortex-m7-64mhz)")
+        verb.add_argument("--device", help=f"device (default: the run's, else {DEFAULT_DEVICE})")
         verb.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
 def build_one(options: argparse.Namespace) -> int:
     """Build a table, always anew."""
-    space, device = load_space(options.space), options.device
-    path: Path | None = options.out
-    if options.run:
-        run = RunDirectory.open(options.run)
-        space, device = space_of(run.config), run.config.device
-        path = path or table_path(run, load_device(device).core)
-    core, toolchain = load_device(device).core, find_toolchain(options.cc)
+    run = RunDirectory.open(options.run) if options.run else None
+    space = space_of(run.config) if run else load_space(options.space)
+    core, toolchain = _core(options, run), find_toolchain(options.cc)
     begun = time.perf_counter()
     table = build_table(space, core, toolchain, options.workers)
     seconds = time.perf_counter() - begun
-    path = path or cache_path(space, core, toolchain)
+    path = options.out or (table_path(run, core) if run else cache_path(space, core, toolchain))
     table.save(path)
     found = {"table": str(path), "entries": len(table.entries), "seconds": round(seconds, 2)}
     print_json(found) if options.json else print_fields(found)
@@ -85,11 +80,11 @@ def show_one(options: argparse.Namespace) -> int:
 
 
 def check_one(options: argparse.Namespace) -> int:
-    """Check predictions; exit code 1 when an output or RAM differs, or cycles or flash are off by over 2 %."""
-    space, device = load_space(options.space), load_device(options.device)
+    """Check predictions; exit code 1 when outputs or RAM differ, or cycles or flash by over 2 %."""
+    space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
     cost_model = CostModel(cached_table(space, device.core, toolchain), device)
-    with ProcessPoolExecutor(options.workers) as executor, progress("checking") as advance:
+    with worker_pool(options.workers) as executor, progress("checking") as advance:
         found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)
     if options.json:
         print_json(found)
@@ -100,8 +95,15 @@ def check_one(options: argparse.Namespace) -> int:
 
 
 def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
-    core = load_device(options.device).core
     path: Path | None = options.table
     if path is None:
-        return cached_table(space, core, find_toolchain(options.cc))
-    return lut.load(table_path(RunDirectory.open(path), core) if path.is_dir() else path)
+        return cached_table(space, _core(options), find_toolchain(options.cc))
+    if not path.is_dir():
+        return lut.load(path)
+    run = RunDirectory.open(path)
+    return lut.load(table_path(run, _core(options, run)), f"run `ppg-nas lut build {path}`")
+
+
+def _core(options: argparse.Namespace, run: RunDirectory | None = None) -> str:
+    """The core of the wanted device: the one given, else the run's, else the default."""
+    return load_device(options.device or (run.config.device if run else DEFAULT_DEVICE)).core

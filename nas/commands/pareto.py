@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas.arguments import positive_count
 from nas.commands.budgets import add_budgets, given_budgets
 from nas.files import replace_file
 from nas.output import print_csv, print_json, print_table
@@ -23,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="device the rows were costed for (default: the run's)")
     parser.add_argument("--sort", default="error", help="column to sort by (default: error)")
     parser.add_argument("--descending", action="store_true", help="largest first")
-    parser.add_argument("--top", type=int, help="rows to keep")
+    parser.add_argument("--top", type=positive_count, help="rows to keep")
     parser.add_argument("--knee", action="store_true", help="only the knee of the front")
     parser.add_argument("--all", action="store_true", help="every evaluated subnet, not the front alone")
     shape = parser.add_mutually_exclusive_group()

@@ -21,7 +21,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Write report.html and print where it is."""
     run = RunDirectory.open(options.run)
-    write_report(run)
+    with run.exclusive():
+        write_report(run)
     if options.json:
         print_json(closing_summary(run))
     else:

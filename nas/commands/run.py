@@ -6,8 +6,9 @@ import argparse
 import os
 from pathlib import Path
 
-from nas.config import Config, load_config, parse_config
-from nas.output import print_json
+from nas.arguments import count
+from nas.config import Config, absolute, load_config, parse_config
+from nas.output import plain, print_fields, print_json
 from nas.pipeline import NAMES, run_pipeline
 from nas.report.closing import closing_lines, closing_summary
 from nas.run_directory import RunDirectory
@@ -18,10 +19,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", type=Path, help="configuration file, such as configs/bami.yaml")
     parser.add_argument("--data", type=Path, help="folder of the recordings (default: PPG_DATA, else .)")
     parser.add_argument("--run", type=Path, help="run directory (default: runs/NAME)")
-    parser.add_argument("--fold", type=int, help="which fold of subjects to hold out, from 0")
-    parser.add_argument("--seed", type=int, help="seed, instead of the configuration's")
+    parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
+    parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
-    parser.add_argument("--json", action="store_true", help="print the closing summary as JSON")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(execute=execute)
 
 
@@ -33,6 +34,8 @@ def execute(options: argparse.Namespace) -> int:
     run = RunDirectory.create(path, config, options.data or Path(os.environ.get("PPG_DATA", ".")))
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):
+        summary = run.summary(options.until)
+        print_json(summary) if options.json else print_fields(plain(summary))
         return 0
     if options.json:
         print_json(closing_summary(run))
@@ -43,6 +46,8 @@ def execute(options: argparse.Namespace) -> int:
 
 def _with_overrides(config: Config, options: argparse.Namespace) -> Config:
     content = config.model_dump()
+    # The run directory is read from other folders later on.
+    content |= {name: absolute(content[name]) for name in ("space", "device")}
     if options.fold is not None:
         content["data"]["fold"] = options.fold
     if options.seed is not None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nas.arguments import positive_count
 from nas.commands.budgets import add_budgets, given_budgets
 from nas.output import print_json, print_table
 from nas.run_directory import RunDirectory
-from nas.stages.search import budgets_of, search_run
+from nas.stages.choice import budgets_of
+from nas.stages.search import search_run
 from search.query import Answer
 
 HIDDEN = ("space", "weights", "fold", "seed", "device")
@@ -19,8 +21,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("--device", help="device name or YAML file (default: the run's)")
     add_budgets(parser)
-    parser.add_argument("--evaluations", type=int, help="subnets to evaluate (default: the run's)")
-    parser.add_argument("--top", type=int, default=12, help="rows to print (default 12)")
+    parser.add_argument("--evaluations", type=positive_count, help="subnets to evaluate (default: the run's)")
+    parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
     parser.add_argument("--json", action="store_true", help="print the whole front as JSON")
     parser.set_defaults(execute=execute)
 

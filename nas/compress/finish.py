@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,13 @@ from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.data.preprocess import BAND_HZ
 from nas.data.windows import ACC_SCALE_G, WindowSet
 from nas.estimates import Estimates, integer_estimates
-from nas.files import replace_file, write_json
+from nas.files import digest, digest_files, replace_file, write_json, write_text
 from nas.run_directory import RunDirectory
+from nas.space import space_of
 from nas.stages.loading import (
+    CHECKPOINT,
+    load_network,
+    network_files,
     sides,
     train,
     trained_supernet,
@@ -34,21 +39,24 @@ from nas.stages.loading import (
 )
 from nas.tasks import targets_of
 from supernet.arch import Arch
-from supernet.checkpoint import load_checkpoint
 from supernet.evaluate import calibration_batches, predict, ready_subnet
 from supernet.methods import SingleNetwork
 from supernet.subnet import Subnet
 
 _SHARE_VALID = 0.95
+_ERRORS = "errors.json"
+_ORIGIN = "made_from"
 
 
 def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     """Finish `arch` into subnets/<id>/{float,int8}; returns its validation errors at each step.
 
-    What is there already is kept. Only training and validation subjects are looked at.
+    What is there already, made from the same teacher, supernet, windows and settings, is kept. Only
+    training and validation subjects are looked at.
     """
     folder = run.subnet(arch.id)
     settings = run.config.finish
+    _keep_if_made_from(folder, _origin(run))
     training, validation = sides(run)
     task = training_task(run, training)
     teacher = trained_teacher(run)
@@ -78,15 +86,16 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
     replace_file(folder / "int8" / "model.npz", lambda path: save_model(model, path))
-    write_json(folder / "errors.json", errors)
+    write_json(folder / _ERRORS, errors)
+    for name in ("float", "int8"):
+        (folder / name / CHECKPOINT).unlink(missing_ok=True)
     return errors
 
 
 def finished_float(run: RunDirectory, arch: Arch) -> Subnet:
     """The fine-tuned float subnet of a finished arch."""
-    subnet = Subnet(trained_supernet(run).space.lower(arch))
-    subnet.load_state_dict(load_checkpoint(run.subnet(arch.id) / "float" / "model.pt")["module"])
-    return subnet.eval()
+    subnet = Subnet(space_of(run.config).lower(arch))
+    return load_network(subnet, run.subnet(arch.id) / "float" / "model.pt")
 
 
 def finished_model(run: RunDirectory, arch: Arch) -> IntegerModel:
@@ -95,8 +104,16 @@ def finished_model(run: RunDirectory, arch: Arch) -> IntegerModel:
 
 
 def is_finished(run: RunDirectory, arch: Arch) -> bool:
-    """Whether `finish_subnet` has come to its end for `arch`."""
-    return (run.subnet(arch.id) / "errors.json").exists()
+    """Whether `finish_subnet` has come to its end for `arch` and its files are still there."""
+    folder = run.subnet(arch.id)
+    is_whole = all(path.exists() for path in (*finished_files(run, arch.id), folder / _ERRORS))
+    return is_whole and _read_origin(folder) == _origin(run)
+
+
+def finished_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
+    """The networks that finishing leaves."""
+    folder = run.subnet(arch_id)
+    return *network_files(folder / "float"), folder / "int8" / "model.npz"
 
 
 def input_settings(run: RunDirectory, arch: Arch) -> InputSettings:
@@ -108,8 +125,32 @@ def _is_trained(folder: Path, module: torch.nn.Module) -> bool:
     """Load a training that had ended before; False where there is none."""
     if not (folder / "model.pt").exists():
         return False
-    module.load_state_dict(load_checkpoint(folder / "model.pt")["module"])
+    load_network(module, folder / "model.pt")
     return True
+
+
+def _origin(run: RunDirectory) -> str:
+    """A digest of everything that the finished networks follow from."""
+    files = [run.path / "data" / "windows.npz"]
+    files += [run.path / name / "model.pt" for name in ("teacher", "supernet")]
+    section = run.config.finish.model_dump(include={"fine_tuning", "quantization"})
+    return digest(digest_files(files), section, run.config.task.model_dump(), run.config.seed)
+
+
+def _read_origin(folder: Path) -> str | None:
+    try:
+        return (folder / _ORIGIN).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _keep_if_made_from(folder: Path, origin: str) -> None:
+    """Keep finished and half-finished networks of this origin; remove those of another."""
+    if _read_origin(folder) != origin:
+        for name in ("float", "int8"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        (folder / _ERRORS).unlink(missing_ok=True)
+        write_text(folder / _ORIGIN, origin)
 
 
 def _open_head(run: RunDirectory) -> HeadSettings:

@@ -21,10 +21,11 @@ from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
 from hwmodels.variants import scratch_bytes
 from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
-from nas.files import replace_folder, write_json
+from nas.files import read_arrays, replace_folder, write_json
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+VERIFICATION = "verification.json"
 SELF_TEST_VECTORS = 4
 
 
@@ -68,10 +69,7 @@ def write_bundle(
     device, predicted cost, accuracy) go into manifest and README. Raises BundleError when `path`
     holds something that is not a bundle; it is left as it was.
     """
-    if path.exists() and any(path.iterdir()) and not (path / MANIFEST).exists():
-        raise BundleError(
-            f"{path}: the folder holds something else; choose an empty or new one for the export"
-        )
+    check_destination(path)
     inputs = golden_vectors(model, windows)
     outputs = run(model, inputs)[model.graph.output.name].astype(np.int32)
     sources = dict(generate(model))
@@ -96,24 +94,57 @@ def write_bundle(
     return manifest
 
 
+def check_destination(path: Path) -> None:
+    """Raise BundleError unless `path` is free: absent, an empty folder, or a bundle and nothing else."""
+    if path.exists() and not path.is_dir():
+        raise BundleError(f"{path}: is a file; choose an empty or new folder for the export")
+    held = {file.name for file in path.iterdir()} if path.exists() else set()
+    known = {MANIFEST, VERIFICATION, *_files_of(path)} if MANIFEST in held else set()
+    if others := sorted(held - known):
+        raise BundleError(
+            f"{path}: the folder holds something else ({others[0]}); export to an empty or new one"
+        )
+
+
+def _files_of(path: Path) -> set[str]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        return set(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle. Raises BundleError when it is none, or a file is missing or altered."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise BundleError(f"{path}: no readable {MANIFEST}; export the subnet again") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise BundleError(f"{path / MANIFEST}: not a bundle of format {FORMAT}; export the subnet again")
+    if not _is_complete(manifest):
+        raise BundleError(f"{path / MANIFEST}: entries are missing or altered; export the subnet again")
     for name, expected in manifest["files"].items():
         file = path / name
         if Path(name).name != name or not file.is_file():
             raise BundleError(f"{file}: missing from the bundle; export the subnet again")
         if _digest(file) != expected:
             raise BundleError(f"{file}: altered since the export; export the subnet again")
-    with np.load(path / "golden.npz", allow_pickle=False) as golden:
-        inputs, outputs = golden["inputs"], golden["outputs"]
+    golden = read_arrays(path / "golden.npz", "export the subnet again")
+    inputs, outputs = golden["inputs"], golden["outputs"]
     sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest["sources"]}
     return Bundle(path, manifest, load_model(path / "model.npz"), sources, inputs, outputs)
+
+
+def _is_complete(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest has every entry that reading and verifying need, each of its kind."""
+    files, sources = manifest.get("files"), manifest.get("sources")
+    return (
+        all(isinstance(manifest.get(name), str) for name in ("id", "arch", "device"))
+        and isinstance(files, dict)
+        and isinstance(sources, list)
+        and {"golden.npz", "model.npz", *sources} <= set(files)
+    )
 
 
 def _digest(path: Path) -> str:

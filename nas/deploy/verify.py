@@ -13,11 +13,10 @@ from hwmodels.device import load_device
 from hwmodels.integer import run as interpret
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
-from nas.deploy.bundle import Bundle, BundleError, read_bundle
+from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.files import write_json
 
 KB = 1024
-VERIFICATION = "verification.json"
 
 
 def verify_bundle(

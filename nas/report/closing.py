@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from importlib.metadata import version
@@ -39,7 +38,7 @@ def closing_summary(run: RunDirectory) -> dict[str, Any]:
         "mismatches": verified["mismatches"],
         "validation": finished["validation_errors"],
         "test": run.summary("evaluate"),
-        "metrics": json.loads((run.path / "evaluation" / "results.json").read_text()),
+        "metrics": run.json("evaluation", "results.json"),
         "seed": run.config.seed,
         "fold": f"{run.config.data.fold} of {run.config.data.folds}",
         "config_digest": digest(run.config.model_dump(mode="json")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +80,11 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
 
     page.heading("Training")
     histories = {
-        name: json.loads((run.path / name / "history.json").read_text()) for name in ("teacher", "supernet")
-    }
-    tuned = run.subnet(chosen) / "float" / "history.json"
-    if tuned.exists():
-        histories["fine-tuning"] = json.loads(tuned.read_text())
+        name: run.json(*folder, "history.json")
+        for name, folder in {
+            "teacher": ("teacher",), "supernet": ("supernet",), "fine-tuning": ("subnets", chosen, "float"),
+        }.items()
+    }  # fmt: skip
     page.figures(training_curves(histories, error_name))
 
     page.heading("Provenance")
@@ -113,7 +112,7 @@ def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:
 
 
 def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name: str) -> None:
-    results = json.loads((run.path / "evaluation" / "results.json").read_text())
+    results = run.json("evaluation", "results.json")
     if is_synthetic(run):
         page.note(
             "Synthetic recordings: these figures show that the chain works; they say nothing about people."
@@ -138,8 +137,7 @@ def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name
 
 
 def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any]) -> None:
-    with np.load(run.path / "evaluation" / "predictions.npz", allow_pickle=False) as held:
-        arrays = {name: held[name] for name in held.files}
+    arrays = run.arrays("evaluation", "predictions.npz")
     reference, estimate = arrays["reference"], arrays["int8 subnet/estimate"]
     curves = {
         source: (np.array(found["risk_coverage"]["coverage"]), np.array(found["risk_coverage"]["mae_bpm"]))

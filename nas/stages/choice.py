@@ -1,10 +1,14 @@
-"""Which subnet a run has chosen, and which architectures its archive knows."""
+"""What a run has chosen and where it lies: its archive, its budgets, its subnet, its bundle."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from nas.config import Budgets as BudgetSection
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
 from search.archive import Archive
+from search.budgets import KB, Budgets
 from supernet.arch import Arch
 
 
@@ -13,9 +17,24 @@ def archive_path(run: RunDirectory) -> str:
     return str(run.path / "archive.sqlite")
 
 
+def budgets_of(section: BudgetSection) -> Budgets:
+    """The configuration's budgets in the search's units."""
+    return Budgets(
+        latency_ms=section.latency_ms,
+        flash_bytes=None if section.flash_kb is None else section.flash_kb * KB,
+        peak_ram_bytes=None if section.ram_kb is None else section.ram_kb * KB,
+        power_mw=section.power_mw,
+    )
+
+
 def chosen_arch(run: RunDirectory) -> Arch:
     """The arch that the finish stage chose. Raises RunError before that."""
     return arch_of(run, str(run.summary("finish")["chosen"]))
+
+
+def bundle_path(run: RunDirectory) -> Path:
+    """Where the bundle of the chosen subnet lies. Raises RunError before the finish stage is done."""
+    return run.subnet(str(run.summary("finish")["chosen"])) / "export"
 
 
 def arch_of(run: RunDirectory, arch_id: str) -> Arch:

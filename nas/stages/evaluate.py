@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,19 @@ from nas.stages.loading import teacher_rate, trained_teacher, windows_of
 from nas.tasks import targets_of, task_of
 
 NAME = "evaluate"
+_RESULTS = "results.json"
+_PREDICTIONS = "predictions.npz"
 NEEDS: tuple[str, ...] = ("prepare", "teacher", "finish")
 
 
 def inputs(run: RunDirectory) -> object:
     """Nothing of its own."""
     return []
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """Metrics and predictions."""
+    return (run.path / "evaluation" / _RESULTS, run.path / "evaluation" / _PREDICTIONS)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
@@ -36,7 +44,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
             source: metrics(run, estimates, windows, windows.source == source).to_dict()
             for source in sorted(set(windows.source.tolist()))
         }
-    write_json(run.path / "evaluation" / "results.json", results)
+    write_json(run.path / "evaluation" / _RESULTS, results)
     arrays = {
         "reference": targets_of(windows), "subject": windows.subject, "source": windows.source,
         "start_s": windows.start_s, "recording": windows.recording,
@@ -44,13 +52,14 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     for name, estimates in found.items():
         arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
     replace_file(
-        run.path / "evaluation" / "predictions.npz", lambda path: np.savez(path, allow_pickle=False, **arrays)
+        run.path / "evaluation" / _PREDICTIONS, lambda path: np.savez(path, allow_pickle=False, **arrays)
     )
     key, figure = ("mae_bpm", "MAE") if run.config.task.kind == "heart_rate" else ("macro_f1", "macro-F1")
     return {
         f"{name}, {source}, {figure}": round(value[key]["value"], 3)
         for name, by_source in results.items()
         for source, value in by_source.items()
+        if value[key]["value"] is not None
     }
 
 

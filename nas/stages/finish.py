@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from nas.compress.finish import finish_subnet
+from nas.compress.finish import finish_subnet, finished_files
 from nas.run_directory import RunDirectory
 from nas.stages.choice import arch_of
 
@@ -15,6 +16,11 @@ NEEDS: tuple[str, ...] = ("prepare", "teacher", "supernet", "search")
 def inputs(run: RunDirectory) -> object:
     """The finishing section."""
     return run.config.finish.model_dump()
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The networks of the chosen subnet."""
+    return finished_files(run, str(run.summary(NAME)["chosen"]))
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from nas.config import Training
 from nas.data.windows import WindowSet
 from nas.files import write_json
 from nas.progress import progress
-from nas.run_directory import RunDirectory
+from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
 from nas.tasks import targets_of, task_of, train_settings, training_set
 from supernet.batches import TrainingSet
@@ -24,6 +24,30 @@ from supernet.network import SuperNet
 from supernet.tasks import HeartRateTask, RhythmTask
 from supernet.teachers.resnet import ResNet
 from supernet.train import EpochRecord, fit
+
+CHECKPOINT = "checkpoint.pt"
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+def network_files(folder: Path) -> tuple[Path, Path]:
+    """What a training leaves in its folder: the network's weights, and the history of the training."""
+    return folder / "model.pt", folder / "history.json"
+
+
+def load_network(network: Network, path: Path) -> Network:
+    """Put the weights of a file into `network`, in eval mode.
+
+    Raises CheckpointError for a damaged file and RunError for the weights of another network.
+    """
+    content = load_checkpoint(path)
+    try:
+        network.load_state_dict(content["module"])
+    except (KeyError, RuntimeError):
+        raise RunError(
+            f"{path}: holds the weights of another network, as the search space's file or the program has "
+            "changed since; delete it and give the ppg-nas run command again"
+        ) from None
+    return network.eval()
 
 
 def windows_of(run: RunDirectory, side: str) -> WindowSet:
@@ -61,16 +85,14 @@ def teacher_rate(run: RunDirectory) -> int:
 def trained_teacher(run: RunDirectory) -> TeacherLogits:
     """The trained teacher of a run, ready to give logits."""
     channels = int(run.summary("teacher")["channels"])
-    teacher = new_teacher(run, channels)
-    teacher.load_state_dict(load_checkpoint(run.path / "teacher" / "model.pt")["module"])
+    teacher = load_network(new_teacher(run, channels), run.path / "teacher" / "model.pt")
     return TeacherLogits(teacher, teacher_rate(run), channels)
 
 
 def trained_supernet(run: RunDirectory) -> SuperNet:
     """The trained supernet of a run."""
     supernet = SuperNet(space_of(run.config), np.random.default_rng(run.config.seed))
-    supernet.load_state_dict(load_checkpoint(run.path / "supernet" / "model.pt")["module"])
-    return supernet.eval()
+    return load_network(supernet, run.path / "supernet" / "model.pt")
 
 
 def train(
@@ -83,18 +105,18 @@ def train(
     section: Training,
     teacher: TeacherLogits | None = None,
 ) -> list[EpochRecord]:
-    """Train with a checkpoint in `folder`, which ends up holding model.pt and history.json alone."""
+    """Train into model.pt and history.json of `folder`; the checkpoint there is for the caller to remove."""
     torch.set_num_threads(run.config.threads)
-    checkpoint = folder / "checkpoint.pt"
+    checkpoint = folder / CHECKPOINT
     training, validation = data
     with progress(title) as advance:
         history = fit(
             method, training, task, train_settings(section, run.config.seed), validation=validation,
             teacher=teacher, checkpoint=checkpoint, on_epoch=_teller(run, title, advance),
         )  # fmt: skip
-    save_checkpoint(folder / "model.pt", {"module": method.module.state_dict()})
-    write_json(folder / "history.json", history_of(history))
-    checkpoint.unlink(missing_ok=True)
+    model, told = network_files(folder)
+    write_json(told, history_of(history))
+    save_checkpoint(model, {"module": method.module.state_dict()})
     return history
 
 

@@ -31,6 +31,11 @@ def inputs(run: RunDirectory) -> object:
     return [run.config.data.model_dump(), run.config.task.kind, space_of(run.config).rates, files]
 
 
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The windows."""
+    return (run.path / "data" / "windows.npz",)
+
+
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data

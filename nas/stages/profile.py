@@ -1,9 +1,14 @@
-"""Stage 2: the look-up table of the device's core: every kernel call of the space, run on an emulated one."""
+"""Stage 2: the look-up table of the device's core: every kernel call of the space, run on an emulated one.
+
+With it, budgets that nothing meets are found out here, before any training.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.lut import rules_hash
 from hwmodels.toolchain import find_toolchain
@@ -11,25 +16,40 @@ from hwmodels.variants import kernel_hash
 from nas.hardware import cached_table, table_path
 from nas.run_directory import RunDirectory
 from nas.space import space_of
+from nas.stages.choice import budgets_of
+from search.cost_plan import compile_costs
+from search.feasibility import check
 
 NAME = "profile"
 NEEDS: tuple[str, ...] = ()
 
 
 def inputs(run: RunDirectory) -> object:
-    """Kernels, cycle rules, compiler, core and space."""
+    """Kernels, cycle rules, compiler, device, budgets and space."""
     toolchain = find_toolchain()
     space = space_of(run.config).model_dump(mode="json")
-    core = load_device(run.config.device).core
-    return [kernel_hash(), rules_hash(), toolchain.version, list(toolchain.flags), core, space]
+    facts = [kernel_hash(), rules_hash(), toolchain.version, list(toolchain.flags)]
+    return [*facts, load_device(run.config.device).model_dump(), run.config.budgets.model_dump(), space]
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The table."""
+    return (table_path(run, load_device(run.config.device).core),)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
-    """Take the table from the user's cache or make it; writes hardware/lut-CORE.json."""
-    core = load_device(run.config.device).core
-    table = cached_table(space_of(run.config), core)
+    """Take the table from the user's cache or make it; writes hardware/lut-CORE.json.
+
+    Raises InfeasibleBudget, with the nearest feasible point.
+    """
+    device, space = load_device(run.config.device), space_of(run.config)
+    core = device.core
+    table = cached_table(space, core)
     table.save(table_path(run, core))
+    plan = compile_costs(space, CostModel(table, device))
+    feasible = check(plan, budgets_of(run.config.budgets), run.config.seed)
     return {
+        "share_within_budgets": round(feasible.share, 4),
         "entries": len(table.entries),
         "core": core,
         "compiler": table.provenance.compiler,

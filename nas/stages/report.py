@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nas.report.run_report import write_report
@@ -23,6 +24,11 @@ NEEDS: tuple[str, ...] = (
 def inputs(run: RunDirectory) -> object:
     """Nothing of its own."""
     return []
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The page and the picture."""
+    return (run.path / "report.html", run.path / "front.png")
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:

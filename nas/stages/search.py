@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from nas.config import Budgets as BudgetSection
+from hwmodels.device import load_device
 from nas.files import digest, digest_files
 from nas.hardware import cost_model
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
-from nas.stages.choice import archive_path
+from nas.stages.choice import archive_path, budgets_of
 from nas.stages.loading import sides, trained_supernet, training_task
+from nas.workers import worker_pool
 from search.archive import Archive, Provenance
 from search.budgets import Budgets
 from search.cost_plan import compile_costs
@@ -34,13 +35,18 @@ from supernet.tasks import HeartRateTask, RhythmTask
 
 NAME = "search"
 NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
-KB = 1024
 
 
 def inputs(run: RunDirectory) -> object:
     """Budgets, device, the search's section, and how many candidates are wanted."""
     search = run.config.search.model_dump(exclude={"workers"})
-    return [run.config.budgets.model_dump(), run.config.device, search, run.config.finish.candidates]
+    device = load_device(run.config.device).model_dump()
+    return [run.config.budgets.model_dump(), device, search, run.config.finish.candidates]
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The archive."""
+    return (Path(archive_path(run)),)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
@@ -56,16 +62,6 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     }
 
 
-def budgets_of(section: BudgetSection) -> Budgets:
-    """The configuration's budgets in the search's units."""
-    return Budgets(
-        latency_ms=section.latency_ms,
-        flash_bytes=None if section.flash_kb is None else section.flash_kb * KB,
-        peak_ram_bytes=None if section.ram_kb is None else section.ram_kb * KB,
-        power_mw=section.power_mw,
-    )
-
-
 def search_run(
     run: RunDirectory, device: str, budgets: Budgets, evaluations: int | None = None
 ) -> SearchResult:
@@ -77,7 +73,7 @@ def search_run(
     settings, space = run.config.search, space_of(run.config)
     plan = compile_costs(space, cost_model(run, device))
     evaluate = SubnetEvaluation.of(run)
-    executor = ProcessPoolExecutor(settings.workers) if settings.workers > 1 else nullcontext(None)
+    executor = worker_pool(settings.workers) if settings.workers > 1 else nullcontext(None)
     with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
         return run_search(
             space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas.run_directory import RunDirectory
 from nas.space import space_of
-from nas.stages.loading import sides, train, trained_teacher, training_task
+from nas.stages.loading import network_files, sides, train, trained_teacher, training_task
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
 
@@ -19,6 +20,11 @@ NEEDS: tuple[str, ...] = ("prepare", "teacher")
 def inputs(run: RunDirectory) -> object:
     """The supernet's section and the whole search space."""
     return [run.config.supernet.model_dump(), space_of(run.config).model_dump(mode="json")]
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The trained supernet and how its training went."""
+    return network_files(run.path / "supernet")
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nas.run_directory import RunDirectory
-from nas.stages.loading import new_teacher, sides, teacher_rate, teacher_sensors, train, training_task
+from nas.stages.loading import (
+    network_files,
+    new_teacher,
+    sides,
+    teacher_rate,
+    teacher_sensors,
+    train,
+    training_task,
+)
 from supernet.methods import SingleNetwork
 
 NAME = "teacher"
@@ -15,6 +24,11 @@ NEEDS: tuple[str, ...] = ("prepare",)
 def inputs(run: RunDirectory) -> object:
     """The teacher's section, the task, and the rate it reads."""
     return [run.config.teacher.model_dump(), run.config.task.model_dump(), teacher_rate(run)]
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The trained teacher and how its training went."""
+    return network_files(run.path / "teacher")
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:

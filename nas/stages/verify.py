@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from hwmodels.device import load_device
+from nas.deploy.bundle import MANIFEST, VERIFICATION
 from nas.deploy.export import export_bundle
 from nas.deploy.verify import verify_bundle
 from nas.hardware import cost_model
 from nas.run_directory import RunDirectory
-from nas.stages.choice import chosen_arch
+from nas.stages.choice import bundle_path, chosen_arch
 
 NAME = "verify"
 NEEDS: tuple[str, ...] = ("profile", "finish")
@@ -16,14 +19,18 @@ NEEDS: tuple[str, ...] = ("profile", "finish")
 
 def inputs(run: RunDirectory) -> object:
     """How many golden vectors, and for which device."""
-    return [run.config.finish.golden_vectors, run.config.device]
+    return [run.config.finish.golden_vectors, load_device(run.config.device).model_dump()]
+
+
+def products(run: RunDirectory) -> tuple[Path, ...]:
+    """The bundle and its verification."""
+    return tuple(bundle_path(run) / name for name in (MANIFEST, VERIFICATION))
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Write subnets/ID/export and its verification."""
-    arch = chosen_arch(run)
-    path = run.subnet(arch.id) / "export"
-    export_bundle(run, arch, path)
+    path = bundle_path(run)
+    export_bundle(run, chosen_arch(run), path)
     found = verify_bundle(path, cost_model(run, run.config.device))
     for name, key in (("cycles", "cycles"), ("flash", "flash_bytes"), ("ram", "ram_bytes")):
         found[f"{name}_error_pct"] = round(100 * (found["predicted"][key] / found["measured"][key] - 1), 3)
