@@ -8,8 +8,6 @@
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* What a series of outputs of one channel needs; the assembly below knows the order. Weights are pairs
    (w0 w1)(w2 w3).. for outputs at an even sample and (0 w0)(w1 w2).. for those at an odd one, interleaved. */
 typedef struct {
@@ -27,7 +25,7 @@ ppgnet_kernel ppgnet_depthwise;
 series ppgnet_series_any, ppgnet_series_3, ppgnet_series_5, ppgnet_series_7, ppgnet_series_9;
 
 /* Pairs of doubled weights. */
-INLINE ppgnet_word *widen_weights(const int8_t *weights, uint32_t kernel, ppgnet_word *pairs)
+PPGNET_INLINE ppgnet_word *widen_weights(const int8_t *weights, uint32_t kernel, ppgnet_word *pairs)
 {
     int32_t before = 0;
     for (uint32_t tap = 0; tap <= kernel; tap += 2, pairs += 2) {
@@ -42,7 +40,7 @@ INLINE ppgnet_word *widen_weights(const int8_t *weights, uint32_t kernel, ppgnet
 
 /* Samples of four channels, `dilation` apart from `time` on, as pairs; series of channels lie `room` words apart.
    Outside of the signal stand zero points. */
-INLINE void gather_series(
+PPGNET_INLINE void gather_series(
     const ppgnet_layer *layer, const int8_t *input, int32_t time, uint32_t pairs, ppgnet_word *series, uint32_t room)
 {
     int32_t dilation = layer->dilation, length = layer->length_in;

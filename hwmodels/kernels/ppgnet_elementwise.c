@@ -25,7 +25,7 @@ void ppgnet_add(
 }
 
 /* TFLite's MultiplyByQuantizedMultiplier as it stands. */
-static inline int32_t multiply(int32_t x, int32_t multiplier, int32_t shift)
+PPGNET_INLINE int32_t multiply(int32_t x, int32_t multiplier, int32_t shift)
 {
     int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
     int32_t shifted = (int32_t)((uint32_t)x << left);
@@ -36,13 +36,13 @@ static inline int32_t multiply(int32_t x, int32_t multiplier, int32_t shift)
     return (int32_t)(rounded >> right);
 }
 
-static inline int32_t clamp(int32_t x, int32_t lowest)
+PPGNET_INLINE int32_t clamp(int32_t x, int32_t lowest)
 {
     x = ppgnet_larger(x, lowest);
     return -ppgnet_larger(-x, -127);
 }
 
-void ppgnet_add_exact(
+PPGNET_SMALL void ppgnet_add_exact(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)scratch;
@@ -58,7 +58,7 @@ void ppgnet_add_exact(
     }
 }
 
-void ppgnet_exact(
+PPGNET_SMALL void ppgnet_exact(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)second;
@@ -87,7 +87,7 @@ void ppgnet_exact(
 }
 
 /* Mean of each of length_out equal segments, half away from zero. */
-void ppgnet_average_pool(
+PPGNET_SMALL void ppgnet_average_pool(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)second;

@@ -3,7 +3,7 @@
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
-static inline int32_t largest(const int8_t *logits, uint32_t count)
+PPGNET_INLINE int32_t largest(const int8_t *logits, uint32_t count)
 {
     int32_t found = -128;
     for (uint32_t index = 0; index < count; index++)
@@ -11,13 +11,13 @@ static inline int32_t largest(const int8_t *logits, uint32_t count)
     return found;
 }
 
-static inline uint32_t belief_in(const ppgnet_belief *belief, int32_t below)
+PPGNET_INLINE uint32_t belief_in(const ppgnet_belief *belief, int32_t below)
 {
     return ((uint32_t)belief->coarse[below >> 4] * belief->fine[below & 15] + (1u << 14)) >> 15;
 }
 
 /* The median of the belief minimises the expected absolute error, which is the second figure. */
-void ppgnet_heart_rate(
+PPGNET_SMALL void ppgnet_heart_rate(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)second;
@@ -51,7 +51,7 @@ void ppgnet_heart_rate(
     result->valid = spread <= head->max_spread_q8;
 }
 
-void ppgnet_class(
+PPGNET_SMALL void ppgnet_class(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)second;

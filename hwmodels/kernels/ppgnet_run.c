@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-void ppgnet_execute(
+PPGNET_SMALL void ppgnet_execute(
     const ppgnet_network *network, int8_t *arena, const int8_t *input, ppgnet_result *result)
 {
     const ppgnet_step *step = network->steps, *last = step + network->count - 1;
@@ -19,7 +19,7 @@ void ppgnet_execute(
 }
 
 /* Half away from zero onto the int8 grid; NaN becomes the lowest value. */
-static inline int8_t to_grid(float steps, int32_t zero_point)
+PPGNET_INLINE int8_t to_grid(float steps, int32_t zero_point)
 {
     steps = steps >= -512.0f ? steps : -512.0f;
     steps = steps <= 512.0f ? steps : 512.0f;
@@ -27,7 +27,7 @@ static inline int8_t to_grid(float steps, int32_t zero_point)
     return (int8_t)-ppgnet_larger(-ppgnet_larger(rounded, -128), -127);
 }
 
-void ppgnet_prepare_window(
+PPGNET_SMALL void ppgnet_prepare_window(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
 {
     const float nothing = 0.0f;

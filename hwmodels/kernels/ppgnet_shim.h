@@ -15,61 +15,70 @@
 #define PPGNET_DSP 0
 #endif
 
+#define PPGNET_INLINE static inline __attribute__((always_inline))
+
+/* Marks functions whose size counts for more than their speed. */
+#if defined(__clang__)
+#define PPGNET_SMALL __attribute__((minsize))
+#else
+#define PPGNET_SMALL __attribute__((optimize("Os")))
+#endif
+
 /* A word that may be read and written over bytes and halfwords. */
 typedef uint32_t __attribute__((may_alias)) ppgnet_word;
 
 #if PPGNET_DSP
 
-static inline uint32_t ppgnet_sxtb16(uint32_t x)
+PPGNET_INLINE uint32_t ppgnet_sxtb16(uint32_t x)
 {
     uint32_t result;
     __asm__("sxtb16 %0, %1" : "=r"(result) : "r"(x));
     return result;
 }
 
-static inline uint32_t ppgnet_sxtb16_odd(uint32_t x)
+PPGNET_INLINE uint32_t ppgnet_sxtb16_odd(uint32_t x)
 {
     uint32_t result;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
     return result;
 }
 
-static inline int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
 {
     int32_t result;
     __asm__("smlad %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
 }
 
-static inline int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
 {
     int32_t result;
     __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
 }
 
-static inline int32_t ppgnet_smlaw_bottom(int32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlaw_bottom(int32_t x, uint32_t y, int32_t sum)
 {
     int32_t result;
     __asm__("smlawb %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
 }
 
-static inline int32_t ppgnet_smlaw_top(int32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlaw_top(int32_t x, uint32_t y, int32_t sum)
 {
     int32_t result;
     __asm__("smlawt %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
     return result;
 }
 
-static inline int32_t ppgnet_ssat8_twentieth(int32_t x)
+PPGNET_INLINE int32_t ppgnet_ssat8_twentieth(int32_t x)
 {
     int32_t result;
     __asm__("ssat %0, #8, %1, asr #20" : "=r"(result) : "r"(x));
     return result;
 }
 
-static inline uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+PPGNET_INLINE uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     uint32_t word = (uint32_t)a;
     __asm__("bfi %0, %1, #8, #8" : "+r"(word) : "r"(b));
@@ -78,28 +87,28 @@ static inline uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_
     return word;
 }
 
-static inline uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
+PPGNET_INLINE uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
 {
     uint32_t result;
     __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(low), "r"(high));
     return result;
 }
 
-static inline uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
+PPGNET_INLINE uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
 {
     uint32_t result;
     __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(high), "r"(low));
     return result;
 }
 
-static inline int32_t ppgnet_ssat8_half(int32_t x)
+PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
 {
     int32_t result;
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(x));
     return result;
 }
 
-static inline float ppgnet_square_root(float x)
+PPGNET_INLINE float ppgnet_square_root(float x)
 {
     float result;
     __asm__("vsqrt.f32 %0, %1" : "=t"(result) : "t"(x));
@@ -108,85 +117,85 @@ static inline float ppgnet_square_root(float x)
 
 #else
 
-static inline int32_t ppgnet_half(uint32_t x, int top)
+PPGNET_INLINE int32_t ppgnet_half(uint32_t x, int top)
 {
     return (int16_t)(uint16_t)(top ? x >> 16 : x);
 }
 
-static inline uint32_t ppgnet_halves(int32_t top, int32_t bottom)
+PPGNET_INLINE uint32_t ppgnet_halves(int32_t top, int32_t bottom)
 {
     return (uint32_t)top << 16 | ((uint32_t)bottom & 0xffffu);
 }
 
-static inline uint32_t ppgnet_sxtb16(uint32_t x)
+PPGNET_INLINE uint32_t ppgnet_sxtb16(uint32_t x)
 {
     return ppgnet_halves((int8_t)(uint8_t)(x >> 16), (int8_t)(uint8_t)x);
 }
 
-static inline uint32_t ppgnet_sxtb16_odd(uint32_t x)
+PPGNET_INLINE uint32_t ppgnet_sxtb16_odd(uint32_t x)
 {
     return ppgnet_sxtb16(x >> 8);
 }
 
-static inline int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
 {
     uint32_t low = (uint32_t)(ppgnet_half(x, 0) * ppgnet_half(y, 0));
     uint32_t high = (uint32_t)(ppgnet_half(x, 1) * ppgnet_half(y, 1));
     return (int32_t)((uint32_t)sum + low + high);
 }
 
-static inline int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
 {
     uint64_t wide = (uint64_t)((int64_t)x * y) + ((uint64_t)(uint32_t)sum << 32) + 0x80000000u;
     return (int32_t)(uint32_t)(wide >> 32);
 }
 
-static inline int32_t ppgnet_smlaw(int32_t x, int32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlaw(int32_t x, int32_t y, int32_t sum)
 {
     return (int32_t)((uint32_t)sum + (uint32_t)(((int64_t)x * y) >> 16));
 }
 
-static inline int32_t ppgnet_smlaw_bottom(int32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlaw_bottom(int32_t x, uint32_t y, int32_t sum)
 {
     return ppgnet_smlaw(x, ppgnet_half(y, 0), sum);
 }
 
-static inline int32_t ppgnet_smlaw_top(int32_t x, uint32_t y, int32_t sum)
+PPGNET_INLINE int32_t ppgnet_smlaw_top(int32_t x, uint32_t y, int32_t sum)
 {
     return ppgnet_smlaw(x, ppgnet_half(y, 1), sum);
 }
 
-static inline int32_t ppgnet_saturated(int32_t x)
+PPGNET_INLINE int32_t ppgnet_saturated(int32_t x)
 {
     return x < -128 ? -128 : x > 127 ? 127 : x;
 }
 
-static inline int32_t ppgnet_ssat8_twentieth(int32_t x)
+PPGNET_INLINE int32_t ppgnet_ssat8_twentieth(int32_t x)
 {
     return ppgnet_saturated(x >> 20);
 }
 
-static inline uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
+PPGNET_INLINE uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     return (uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)(uint8_t)d << 24;
 }
 
-static inline uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
+PPGNET_INLINE uint32_t ppgnet_pack_bottoms(uint32_t low, uint32_t high)
 {
     return (low & 0xffffu) | high << 16;
 }
 
-static inline uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
+PPGNET_INLINE uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
 {
     return low >> 16 | (high & 0xffff0000u);
 }
 
-static inline int32_t ppgnet_ssat8_half(int32_t x)
+PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
 {
     return ppgnet_saturated(x >> 1);
 }
 
-static inline float ppgnet_square_root(float x)
+PPGNET_INLINE float ppgnet_square_root(float x)
 {
     return __builtin_sqrtf(x);
 }
@@ -197,12 +206,12 @@ static inline float ppgnet_square_root(float x)
    `doubled` is twice the accumulator, `shift` one less than the right shift, and `offset` is
    (2 * zero point + 1) << shift: the zero point and the rounding constant of the last division.
    Nested floors merge, so the sign term is all that is left of "half away from zero". */
-static inline int32_t ppgnet_requantize(int32_t doubled, int32_t multiplier, int32_t shift, int32_t offset)
+PPGNET_INLINE int32_t ppgnet_requantize(int32_t doubled, int32_t multiplier, int32_t shift, int32_t offset)
 {
     return ppgnet_ssat8_half(ppgnet_smmlar(doubled, multiplier, offset + (doubled >> 31)) >> shift);
 }
 
-static inline int32_t ppgnet_larger(int32_t a, int32_t b)
+PPGNET_INLINE int32_t ppgnet_larger(int32_t a, int32_t b)
 {
     int32_t difference = a - b;
     return a - (difference & (difference >> 31));
