@@ -31,9 +31,8 @@ PPGNET_INLINE int32_t multiply(int32_t x, int32_t multiplier, int32_t shift)
     int32_t shifted = (int32_t)((uint32_t)x << left);
     int64_t product = (int64_t)shifted * multiplier;
     int32_t high = (int32_t)((product + (1 << 30)) >> 31);
-    int32_t half = right > 0 ? (int32_t)(1u << (right - 1)) : 0;
-    int64_t rounded = (int64_t)high + half + (right > 0 ? high >> 31 : 0);
-    return (int32_t)(rounded >> right);
+    int32_t mask = (int32_t)((1u << right) - 1u), threshold = (mask >> 1) - (high >> 31);
+    return (high >> right) - ((threshold - (high & mask)) >> 31);
 }
 
 PPGNET_INLINE int32_t clamp(int32_t x, int32_t lowest)

@@ -8,7 +8,7 @@
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
-PPGNET_SMALL uint32_t *ppgnet_gather(
+uint32_t *ppgnet_gather(
     const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns, uint32_t step)
 {
     uint32_t channels = layer->channels_in, width = channels, taps = layer->kernel, length = layer->length_in;
@@ -241,7 +241,7 @@ void ppgnet_tile(const uint32_t *stream, const uint32_t *columns, int8_t *output
 
 #endif
 
-PPGNET_SMALL void ppgnet_matrix(
+void ppgnet_matrix(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
     (void)second;
