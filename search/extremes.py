@@ -1,25 +1,30 @@
-"""The smallest achievable value of each cost, exactly, by dynamic programming along the segments.
+"""The smallest and largest achievable value of each cost, exactly, by dynamic programming.
 
 Cycles are a sum; flash a sum plus the union of linked code; memory a maximum plus a maximum.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import add, or_
+from typing import Any
 
 import numpy as np
 
 from search.cost_plan import COST_NAMES, CostPlan
 from search.segments import Longs, Segment
+from search.transitions import Step, steps_of
 from supernet.arch import Arch
 from supernet.space import Genes
 
+Choices = tuple[tuple[int, int], ...]
 _NEVER = np.int64(1 << 56)
 
 
 @dataclass(frozen=True)
 class Extreme:
-    """A smallest achievable cost and an architecture that has it."""
+    """A smallest or largest achievable cost and an architecture that has it."""
 
     value: float
     arch: Arch
@@ -29,15 +34,95 @@ def smallest_costs(plan: CostPlan) -> dict[str, Extreme]:
     """The exact minimum over the whole space of each cost, by name."""
     cycles = _cheapest(plan, [segment.cycles for segment in plan.segments.chain], is_sum=True)
     assert cycles is not None
-    winners = {
-        "latency_ms": cycles, "cycles": cycles, "energy_mj": cycles, "power_mw": cycles,
-        "flash_bytes": _smallest_flash(plan), "peak_ram_bytes": _smallest_ram(plan),
-    }  # fmt: skip
+    return _named(plan, cycles, _smallest_flash(plan), _smallest_ram(plan))
+
+
+def largest_costs(plan: CostPlan) -> dict[str, Extreme]:
+    """The exact maximum over the whole space of each cost, by name."""
+    steps = steps_of(plan.segments)
+    names = plan.segments.unit_names
+    sizes = [plan.model.code_bytes[name] for name in names]
+    cycles = _dearest(steps, [step.cycles for step in steps], None, is_sum=True)
+    flash = _dearest(steps, [step.data_bytes for step in steps], [step.units for step in steps], is_sum=True)
+    ram = _dearest(
+        steps, [step.live_bytes for step in steps], [step.stack_bytes for step in steps], is_sum=False
+    )
+
+    def code(units: int) -> int:
+        return sum(size for bit, size in enumerate(sizes) if units >> bit & 1)
+
+    def best(ends: dict[int, tuple[int, Choices]], price: Callable[[int], int]) -> Genes:
+        key = max(ends, key=lambda held: ends[held][0] + price(held))
+        return _genes_of(plan, ends[key][1])
+
+    return _named(plan, best(cycles, lambda _: 0), best(flash, code), best(ram, lambda depth: depth))
+
+
+def _named(plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes) -> dict[str, Extreme]:
+    winners = {name: cycles for name in COST_NAMES} | {"flash_bytes": flash, "peak_ram_bytes": ram}
     found = {}
-    for name in COST_NAMES:
-        genes = winners[name][None]
-        found[name] = Extreme(plan.costs(genes).row(0)[name], plan.space.decode(genes)[0])
+    for name, genes in winners.items():
+        value = plan.costs(genes[None]).row(0)[name]
+        found[name] = Extreme(value, plan.space.decode(genes[None])[0])
     return found
+
+
+def _dearest(
+    steps: list[Step], values: list[Longs], keys: list[Any] | None, *, is_sum: bool
+) -> dict[int, tuple[int, Choices]]:
+    """Per key at the end of the walk: the largest total (or entry) of `values`, and the moves to it.
+
+    Keys unite along the walk: bit masks by `or` where values add up, depths by maximum otherwise.
+    """
+    unite: Callable[[int, int], int] = or_ if is_sum else max
+    total: Callable[[int, int], int] = add if is_sum else max
+    points: list[dict[tuple[int, int, int], tuple[int, Choices]]] = [{} for _ in range(len(steps) + 1)]
+    points[0][0, 0, 0] = (0, ())
+    for index, step in enumerate(steps):
+        table = values[index].tolist()
+        own = np.zeros(step.shape, np.int64).tolist() if keys is None else keys[index].tolist()
+        to_class, to_width = step.target_class.tolist(), step.target_width.tolist()
+        for (kind, width, key), (value, choices) in points[index].items():
+            if step.may_end:
+                _keep(points[step.following_stage], (kind, width, key), value, choices)
+            cells = zip(
+                to_class[kind][width],
+                to_width[kind][width],
+                own[kind][width],
+                table[kind][width],
+                strict=True,
+            )
+            # Of moves that lead to one point only the dearest can matter.
+            dearest: dict[tuple[int, int, int], tuple[int, int]] = {}
+            for pick, (after, wide, unit, amount) in enumerate(cells):
+                point = after, wide, unite(key, unit)
+                if point not in dearest or amount > dearest[point][0]:
+                    dearest[point] = amount, pick
+            for point, (amount, pick) in dearest.items():
+                _keep(points[index + 1], point, total(value, amount), (*choices, (index, pick)))
+    ends: dict[int, tuple[int, Choices]] = {}
+    for (_, _, key), (value, choices) in points[-1].items():
+        if key not in ends or value > ends[key][0]:
+            ends[key] = value, choices
+    return ends
+
+
+def _keep(
+    points: dict[tuple[int, int, int], tuple[int, Choices]],
+    point: tuple[int, int, int],
+    value: int,
+    choices: Choices,
+) -> None:
+    if point not in points or value > points[point][0]:
+        points[point] = value, choices
+
+
+def _genes_of(plan: CostPlan, choices: Choices) -> Genes:
+    genes = np.zeros(plan.space.gene_count, np.int16)
+    steps = steps_of(plan.segments)
+    for index, pick in choices:
+        genes[list(steps[index].columns)] = steps[index].values[pick]
+    return genes
 
 
 def _cheapest(plan: CostPlan, tables: list[Longs], *, is_sum: bool) -> Genes | None:

@@ -6,6 +6,7 @@ Single limits are decided exactly; all of them together by sampling and a guided
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from search.cost_plan import CostPlan
 from search.evolution import NSGA2
 from search.extremes import Extreme, smallest_costs
 from search.pareto import Booleans
+from search.uniform import UniformSampler
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
@@ -22,6 +24,7 @@ _SAMPLES = 20_000
 _POPULATION = 200
 _GENERATIONS = 80
 _STALLED = 25
+_TRIAL_PAYS = 0.02
 
 
 class InfeasibleBudget(InputError):  # noqa: N818
@@ -78,9 +81,13 @@ def check(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Feasibility:
     if len(starts) == 0:
         is_possible = all(smallest[name].value <= limit for name, limit in budgets.limits.items())
         best = _approach(plan, budgets, np.concatenate([extremes, rows[:_POPULATION]]), seed)
-        if not is_possible or not budgets.admits(plan.costs(best))[0]:
-            raise _infeasible(plan, budgets, smallest, best[0])
         starts = best[budgets.admits(plan.costs(best))]
+        is_proven = not is_possible
+        if is_possible and len(starts) == 0:
+            sampler = UniformSampler(plan, budgets, seed)
+            starts, is_proven = sampler(_POPULATION, rng), sampler.is_proven_empty
+        if len(starts) == 0:
+            raise _infeasible(plan, budgets, smallest, best[0], is_proven)
     binding = min(shares, key=lambda name: (shares[name], name)) if shares else None
     return Feasibility(plan.space.size(), smallest, shares, float(inside.mean()), binding, starts)
 
@@ -106,7 +113,7 @@ def _approach(plan: CostPlan, budgets: Budgets, initial: Genes, seed: int) -> Ge
 
 
 def _infeasible(
-    plan: CostPlan, budgets: Budgets, smallest: dict[str, Extreme], nearest: Genes
+    plan: CostPlan, budgets: Budgets, smallest: dict[str, Extreme], nearest: Genes, is_proven: bool
 ) -> InfeasibleBudget:
     arch = plan.space.decode(nearest[None])[0]
     costs = plan.of(arch)
@@ -119,7 +126,8 @@ def _infeasible(
         )
     else:
         missed = [name for name, limit in budgets.limits.items() if costs[name] > limit]
-        told = "each limit can be met alone but no architecture was found that meets all: " + "; ".join(
+        found = "meets" if is_proven else "was found that meets"
+        told = f"each limit can be met alone but no architecture {found} all: " + "; ".join(
             f"{budgets.text(name)} (alone {name_and_unit(name, smallest[name].value)})" for name in missed
         )
     point = ", ".join(name_and_unit(name, costs[name]) for name in budgets.limits)
@@ -131,7 +139,9 @@ def _infeasible(
 
 
 class FeasibleSampler:
-    """Draws architectures within budgets: uniform ones while that pays, else around known feasible ones."""
+    """Draws architectures within budgets: by trial while that pays, then by counting tables (uniformly),
+    and around those already known where even these find hardly any.
+    """
 
     def __init__(self, plan: CostPlan, budgets: Budgets, feasibility: Feasibility) -> None:
         self._plan = plan
@@ -146,17 +156,23 @@ class FeasibleSampler:
     def __call__(self, count: int, rng: np.random.Generator) -> Genes:
         """`count` genotypes, most of them within the budgets where the space allows; duplicates possible."""
         space = self._plan.space
-        if self._share >= 0.02:
+        if self._share >= _TRIAL_PAYS:
             drawn = space.sample(int(count / self._share * 1.2) + 8, rng)
             kept = drawn[self.admits(drawn)][:count]
             if len(kept) == count:
                 return kept
+        elif self._uniform.kept_share > _TRIAL_PAYS:
+            return self._uniform(count, rng)
         walkers = self._starts[rng.integers(0, len(self._starts), 4 * count)]
         for _ in range(4):
             moved = space.mutate(walkers, rng, 2.0 / space.gene_count)
             walkers = np.where(self.admits(moved)[:, None], moved, walkers)
         kept = np.unique(walkers, axis=0)
         return kept[rng.permutation(len(kept))[:count]]
+
+    @cached_property
+    def _uniform(self) -> UniformSampler:
+        return UniformSampler(self._plan, self._budgets)
 
 
 def spread_over_costs(plan: CostPlan, genes: Genes, count: int) -> Genes:

@@ -105,7 +105,7 @@ def test_limits_that_nothing_meets_together_are_refused_with_the_nearest_point()
     limits = {name: smallest[name].value for name in ("latency_ms", "flash_bytes")}
     budgets = Budgets(**limits)
     assert not budgets.admits(costs).any(), "the two minima must be at odds for this test to mean something"
-    with pytest.raises(InfeasibleBudget, match="no architecture was found that meets all") as caught:
+    with pytest.raises(InfeasibleBudget, match=r"no architecture (was found that )?meets all") as caught:
         check(plan, budgets)
     assert budgets.violations(costs).min() == pytest.approx(
         sum(max(0.0, caught.value.nearest[name] / limit - 1) for name, limit in limits.items())

@@ -1,0 +1,126 @@
+"""What budgets mean for a space, before anything is trained: sizes, shares, what binds, what relaxing buys.
+
+Shares are bounds proven by counting; the share within all limits also has a sampled estimate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from search.budgets import Budgets
+from search.cost_plan import CostPlan
+from search.counting import CompletionTable, Limits, count_within_ram
+from search.extremes import Extreme, largest_costs, smallest_costs
+from search.uniform import UniformSampler, limits_of
+
+RELAXED = 1.1
+_CYCLE_BINS = 65536
+_FLASH_BINS = 16384
+_JOINT_BINS = 128
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of the space, proven to lie from `lower` to `upper`; `estimate` is the likeliest value."""
+
+    lower: float
+    upper: float
+    estimate: float
+
+
+@dataclass(frozen=True)
+class LimitMeaning:
+    """One limit: what is achievable, the share of the space within it, and the share of the space that
+    all limits together admit once this one is relaxed by a tenth.
+    """
+
+    limit: float
+    smallest: Extreme
+    largest: Extreme
+    share: Share
+    joint_if_relaxed: float
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Budgets and a space: its size, every limit's meaning, the share within all limits, what binds.
+
+    `binding` is the limit whose relaxation by a tenth admits most more architectures; None when none does.
+    """
+
+    size: int
+    limits: dict[str, LimitMeaning]
+    joint: Share
+    binding: str | None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One plain row a limit, and a last one for all together, for tables and JSON."""
+        found: list[dict[str, Any]] = [
+            {
+                "budget": name,
+                "limit": held.limit,
+                "smallest": held.smallest.value,
+                "largest": held.largest.value,
+                "share": held.share.estimate,
+                "share_lower": held.share.lower,
+                "share_upper": held.share.upper,
+                "share_of_all_if_relaxed_10_pct": held.joint_if_relaxed,
+                "binds": name == self.binding,
+            }
+            for name, held in self.limits.items()
+        ]
+        joint = {"budget": "all", "share": self.joint.estimate}
+        return [*found, joint | {"share_lower": self.joint.lower, "share_upper": self.joint.upper}]
+
+
+def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
+    """Examine budgets exactly where that is possible; nothing is trained or evaluated."""
+    size = plan.space.size()
+    smallest, largest = smallest_costs(plan), largest_costs(plan)
+    shares = {name: _single(plan, name, limit) for name, limit in budgets.limits.items()}
+    joint = _joint(plan, budgets, seed, min((share.upper for share in shares.values()), default=1.0))
+    relaxed = {}
+    for name, limit in budgets.limits.items():
+        if shares[name].lower == 1.0:
+            relaxed[name] = joint.estimate
+        else:
+            wider = replace(budgets, **{name: limit * RELAXED})
+            relaxed[name] = UniformSampler(plan, wider, seed).estimate / size
+    meanings = {
+        name: LimitMeaning(limit, smallest[name], largest[name], shares[name], relaxed[name])
+        for name, limit in budgets.limits.items()
+    }
+    gains = {name: relaxed[name] - joint.estimate for name in relaxed if shares[name].lower < 1.0}
+    binding = max(gains, key=lambda name: (gains[name], name)) if gains else None
+    return Explanation(size, meanings, joint, binding)
+
+
+def _single(plan: CostPlan, name: str, limit: float) -> Share:
+    """Bounds on the share within one limit; exact for RAM, and where the tables need no rounding."""
+    size = plan.space.size()
+    limits = limits_of(plan, Budgets(**{name: limit}))
+    if limits == Limits():
+        return Share(1.0, 1.0, 1.0)
+    if limits.ram_bytes is not None:
+        share = count_within_ram(plan, limits.ram_bytes) / size
+        return Share(share, share, share)
+    lower = CompletionTable(plan, limits, "up", _CYCLE_BINS, _FLASH_BINS).total / size
+    upper = CompletionTable(plan, limits, "down", _CYCLE_BINS, _FLASH_BINS).total / size
+    return Share(lower, upper, (lower + upper) / 2)
+
+
+def _joint(plan: CostPlan, budgets: Budgets, seed: int, ceiling: float) -> Share:
+    size = plan.space.size()
+    limits = limits_of(plan, budgets)
+    is_single = (limits.cycles, limits.flash_bytes, limits.ram_bytes).count(None) >= 2
+    if is_single and limits.ram_bytes is None:
+        bins = _CYCLE_BINS, _FLASH_BINS
+    elif is_single:
+        return _single(plan, "peak_ram_bytes", float(limits.ram_bytes or 0))
+    else:
+        bins = _JOINT_BINS, _JOINT_BINS
+    lower = CompletionTable(plan, limits, "up", *bins).total / size
+    upper = min(CompletionTable(plan, limits, "down", *bins).total / size, ceiling)
+    estimate = UniformSampler(plan, budgets, seed).estimate / size
+    return Share(lower, upper, min(max(estimate, lower), upper))
