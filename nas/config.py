@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
@@ -41,11 +41,13 @@ class Data(_Section):
     fold: int = Field(default=0, ge=0)
     split_seed: int = Field(default=0, ge=0, description="which subjects go into which fold")
 
-    @model_validator(mode="after")
-    def _fold_exists(self) -> Data:
-        if self.fold >= self.folds:
-            raise ValueError(f"fold {self.fold} does not exist among {self.folds} folds (they count from 0)")
-        return self
+    @field_validator("fold")
+    @classmethod
+    def _fold_exists(cls, fold: int, info: ValidationInfo) -> int:
+        folds = info.data.get("folds", fold + 1)
+        if fold >= folds:
+            raise ValueError(f"fold {fold} does not exist among {folds} folds (they count from 0)")
+        return fold
 
 
 class Task(_Section):

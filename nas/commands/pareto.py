@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.arguments import positive_count
+from nas.arguments import picture_path, positive_count
 from nas.commands.budgets import add_budgets, given_budgets
 from nas.files import replace_file
 from nas.output import print_csv, print_json, print_table
@@ -30,7 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--csv", action="store_true", help="print CSV")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the front (PNG, SVG or PDF)")
+    parser.add_argument("--plot", type=picture_path, metavar="FILE", help="draw the front (PNG, SVG or PDF)")
     parser.set_defaults(execute=execute)
 
 
