@@ -98,8 +98,8 @@ class Augmentation:
     fastest: float = 1.3
     stretch_share: float = 0.9
     turns_sensor: bool = True
-    noise: float = 0.1
-    acc_dropout: float = 0.05
+    noise: float = 0.05
+    acc_dropout: float = 0.0
 
 
 NO_AUGMENTATION = Augmentation(stretch_share=0.0, turns_sensor=False, noise=0.0, acc_dropout=0.0)

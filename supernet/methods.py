@@ -96,7 +96,7 @@ class SingleNetwork:
 
 @dataclass
 class Sandwich:
-    """Train a supernet by the sandwich rule: largest, smallest and some random subnets in a step.
+    """Train a supernet by the sandwich rule: random subnets, and now and then the largest and smallest.
 
     The largest learns from labels and teacher; the others from labels and from the beliefs of the
     teacher and the largest (Yu and Huang 2019, section 3). In the first `warmup_epochs` only full
@@ -132,13 +132,14 @@ class Sandwich:
     def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
         """Gradients of the largest subnet, then of the others; their mean loss is returned."""
         guide, losses = batch.teacher_logits, []
-        if step % settings.largest_every == 0:
+        archs = self._randoms(settings, epoch, step)
+        if step % settings.extremes_every == 0:
             logits, loss = self._backward(self._largest, batch, batch.teacher_logits, settings)
             guide = _joint_belief(logits, batch.teacher_logits, settings)
             losses.append(loss)
-        losses += [
-            self._backward(arch, batch, guide, settings)[1] for arch in self._others(settings, epoch, step)
-        ]
+            if epoch >= settings.warmup_epochs:
+                archs = [self._smallest, *archs]
+        losses += [self._backward(arch, batch, guide, settings)[1] for arch in archs]
         return float(np.mean(losses))
 
     def _backward(
@@ -149,12 +150,12 @@ class Sandwich:
         loss.backward()
         return logits.detach(), float(loss.detach())
 
-    def _others(self, settings: TrainSettings, epoch: int, step: int) -> list[Arch]:
+    def _randoms(self, settings: TrainSettings, epoch: int, step: int) -> list[Arch]:
         rng = np.random.default_rng([settings.seed, _SUBNETS, epoch, step])
-        genes = self.supernet.space.sample(settings.random_subnets, rng)
+        space = self.supernet.space
         if epoch < settings.warmup_epochs:
-            return self.supernet.space.decode(widest(self.supernet, genes, rng))
-        return [self._smallest, *self.supernet.space.decode(genes)]
+            return space.decode(widest(self.supernet, space.sample(1, rng), rng))
+        return space.decode(space.sample(settings.random_subnets, rng))
 
     def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
         """Errors of the largest, the smallest and the mean over eight random subnets ("error")."""

@@ -17,8 +17,9 @@ class TrainSettings:
     `rise_share` of all steps. distillation_alpha: share of the hard labels. draws: how many
     variations of the training set are cycled through, one per epoch (their teacher logits are kept).
     validate_every: epochs; 0 is only after the last one.
-    For supernets only: warmup_epochs; random_subnets per step; largest_every so many steps, as the
-    largest subnet costs as much as several others; in_place_share, its share in what teaches them.
+    For supernets only: warmup_epochs; random_subnets per step; extremes_every: the largest and the
+    smallest join in every so many steps, as the largest costs as much as several others;
+    in_place_share: the largest's share in what teaches the others in such a step.
     """
 
     epochs: int = 12
@@ -33,7 +34,7 @@ class TrainSettings:
     augmentation: Augmentation = field(default_factory=Augmentation)
     warmup_epochs: int = 0
     random_subnets: int = 3
-    largest_every: int = 2
+    extremes_every: int = 4
     in_place_share: float = 0.5
     validate_every: int = 0
     seed: int = 0
@@ -43,7 +44,7 @@ class TrainSettings:
             ("epochs", 1, 100_000), ("batch", 2, 1_000_000), ("draws", 1, 100_000),
             ("distillation_alpha", 0, 1), ("in_place_share", 0, 1), ("temperature", 1e-3, 1e3),
             ("learning_rate", 0, 10), ("rise_share", 0, 1), ("random_subnets", 1, 1000),
-            ("largest_every", 1, 1000),
+            ("extremes_every", 1, 1000),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:

@@ -265,12 +265,12 @@ class SearchSpace(_Strict):
         return found
 
     def sample(self, n: int, rng: np.random.Generator) -> Genes:
-        """Draw n canonical genotypes: depth, then block kind, then option, each uniform, (n, genes)."""
+        """Draw n canonical genotypes: depth, then each block among its options, uniformly, (n, genes)."""
         rows = rng.integers(self.lows, self.highs + 1, (n, self.gene_count), dtype=np.int16)
         for column, stage in zip(self.width_columns, self.stages, strict=True):
             depth = rng.integers(stage.min_depth, len(stage.blocks) + 1, n)
             for position, choices in enumerate(stage.blocks):
-                picks = _sample_options(choices.options, n, rng)
+                picks = rng.integers(1, len(choices.options) + 1, n)
                 rows[:, column + 1 + position] = np.where(position < depth, picks, 0)
         return rows
 
@@ -329,12 +329,6 @@ class SearchSpace(_Strict):
                 field += (block.kernel - 1) * block.dilation * step
                 step *= choices.stride if position == 0 else 1
         return field / arch.rate_hz
-
-
-def _sample_options(options: Sequence[Block], n: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
-    kinds = sorted({block.kind for block in options})
-    weights = np.array([1.0 / sum(other.kind == block.kind for other in options) for block in options])
-    return 1 + rng.choice(len(options), n, p=weights / len(kinds))
 
 
 def shipped_spaces() -> Iterator[str]:

@@ -6,37 +6,22 @@ from supernet.arch import Arch, Block, Sensors, Stage
 
 
 def mobilenet_1d(rate_hz: int = 32, sensors: Sensors = "ppg_acc") -> Arch:
-    """Four inverted residuals after a stem of 16 channels: the usual small MobileNet over time.
+    """Four inverted residuals after the stem: the usual small MobileNet over time.
 
-    After Sandler et al. 2018 (arXiv 1801.04381), with dilation where its strides would have widened the view.
+    After Sandler et al. 2018 (arXiv 1801.04381).
     """
-    return Arch(
-        rate_hz,
-        sensors,
-        16,
-        (
-            Stage(16, (Block("inverted_residual", 7, 2, 2),)),
-            Stage(32, (Block("inverted_residual", 7, 2, 4),)),
-            Stage(
-                64,
-                (Block("inverted_residual", 7, 2, 4), Block("inverted_residual", 7, 4, 4)),
-            ),
-        ),
+    stages = (
+        Stage(16, (Block("inverted_residual", 7, 1, 3),)),
+        Stage(32, (Block("inverted_residual", 7, 1, 3),)),
+        Stage(64, (Block("inverted_residual", 7, 1, 3), Block("inverted_residual", 7, 2, 3))),
     )
+    return Arch(rate_hz, sensors, 20, stages)
 
 
 def temporal_convolutions(rate_hz: int = 32, sensors: Sensors = "ppg_acc") -> Arch:
     """A dilated causal TCN in the manner of TimePPG (arXiv 2203.16339): no depthwise layer at all."""
-    return Arch(
-        rate_hz,
-        sensors,
-        24,
-        (
-            Stage(24, (Block("dilated", 5, 1), Block("dilated", 5, 2), Block("dilated", 5, 4))),
-            Stage(32, (Block("dilated", 5, 1), Block("dilated", 5, 2), Block("dilated", 5, 4))),
-            Stage(48, (Block("dilated", 5, 2), Block("dilated", 5, 4), Block("dilated", 5, 4))),
-        ),
-    )
+    blocks = tuple(Block("dilated", 5, dilation) for dilation in (1, 2, 4))
+    return Arch(rate_hz, sensors, 12, tuple(Stage(width, blocks) for width in (16, 32, 48)))
 
 
 STUDENTS = {"mobilenet-1d": mobilenet_1d, "tcn": temporal_convolutions}

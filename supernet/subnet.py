@@ -56,7 +56,7 @@ def normalize_and_activate(
     y = functional.batch_norm(
         y, mean, variance, scale, shift, training=statistics is None, momentum=0.0, eps=NORM_EPSILON
     )
-    return functional.relu(y) if op.activation == "relu" else y
+    return functional.relu_(y) if op.activation == "relu" else y
 
 
 def _require_shape(op: Op, x: Tensor) -> None:
@@ -97,7 +97,7 @@ class Layer(nn.Module):
                 y = self.norm(y)
             elif self.bias is not None:
                 y = y + self.bias[:, None, None]
-        return functional.relu(y) if self.op.activation == "relu" else y
+        return functional.relu_(y) if self.op.activation == "relu" else y
 
     def fold(self) -> None:
         """Put the norm's running statistics, scale and shift into weight and bias; eval mode stays equal."""
