@@ -4,10 +4,13 @@ from search.archive import Archive, ArchiveError, Metrics, Provenance, Row
 from search.budgets import BudgetError, Budgets
 from search.cost_plan import CostPlan, Costs, compile_costs, required_ops
 from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
+from search.explain import Explanation, explain
 from search.feasibility import Feasibility, InfeasibleBudget, check
+from search.query import Answer, Query, QueryError, run_query
 from search.search import SearchResult, SearchSettings, run_search
 
 __all__ = [
+    "Answer",
     "Archive",
     "ArchiveError",
     "BudgetError",
@@ -15,17 +18,22 @@ __all__ = [
     "CostPlan",
     "Costs",
     "Evaluator",
+    "Explanation",
     "Feasibility",
     "InfeasibleBudget",
     "MacroF1Error",
     "MeanOfSubjects",
     "Metrics",
     "Provenance",
+    "Query",
+    "QueryError",
     "Row",
     "SearchResult",
     "SearchSettings",
     "check",
     "compile_costs",
+    "explain",
     "required_ops",
+    "run_query",
     "run_search",
 ]

@@ -146,7 +146,7 @@ def test_kills_at_random_instants_resume_to_the_same_archive(tmp_path: Path, und
     rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
     root = Path(__file__).resolve().parent.parent
     kills = 0
-    for _ in range(8):
+    for _ in range(5):
         process = subprocess.Popen(
             [sys.executable, "-c", KILLED, str(path)], cwd=root, stdout=subprocess.PIPE
         )

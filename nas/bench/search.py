@@ -108,19 +108,22 @@ def _plan(space: SearchSpace) -> CostPlan:
 
 
 def _reduced_plan() -> CostPlan:
-    """A space of some thirty thousand members whose kernels are all in the default space's table."""
+    """Some ten thousand members of the default space, whose kernels are all in its table."""
     space = load_space("default")
-    blocks = [
-        {"inverted_residual": {"kernels": kernels, "dilations": (2,), "expansions": (1, 4)}}
-        for kernels in ((3, 5, 7), (5, 7))
-    ]
-    stages = tuple(
-        {"stride": stage.stride, "widths": stage.widths[-2:], "min_depth": 1, "blocks": blocks[:depth]}
-        for stage, depth in zip(space.stages, (1, 1, 2), strict=True)
-    )
-    small = SearchSpace(**{**space.model_dump(), "name": "reduced", "stem_widths": (8,), "stages": stages})
-    table = cached_table(space, load_device(DEFAULT_DEVICE).core)
-    return compile_costs(small, CostModel(table, load_device(DEFAULT_DEVICE)))
+    stages = []
+    for stage, depth in zip(space.stages, (1, 1, 2), strict=True):
+        blocks = []
+        for choices in stage.blocks[:depth]:
+            held = choices.inverted_residual
+            assert held is not None
+            ends = (min(held.expansions), max(held.expansions))
+            narrow = {"kernels": held.kernels, "dilations": held.dilations[:1], "expansions": ends}
+            blocks.append({"inverted_residual": narrow})
+        stages.append({"stride": stage.stride, "widths": stage.widths[-2:], "min_depth": 1, "blocks": blocks})
+    changes = {"name": "reduced", "stem_widths": space.stem_widths[:1], "stages": stages}
+    small = SearchSpace(**{**space.model_dump(), **changes})
+    device = load_device(DEFAULT_DEVICE)
+    return compile_costs(small, CostModel(cached_table(space, device.core), device))
 
 
 def _cost_rate(plan: CostPlan) -> float:
