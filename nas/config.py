@@ -79,20 +79,36 @@ class Training(_Section):
 
 
 class Teacher(Training):
-    """The external teacher: a ResNet-1D of `blocks` bottlenecks per stage and base width `width`."""
+    """The external teacher: a ResNet-1D of `blocks` bottlenecks per stage and base width `width`.
 
-    epochs: int = Field(default=10, ge=1)
-    width: int = Field(default=20, ge=4)
-    blocks: tuple[int, ...] = Field(default=(3, 4, 6, 3), min_length=1)
+    Width 20 with blocks [3, 4, 6, 3] has 50 layers and about 2 million parameters; the default is what
+    trains in a few minutes on two cores.
+    """
+
+    epochs: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=6e-3, gt=0)
+    weight_decay: float = Field(default=5e-2, ge=0)
+    validate_every: int = Field(default=4, ge=0)
+    width: int = Field(default=12, ge=4)
+    blocks: tuple[int, ...] = Field(default=(2, 2, 2, 2), min_length=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
 
 
 class Supernet(Training):
-    """Supernet training by the sandwich rule with `random_subnets` random members per step."""
+    """Supernet training by the sandwich rule.
 
-    epochs: int = Field(default=14, ge=1)
-    warmup_epochs: int = Field(default=2, ge=0, description="at full width, before sorting")
-    random_subnets: int = Field(default=2, ge=0)
-    in_place_share: float = Field(default=0.5, ge=0, le=1, description="of the largest subnet")
+    Every step trains `random_subnets` random members; every `extremes_every` steps the largest and the
+    smallest as well. `in_place_share` is the largest one's share in what then teaches the others.
+    """
+
+    epochs: int = Field(default=30, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    validate_every: int = Field(default=5, ge=0)
+    warmup_epochs: int = Field(default=2, ge=0, description="at full width, before channels are sorted")
+    random_subnets: int = Field(default=3, ge=1)
+    extremes_every: int = Field(default=4, ge=1)
+    in_place_share: float = Field(default=0.5, ge=0, le=1)
 
 
 class Budgets(_Section):
@@ -117,7 +133,8 @@ class Search(_Section):
 class QuantizationAware(Training):
     """Quantization-aware training after fine-tuning; 0 epochs leave post-training quantization."""
 
-    epochs: int = Field(default=4, ge=0)
+    epochs: int = Field(default=5, ge=0)
+    batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=3e-4, gt=0)
     validate_every: int = Field(default=1, ge=0)
 
@@ -129,7 +146,7 @@ class Finish(_Section):
     """
 
     candidates: int = Field(default=1, ge=1)
-    fine_tuning: Training = Training(epochs=12, learning_rate=2e-3)
+    fine_tuning: Training = Training(epochs=20, batch=32, learning_rate=2e-3, validate_every=5)
     quantization: QuantizationAware = QuantizationAware()
     golden_vectors: int = Field(default=16, ge=1)
 

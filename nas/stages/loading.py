@@ -74,7 +74,9 @@ def teacher_sensors(run: RunDirectory, training: TrainingSet) -> int:
 def new_teacher(run: RunDirectory, channels: int) -> ResNet:
     """The teacher of the configuration, untrained."""
     own = run.config.teacher
-    return ResNet(run.config.outputs, channels, own.width, own.blocks, seed=run.config.seed)
+    return ResNet(
+        run.config.outputs, channels, own.width, own.blocks, dropout=own.dropout, seed=run.config.seed
+    )
 
 
 def teacher_rate(run: RunDirectory) -> int:
