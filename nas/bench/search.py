@@ -20,7 +20,7 @@ from nas.hardware import cached_table
 from search.budgets import KB, Budgets
 from search.cost_plan import CostPlan, compile_costs
 from search.evolution import NSGA2
-from search.feasibility import sample_uniform
+from search.feasibility import FeasibleSampler, check, sample_uniform, spread_over_costs
 from search.pareto import hypervolume, non_dominated
 from supernet.space import Genes, SearchSpace, load_space
 
@@ -194,14 +194,22 @@ class _Trace:
 
 
 def _own_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
-    """Our search on the same problem, for as many evaluations as given or a few more."""
-    search = NSGA2(problem.plan.space, population=POPULATION, seed=seed, screen=problem.admits)
+    """Our search as `run_search` sets it up: first candidates spread over the costs, small batches."""
     points: list[Floats] = []
     seconds: list[float] = []
     counts: list[int] = []
     started = time.perf_counter()
+    plan = problem.plan
+    feasibility = check(plan, BUDGETS, seed)
+    sampler = FeasibleSampler(plan, BUDGETS, feasibility)
+    cheapest = [feasibility.smallest[name].arch for name in ("cycles", "flash_bytes")]
+    drawn = sampler(10 * POPULATION, np.random.default_rng([seed, 5]))
+    first = np.concatenate([plan.space.encode(cheapest), spread_over_costs(plan, drawn, POPULATION // 2)])
+    search = NSGA2(
+        plan.space, population=POPULATION, seed=seed, screen=problem.admits, sample=sampler, initial=first
+    )
     while not counts or counts[-1] < evaluations:
-        genes = search.ask()
+        genes = search.ask(POPULATION // 2 if counts else POPULATION)
         found, violations = problem.objectives(genes)
         search.tell(genes, found, violations)
         seconds.append(time.perf_counter() - started)

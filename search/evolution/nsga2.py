@@ -1,4 +1,4 @@
-"""NSGA-II: constrained domination, crowding, binary tournaments, crossover and mutation (Deb et al. 2002)."""
+"""NSGA-II: constrained domination, crowding, tournaments, crossover and mutation (Deb et al. 2002)."""
 
 from __future__ import annotations
 

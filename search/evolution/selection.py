@@ -1,4 +1,4 @@
-"""Who survives and who mates: elitist survival by rank and crowding, and the binary tournament."""
+"""Who survives and who mates: elitist survival by rank and crowding, and the tournament."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ def survive(objectives: Floats, violations: Floats, count: int) -> Integers:
     return np.lexsort((-crowding(objectives, rank), rank))[:count]
 
 
-def tournament(population: int, count: int, rng: np.random.Generator) -> Integers:
-    """Positions of `count` parents in a population that stands best first: the better of two at random."""
-    return rng.integers(0, population, (2, count)).min(axis=0)
+def tournament(population: int, count: int, rng: np.random.Generator, contestants: int = 6) -> Integers:
+    """Positions of `count` parents in a population that stands best first: each the best of some at random.
+
+    Six instead of NSGA-II's two: with most of a population on the first front, crowding decides, and
+    more pressure towards its sparse parts gave larger hypervolumes at equal evaluations.
+    """
+    return rng.integers(0, population, (contestants, count)).min(axis=0)

@@ -13,10 +13,10 @@ from supernet.space import Genes, SearchSpace
 class Variation:
     """Rates of the operators: the share of pairs that cross, and the chance of each gene to mutate.
 
-    `mutation` None means 0.7 genes a child in expectation; children equal to a parent are drawn anew.
+    `mutation` None means half a gene a child in expectation; a child known already is drawn anew.
     """
 
-    crossover: float = 0.9
+    crossover: float = 0.6
     mutation: float | None = None
 
     def __post_init__(self) -> None:
@@ -32,4 +32,4 @@ class Variation:
 
     def mutation_rate(self, space: SearchSpace) -> float:
         """Chance of each gene of `space` to mutate."""
-        return 0.7 / space.gene_count if self.mutation is None else self.mutation
+        return 0.5 / space.gene_count if self.mutation is None else self.mutation
