@@ -101,9 +101,10 @@ class Supernet(Training):
     smallest as well. `in_place_share` is the largest one's share in what then teaches the others.
     """
 
-    epochs: int = Field(default=30, ge=1)
+    epochs: int = Field(default=40, ge=1)
     batch: int = Field(default=32, ge=2)
     learning_rate: float = Field(default=4e-3, gt=0)
+    temperature: float = Field(default=1.5, gt=0)
     validate_every: int = Field(default=5, ge=0)
     warmup_epochs: int = Field(default=2, ge=0, description="at full width, before channels are sorted")
     random_subnets: int = Field(default=3, ge=1)
@@ -145,7 +146,7 @@ class Finish(_Section):
     The `candidates` best members of the front are finished; the best of them on validation is exported.
     """
 
-    candidates: int = Field(default=1, ge=1)
+    candidates: int = Field(default=3, ge=1)
     fine_tuning: Training = Training(epochs=20, batch=32, learning_rate=2e-3, validate_every=5)
     quantization: QuantizationAware = QuantizationAware()
     golden_vectors: int = Field(default=16, ge=1)
