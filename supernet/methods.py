@@ -153,9 +153,13 @@ class Sandwich:
     def _randoms(self, settings: TrainSettings, epoch: int, step: int) -> list[Arch]:
         rng = np.random.default_rng([settings.seed, _SUBNETS, epoch, step])
         space = self.supernet.space
-        if epoch < settings.warmup_epochs:
-            return space.decode(widest(self.supernet, space.sample(1, rng), rng))
-        return space.decode(space.sample(settings.random_subnets, rng))
+        warms_up = epoch < settings.warmup_epochs
+        genes = space.sample(1 if warms_up else settings.random_subnets, rng)
+        reads_all = rng.random(len(genes)) < settings.all_sensors_share
+        all_sensors = space.encode([self._largest])[0, 1]
+        others = [gene for gene in range(len(space.sensors)) if gene != all_sensors] or [all_sensors]
+        genes[:, 1] = np.where(reads_all, all_sensors, rng.choice(others, len(genes)))
+        return space.decode(widest(self.supernet, genes, rng) if warms_up else genes)
 
     def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
         """Errors of the largest, the smallest and the mean over eight random subnets ("error")."""

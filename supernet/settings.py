@@ -19,7 +19,9 @@ class TrainSettings:
     validate_every: epochs; 0 is only after the last one.
     For supernets only: warmup_epochs; random_subnets per step; extremes_every: the largest and the
     smallest join in every so many steps, as the largest costs as much as several others;
-    in_place_share: the largest's share in what teaches the others in such a step.
+    in_place_share: the largest's share in what teaches the others in such a step;
+    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull
+    the shared weights away from using the accelerometer).
     """
 
     epochs: int = 12
@@ -36,6 +38,7 @@ class TrainSettings:
     random_subnets: int = 3
     extremes_every: int = 4
     in_place_share: float = 0.5
+    all_sensors_share: float = 0.8
     validate_every: int = 0
     seed: int = 0
 
@@ -44,7 +47,7 @@ class TrainSettings:
             ("epochs", 1, 100_000), ("batch", 2, 1_000_000), ("draws", 1, 100_000),
             ("distillation_alpha", 0, 1), ("in_place_share", 0, 1), ("temperature", 1e-3, 1e3),
             ("learning_rate", 0, 10), ("rise_share", 0, 1), ("random_subnets", 1, 1000),
-            ("extremes_every", 1, 1000),
+            ("extremes_every", 1, 1000), ("all_sensors_share", 0, 1),
         ):  # fmt: skip
             value = getattr(self, name)
             if not low <= value <= high:
