@@ -1,7 +1,7 @@
 """Convolutions over time as (1 x T) 2-D ones in channels-last memory, the layout that is fastest on a CPU.
 
-The depthwise one carries its own backward pass: measured on two cores, a training step of it takes
-half to two thirds of the time of the built-in one (docs/supernet.md).
+The depthwise one carries its own backward pass, faster than the built-in one on one thread
+(docs/supernet.md).
 """
 
 from __future__ import annotations

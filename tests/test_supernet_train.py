@@ -184,7 +184,9 @@ def test_a_small_network_learns_the_frequency_of_sines() -> None:
 def test_supernet_training_improves_every_kind_of_subnet() -> None:
     method = sandwich()
     before = method.validate(TRAINING, VALIDATION)
-    settings = replace(SETTINGS, epochs=16, learning_rate=1e-2, random_subnets=3, validate_every=0)
+    settings = replace(
+        SETTINGS, epochs=16, learning_rate=1e-2, random_subnets=3, extremes_every=1, validate_every=0
+    )
     history = fit(method, sines(256), TASK, settings, validation=VALIDATION)
     after = history[-1].validation
     assert set(after) == {"error", "largest", "smallest"}
