@@ -53,7 +53,12 @@ def tiny_config(folder: Path) -> dict[str, Any]:
             "validation_windows": 32,
             "calibration_windows": 32,
         },
-        "finish": {"golden_vectors": 2, "fine_tuning": {"epochs": 2}, "quantization": {"epochs": 2}},
+        "finish": {
+            "candidates": 1,
+            "golden_vectors": 2,
+            "fine_tuning": {"epochs": 2},
+            "quantization": {"epochs": 2},
+        },
     }
 
 
@@ -91,7 +96,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run with the configuration that it was made of beside it; not to be changed."""
+    """A copy of the session's tiny run, finished, with its configuration, output and cache beside it."""
     reason = without_arm_compiler()
     if reason:
         pytest.skip(reason)
@@ -103,7 +108,11 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
                 subprocess.run(command, check=True, stdout=out, stderr=err, env=environment(folder))
             (folder / "done").touch()
-    return folder / "run"
+    mine = tmp_path_factory.mktemp("finished")
+    for name in ("tiny.yaml", "stdout", "stderr"):
+        shutil.copy(folder / name, mine)
+    (mine / "cache").symlink_to(folder / "cache")
+    return copy_of(folder / "run", mine / "run")
 
 
 def environment(folder: Path) -> dict[str, str]:
