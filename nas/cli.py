@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 infeasible budget.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -14,6 +15,9 @@ from importlib.metadata import version
 
 from hwmodels.errors import InputError
 from nas.arguments import Parser
+
+_ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""What goes wrong outside of the program and names no file."""
 
 _COMMANDS = {
     "run": "run the whole job of a configuration, or continue it",
@@ -64,9 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in _ENVIRONMENT:
             raise
-        print(f"ppg-nas: error: {error.filename}: {error.strerror}; mend that and try again", file=sys.stderr)
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"ppg-nas: error: {where}{error.strerror}; mend that and try again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("ppg-nas: interrupted; the same command continues where it stopped", file=sys.stderr)

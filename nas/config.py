@@ -110,6 +110,7 @@ class Supernet(Training):
     random_subnets: int = Field(default=3, ge=1)
     extremes_every: int = Field(default=4, ge=1)
     in_place_share: float = Field(default=0.5, ge=0, le=1)
+    all_sensors_share: float = Field(default=0.8, ge=0, le=1, description="of members that read every sensor")
 
 
 class Budgets(_Section):
@@ -147,7 +148,9 @@ class Finish(_Section):
     """
 
     candidates: int = Field(default=3, ge=1)
-    fine_tuning: Training = Training(epochs=20, batch=32, learning_rate=2e-3, validate_every=5)
+    fine_tuning: Training = Training(
+        epochs=30, batch=32, learning_rate=5e-3, temperature=1.5, validate_every=5
+    )
     quantization: QuantizationAware = QuantizationAware()
     golden_vectors: int = Field(default=16, ge=1)
 

@@ -6,15 +6,21 @@ from dataclasses import replace
 from typing import Any
 
 from nas.run_directory import RunDirectory
-from nas.stages.choice import archive_path
+from nas.stages.choice import archive_path, shared_weights
 from search.archive import Archive
 from search.query import Answer, Query, run_query
 
 
 def query_run(run: RunDirectory, query: Query) -> Answer:
-    """The answer of a run's archive; by default for the run's own device."""
+    """The answer of a run's archive, by default for the run's own device.
+
+    Rows that an earlier supernet of this run measured, from other recordings, are left out.
+    """
+    query = replace(
+        query, device=query.device or run.config.device, weights=query.weights or shared_weights(run)
+    )
     with Archive(archive_path(run), create=False) as archive:
-        return run_query(archive, replace(query, device=query.device or run.config.device))
+        return run_query(archive, query)
 
 
 def rows_for_pictures(answer: Answer) -> list[dict[str, Any]]:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from nas.arguments import positive_count
 from nas.commands.budgets import add_budgets, given_budgets
+from nas.hardware import cost_model
 from nas.output import print_json, print_table
 from nas.run_directory import RunDirectory
+from nas.space import space_of
 from nas.stages.choice import budgets_of
 from nas.stages.search import search_run
+from search.budgets import Budgets
+from search.cost_plan import compile_costs
+from search.explain import explain
 from search.query import Answer
 
 HIDDEN = ("space", "weights", "fold", "seed", "device")
@@ -23,6 +28,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_budgets(parser)
     parser.add_argument("--evaluations", type=positive_count, help="subnets to evaluate (default: the run's)")
     parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
+    parser.add_argument(
+        "--explain", action="store_true", help="say what the budgets mean, and search nothing"
+    )
     parser.add_argument("--json", action="store_true", help="print the whole front as JSON")
     parser.set_defaults(execute=execute)
 
@@ -31,6 +39,8 @@ def execute(options: argparse.Namespace) -> int:
     """Search and print the front."""
     run = RunDirectory.open(options.run)
     budgets = given_budgets(options, budgets_of(run.config.budgets))
+    if options.explain:
+        return _explain(run, options, budgets)
     run.summary("supernet")
     with run.exclusive():
         result = search_run(run, options.device or run.config.device, budgets, options.evaluations)
@@ -40,4 +50,15 @@ def execute(options: argparse.Namespace) -> int:
     else:
         print_table(rows[: options.top], [name for name in rows[0] if name not in HIDDEN])
         print(f"{len(result.rows)} evaluated, {len(rows)} on the front")
+    return 0
+
+
+def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -> int:
+    """Print what share of the space each budget leaves, which one binds, and what relaxing it buys."""
+    plan = compile_costs(space_of(run.config), cost_model(run, options.device or run.config.device))
+    found = explain(plan, budgets)
+    if options.json:
+        print_json({"architectures": found.size, "binding": found.binding, "budgets": found.rows()})
+    else:
+        print_table(found.rows(), list(found.rows()[0]), f"{found.size:.3g} architectures")
     return 0

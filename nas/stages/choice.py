@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nas.config import Budgets as BudgetSection
+from nas.files import digest_files
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
 from search.archive import Archive
@@ -15,6 +16,12 @@ from supernet.arch import Arch
 def archive_path(run: RunDirectory) -> str:
     """The archive of a run."""
     return str(run.path / "archive.sqlite")
+
+
+def shared_weights(run: RunDirectory) -> str | None:
+    """The digest of the trained supernet, as its evaluations are archived with; None when there is none."""
+    model = run.path / "supernet" / "model.pt"
+    return digest_files([model]) if model.exists() else None
 
 
 def budgets_of(section: BudgetSection) -> Budgets:

@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from hwmodels.device import load_device
-from nas.files import digest, digest_files
+from nas.files import digest
 from nas.hardware import cost_model
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
-from nas.stages.choice import archive_path, budgets_of
+from nas.stages.choice import archive_path, budgets_of, shared_weights
 from nas.stages.loading import sides, trained_supernet, training_task
 from nas.workers import worker_pool
 from search.archive import Archive, Provenance
@@ -156,7 +156,7 @@ class SubnetEvaluation:
         windows = [run.config.search.calibration_windows, len(self._targets), run.config.seed]
         is_rhythm = isinstance(self._task, RhythmTask)
         return Provenance(
-            weights=digest_files([run.path / "supernet" / "model.pt"]),
+            weights=str(shared_weights(run)),
             fold=digest(run.config.data.model_dump(mode="json")),
             protocol=digest(windows),
             metric="macro_f1_error" if is_rhythm else "mae_bpm",
