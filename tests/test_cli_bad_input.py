@@ -563,3 +563,12 @@ def test_a_foreign_archive_is_refused(capsys, run, tmp_path, spoil, command):
 def test_a_query_that_cannot_be_read_is_refused(capsys, run, options, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert told in refusal(capsys, "pareto", run, *options)
+
+
+# The world around
+
+
+def test_a_folder_that_cannot_be_written_is_named_without_a_traceback(capsys, tmp_path):
+    (tmp_path / "file").touch()
+    message = refusal(capsys, "run", config_with(tmp_path), "--run", tmp_path / "file" / "run", code=1)
+    assert str(tmp_path / "file") in message
