@@ -10,7 +10,7 @@ demo: $(INSTALLED) compiler
 	$(BIN)/ppg-nas run configs/demo.yaml
 
 test: $(INSTALLED) compiler lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
