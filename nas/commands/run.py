@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from nas.arguments import count
+from nas.arguments import count, positive_count
 from nas.config import Config, absolute, load_config, parse_config
 from nas.output import plain, print_fields, print_json
 from nas.pipeline import NAMES, run_pipeline
@@ -21,6 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="run directory (default: runs/NAME)")
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
+    parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the configuration's")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(execute=execute)
@@ -50,6 +51,7 @@ def _with_overrides(config: Config, options: argparse.Namespace) -> Config:
     content |= {name: absolute(content[name]) for name in ("space", "device")}
     if options.fold is not None:
         content["data"]["fold"] = options.fold
-    if options.seed is not None:
-        content["seed"] = options.seed
+    for name in ("seed", "threads"):
+        if getattr(options, name) is not None:
+            content[name] = getattr(options, name)
     return parse_config(content, str(options.config))
