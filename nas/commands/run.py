@@ -21,7 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", type=Path, help="run directory (default: runs/NAME)")
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
-    parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the configuration's")
+    parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(execute=execute)
