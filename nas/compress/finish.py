@@ -123,7 +123,7 @@ def input_settings(run: RunDirectory, arch: Arch) -> InputSettings:
 
 def _is_trained(folder: Path, module: torch.nn.Module) -> bool:
     """Load a training that had ended before; False where there is none."""
-    if not (folder / "model.pt").exists():
+    if not all(path.exists() for path in network_files(folder)):
         return False
     load_network(module, folder / "model.pt")
     return True
