@@ -224,6 +224,14 @@ void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result);
    normalization per window and quantization. */
 void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration);
 
+/* Both in one call: from one window of sensor samples to the result. */
+static inline void ppgnet_infer(
+    int8_t *arena, const float *pulse, const float *acceleration, ppgnet_result *result)
+{{
+    ppgnet_prepare(arena + PPGNET_INPUT_OFFSET, pulse, acceleration);
+    ppgnet_run(arena, arena + PPGNET_INPUT_OFFSET, result);
+}}
+
 #ifdef __cplusplus
 }}
 #endif

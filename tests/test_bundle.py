@@ -1,0 +1,116 @@
+"""A bundle is whole, builds on this machine too, and says there what the interpreter says."""
+
+import ctypes
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwmodels.check import random_model, random_windows
+from hwmodels.integer import IntegerModel, prepare_window, run
+from hwmodels.toolchain import compile_host, run_compiler
+from nas.deploy.bundle import BundleError, read_bundle, write_bundle
+from supernet.space import load_space
+
+SPACE = load_space("demo")
+PREDICTED = {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1}
+needs_host_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no host compiler")
+
+
+@pytest.fixture(scope="module")
+def model() -> IntegerModel:
+    arch = SPACE.decode(SPACE.sample(4, np.random.default_rng(8)))[1]
+    return random_model(SPACE.lower(arch), np.random.default_rng(1))
+
+
+@pytest.fixture(scope="module")
+def bundle(model: IntegerModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "export"
+    windows = random_windows(model.graph, 5, np.random.default_rng(2))
+    write_bundle(path, model, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED})
+    return path
+
+
+def library(bundle: Path, tmp_path: Path, extra: str) -> ctypes.CDLL:
+    sources = {path.name: path.read_text() for path in bundle.iterdir() if path.suffix in (".c", ".h")}
+    return ctypes.CDLL(str(compile_host(sources | {"extra.c": extra}, tmp_path / "bundle.so")))
+
+
+def test_golden_vectors_are_the_interpreters_and_include_extremes(bundle: Path, model: IntegerModel) -> None:
+    found = read_bundle(bundle)
+    assert len(found.golden_inputs) == 8
+    assert (found.golden_inputs[-3] == -128).all() and (found.golden_inputs[-2] == 127).all()
+    expected = run(model, found.golden_inputs)[model.graph.output.name]
+    np.testing.assert_array_equal(found.golden_outputs, expected)
+
+
+@needs_host_compiler
+def test_the_self_test_passes_on_this_machine_and_notices_a_wrong_output(
+    bundle: Path, tmp_path: Path
+) -> None:
+    loaded = library(bundle, tmp_path, "")
+    arena = (ctypes.c_int8 * (1 << 18))()
+    assert loaded.ppgnet_selftest(arena) == 0
+    text = (bundle / "ppgnet_selftest.c").read_text()
+    head, tail = text.split("expected[VECTORS][3] = {\n    {")
+    wrong = {path.name: path.read_text() for path in bundle.iterdir() if path.suffix in (".c", ".h")}
+    wrong["ppgnet_selftest.c"] = f"{head}expected[VECTORS][3] = {{\n    {{1{tail}"
+    altered = ctypes.CDLL(str(compile_host(wrong, tmp_path / "wrong.so")))
+    assert altered.ppgnet_selftest(arena) == 1
+
+
+@needs_host_compiler
+def test_one_call_goes_from_sensor_samples_to_what_the_interpreter_says(
+    bundle: Path, model: IntegerModel, tmp_path: Path
+) -> None:
+    entry = """
+    #include "ppgnet_model.h"
+    void infer(int8_t *arena, const float *pulse, const float *acceleration, ppgnet_result *result)
+    { ppgnet_infer(arena, pulse, acceleration, result); }
+    """
+    loaded = library(bundle, tmp_path, entry)
+    rng = np.random.default_rng(5)
+    samples = model.graph.input.length_in
+    pulse = rng.normal(40.0, 7.0, (3, samples)).astype(np.float32)
+    acceleration = rng.normal(0.0, 0.4, (3, samples, 3)).astype(np.float32)
+    grid = model.quantization[model.graph.input.name]
+    expected = run(model, prepare_window(model.input, grid, pulse, acceleration))[model.graph.output.name]
+    arena = (ctypes.c_int8 * (1 << 18))()
+    for window in range(3):
+        result = (ctypes.c_int32 * 3)()
+        loaded.infer(
+            arena, pulse[window].ctypes.data_as(ctypes.c_void_p),
+            acceleration[window].ctypes.data_as(ctypes.c_void_p), result,
+        )  # fmt: skip
+        assert list(result) == expected[window].tolist()
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+def test_the_header_can_be_included_from_cpp(bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "main.cpp"
+    source.write_text(
+        '#include "ppgnet_model.h"\nint main() { return sizeof(ppgnet_result) == 12 ? 0 : 1; }\n'
+    )
+    run_compiler(["c++", "-Wall", "-Wextra", "-Werror", "-I", str(bundle), "-c", str(source)], tmp_path)
+
+
+def test_an_altered_or_missing_file_is_named(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    (copy / "ppgnet_model.c").write_text("int x;\n")
+    with pytest.raises(BundleError, match=r"ppgnet_model\.c: altered"):
+        read_bundle(copy)
+    (copy / "ppgnet_model.c").unlink()
+    with pytest.raises(BundleError, match=r"ppgnet_model\.c: missing"):
+        read_bundle(copy)
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(model: IntegerModel, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    windows = random_windows(model.graph, 2, np.random.default_rng(2))
+    with pytest.raises(BundleError, match="holds something else"):
+        write_bundle(
+            tmp_path, model, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED}
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
