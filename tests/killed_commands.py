@@ -58,7 +58,7 @@ def events(log: Path) -> list[dict[str, Any]]:
     return found
 
 
-def wait_for(child: int, is_due: Callable[[], bool], seconds: float = 60.0) -> int | None:
+def wait_for(child: int, is_due: Callable[[], bool], seconds: float = 300.0) -> int | None:
     """Poll until `is_due()`, the time is over, or the child ends; its exit code in the last case."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end and not is_due():

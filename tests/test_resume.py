@@ -111,7 +111,7 @@ def test_workers_of_a_killed_profiling_end_and_the_next_command_makes_the_same_t
     assert tables[0]["entries"] == tables[1]["entries"]
 
 
-def wait_until(holds: Any, seconds: float = 60) -> None:
+def wait_until(holds: Any, seconds: float = 300) -> None:
     """Poll; fails when it does not come true in time."""
     end = time.monotonic() + seconds
     while not holds():
