@@ -131,7 +131,7 @@ def subnet_drawing(layers: Sequence[Mapping[str, Any]]) -> Figure:
     rows = {layer["name"]: -index for index, layer in enumerate(layers)}
     headings = (
         (0.02, "operation", "left"), (0.27, "kind", "left"), (0.47, "output", "left"),
-        (0.585, "cycles", "right"), (0.68, "flash, B", "right"), (0.72, "share", "left"),
+        (0.615, "cycles", "right"), (0.7, "flash, B", "right"), (0.73, "share", "left"),
     )  # fmt: skip
     for x, text, side in headings:
         axes.text(x, 1.1, text, color=MUTED, fontsize=8.5, va="center", ha=side)
@@ -144,16 +144,16 @@ def subnet_drawing(layers: Sequence[Mapping[str, Any]]) -> Figure:
         )
         shape = f"{layer['length_out']} x {layer['channels_out']}"
         axes.text(0.47, y, shape, fontsize=8.5, color=INK, va="center")
-        axes.text(0.585, y, f"{layer['cycles']:,}", fontsize=8.5, color=INK, va="center", ha="right")
-        axes.text(0.68, y, f"{layer['flash_bytes']:,}", fontsize=8.5, color=INK, va="center", ha="right")
+        axes.text(0.615, y, f"{layer['cycles']:,}", fontsize=8.5, color=INK, va="center", ha="right")
+        axes.text(0.7, y, f"{layer['flash_bytes']:,}", fontsize=8.5, color=INK, va="center", ha="right")
         share = layer["cycles"] / total
-        length = 0.2 * share / widest
+        length = 0.19 * share / widest
         box = FancyBboxPatch(
-            (0.72, y - 0.28), max(length, 0.001), 0.56, boxstyle="round,pad=0,rounding_size=0.004",
+            (0.73, y - 0.28), max(length, 0.001), 0.56, boxstyle="round,pad=0,rounding_size=0.004",
             facecolor=colour, edgecolor="none",
         )  # fmt: skip
         axes.add_patch(box)
-        axes.text(0.725 + length, y, f"{100 * share:.1f} %", fontsize=8, color=MUTED, va="center")
+        axes.text(0.735 + length, y, f"{100 * share:.1f} %", fontsize=8, color=MUTED, va="center")
         if layer["kind"] == "add":
             start = rows[layer["sources"][0]]
             style = {"arrowstyle": "->", "color": MUTED, "connectionstyle": "arc3,rad=0.35", "linewidth": 0.9}

@@ -28,6 +28,8 @@ _HEART_RATE_COLUMNS = {
     "pooled": "MAE, pooled", "median": "median", "p90": "p90", "within_5": "within 5 BPM",
     "within_10": "within 10 BPM", "valid": "called valid", "mae_valid": "MAE of valid",
 }  # fmt: skip
+_STEPS = ("inherited", "fine_tuned", "post_training_quantized", "int8")
+_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet")
 _FRONT_COLUMNS = {
     "id": "subnet", "error": "error", "error_low": "low", "error_high": "high", "latency_ms": "ms",
     "flash_kb": "flash KB", "ram_kb": "RAM KB", "energy_mj": "mJ", "arch": "architecture",
@@ -108,7 +110,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
 
 def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:
     found: dict[str, float] = run.summary("finish")["validation_errors"][chosen]
-    return found
+    return {step.replace("_", " "): found[step] for step in _STEPS if step in found}
 
 
 def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name: str) -> None:
