@@ -227,10 +227,20 @@ class Archive:
         self._connection.execute("COMMIT")
 
     def append(self, rows: Sequence[Row]) -> int:
-        """Write rows in order, all or none; those already there are passed over. Returns how many are new."""
+        """Write rows in order, all or none. Returns how many are new.
+
+        Of rows already there only the costs may change: another table gives the same architecture
+        other figures on the same device.
+        """
         run = self._connection.execute
         marks = ", ".join("?" * len(_OWN))
         statement = f"INSERT OR IGNORE INTO evaluations (origin, {', '.join(_OWN)}) VALUES (?, {marks})"
+        names = ", ".join(COST_COLUMNS)
+        places = ", ".join("?" * len(COST_COLUMNS))
+        update = (
+            f"UPDATE evaluations SET ({names}) = ({places}) "
+            f"WHERE origin = ? AND genes = ? AND ({names}) IS NOT ({places})"
+        )
         count = 0
         with self._transaction():
             for row in rows:
@@ -239,7 +249,11 @@ class Archive:
                 if not origin:
                     run(f"INSERT INTO origins ({', '.join(_ORIGIN)}) VALUES (?, ?, ?, ?, ?, ?)", key)
                     origin = self._origins(_ORIGIN, key)
-                count += run(statement, [origin[0], *row.values(_OWN)]).rowcount
+                is_new = run(statement, [origin[0], *row.values(_OWN)]).rowcount
+                count += is_new
+                if not is_new:
+                    costs = row.values(COST_COLUMNS)
+                    run(update, [*costs, origin[0], *row.values(("genes",)), *costs])
         return count
 
     def _origins(self, names: Sequence[str], values: Sequence[str]) -> list[int]:

@@ -241,3 +241,28 @@ def test_ties_are_judged_by_paired_differences(filled) -> None:
     sometimes_worse = row({name: 0.2 + 3 * (-1) ** index for index, name in enumerate(names)})
     assert indistinguishable_from_best([always_worse, best, sometimes_worse]).tolist() == [False, True, True]
     assert len(indistinguishable_from_best([])) == 0
+
+
+def test_a_row_that_is_there_keeps_its_figures_and_takes_the_costs_of_a_newer_table(tmp_path: Path) -> None:
+    genes = every_member(SPACE)[:3]
+    archs, costs = SPACE.decode(genes), compile_costs(SPACE, FakeCostModel()).costs(genes)
+
+    def rows(error: float, factor: int):
+        return [
+            make_row(
+                arch, genes[index], "small", "fake",
+                costs.row(index) | {"cycles": factor * costs.row(index)["cycles"]},
+                Metrics(error, error - 1, error + 1, {"s": error}, 10), ORIGIN, 0, 0,
+            )
+            for index, arch in enumerate(archs)
+        ]  # fmt: skip
+
+    with Archive(tmp_path / "a.sqlite") as archive:
+        assert archive.append(rows(4.0, 1)) == 3
+        before = archive.rows()
+        assert archive.append(rows(9.0, 1)) == 0
+        assert archive.rows() == before
+        assert archive.append(rows(9.0, 2)) == 0
+        after = archive.rows()
+        assert [row.error for row in after] == [4.0] * 3
+        assert [row.cycles for row in after] == [2 * row.cycles for row in before]
