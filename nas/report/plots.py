@@ -109,7 +109,7 @@ def pareto_front(
         axes.axvline(limit, color=RED, linewidth=1, linestyle="--", label=f"budget: {limit:g} ms")
     axes.set_xlabel("latency of one window, ms (predicted)")
     axes.set_ylabel(f"{error_name}, validation subjects")
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, loc="upper right", bbox_to_anchor=(0.94, 1.0))
     return figure
 
 
