@@ -8,6 +8,8 @@ INSTALLED = $(VENV)/.installed
 
 demo: $(INSTALLED) compiler
 	$(BIN)/ppg-nas run configs/demo.yaml
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null 2>&1; then \
+	  xdg-open runs/demo/report.html >/dev/null 2>&1 & fi
 
 test: $(INSTALLED) compiler lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
