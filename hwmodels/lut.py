@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hwmodels.errors import InputError
+from hwmodels.files import replace_file
 from hwmodels.graph import Op
 from hwmodels.variants import kernel_hash, variant_of
 
@@ -104,10 +104,8 @@ class LookUpTable:
             "code_bytes": dict(self.code_bytes),
             "entries": {key: asdict(entry) for key, entry in self.entries.items()},
         }
-        fresh = path.with_name(f"{path.name}.{os.getpid()}.part")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+        replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def load(path: Path, remedy: str = REBUILD) -> LookUpTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from hwmodels.errors import InputError
+from hwmodels.files import replace_file
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.integer_model import (
     ClassSettings,
@@ -46,13 +46,7 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
     for index, name in enumerate(sorted(model.parameters)):
         for field in _FIELDS:
             arrays[f"{field}_{index}"] = getattr(model.parameters[name], field)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    replace_file(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
 
 
 def load_model(path: str | Path) -> IntegerModel:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: write to a temporary name, then rename. And digests of what was read."""
+"""Files and folders of a run: written whole, read with a remedy, digested; leftovers of killed processes."""
 
 from __future__ import annotations
 
@@ -15,31 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
+from hwmodels.files import PARTIAL, replace_file, temporary_beside
 
-_PARTIAL = ".partial-"
+__all__ = [
+    "FileError", "digest", "digest_files", "is_temporary", "read_arrays", "read_json", "remove_leftovers",
+    "replace_file", "replace_folder", "write_json", "write_text",
+]  # fmt: skip
 
 
 class FileError(InputError):
     """A file of a run that is missing or damaged; the message names it and the remedy."""
 
 
-def replace_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a temporary file beside `path`, then rename it over `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays: np.savez appends ".npz" to names without it, pictures take their format from it.
-    temporary = _temporary(path)
-    try:
-        write(temporary)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a text file so that it is whole or absent."""
-    replace_file(path, lambda temporary: void(temporary.write_text(text, encoding="utf-8")))
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -74,7 +64,7 @@ def replace_folder(path: Path, fill: Callable[[Path], None]) -> None:
     At no instant does `path` hold a part of either: it is the old folder, absent, or the new one.
     """
     remove_leftovers(path.parent)
-    temporary, old = _temporary(path), _temporary(path.with_name(f"old-{path.name}"))
+    temporary, old = temporary_beside(path), temporary_beside(path.with_name(f"old-{path.name}"))
     temporary.mkdir(parents=True)
     try:
         fill(temporary)
@@ -88,8 +78,8 @@ def replace_folder(path: Path, fill: Callable[[Path], None]) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what processes that were killed left half written in `folder` itself."""
-    for path in folder.glob(f"{_PARTIAL}*"):
-        if _is_running(path.name.removeprefix(_PARTIAL).partition("-")[0]):
+    for path in folder.glob(f"{PARTIAL}*"):
+        if _is_running(path.name.removeprefix(PARTIAL).partition("-")[0]):
             continue
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -99,7 +89,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def is_temporary(path: Path) -> bool:
     """Whether a path is a temporary of this module, by its name."""
-    return path.name.startswith(_PARTIAL)
+    return path.name.startswith(PARTIAL)
 
 
 def _is_running(process: str) -> bool:
@@ -113,10 +103,6 @@ def _is_running(process: str) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f"{_PARTIAL}{os.getpid()}-{path.name}")
 
 
 def digest(*parts: Any) -> str:
@@ -136,7 +122,3 @@ def digest_files(paths: Iterable[Path]) -> str:
                 content.update(block)
         total.update(content.digest())
     return total.hexdigest()[:16]
-
-
-def void(_: object) -> None:
-    """Drop a value, for callables that must return None."""

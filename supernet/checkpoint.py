@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 
 from hwmodels.errors import InputError
+from hwmodels.files import replace_file
 
 
 class CheckpointError(InputError):
@@ -19,13 +19,13 @@ class CheckpointError(InputError):
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain containers to `path` under a temporary name, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".partial")
-    with temporary.open("wb") as stream:
-        torch.save(content, stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+
+    def write(temporary: Path) -> None:
+        # A stream, as the file's own name would otherwise stand in its bytes.
+        with temporary.open("wb") as stream:
+            torch.save(content, stream)
+
+    replace_file(path, write)
 
 
 def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.data.preprocess import BAND_HZ
 from nas.data.windows import ACC_SCALE_G, WindowSet
 from nas.estimates import Estimates, integer_estimates
-from nas.files import digest, digest_files, replace_file, write_json, write_text
+from nas.files import digest, digest_files, write_json, write_text
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.loading import (
@@ -85,7 +85,7 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     model = _with_verdicts(network.eval().export(_open_head(run), input_settings(run, arch)), windows)
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
-    replace_file(folder / "int8" / "model.npz", lambda path: save_model(model, path))
+    save_model(model, folder / "int8" / "model.npz")
     write_json(folder / _ERRORS, errors)
     for name in ("float", "int8"):
         (folder / name / CHECKPOINT).unlink(missing_ok=True)
