@@ -65,5 +65,6 @@ def name_and_unit(name: str, value: float, sign: str = "") -> str:
     word, _, unit = name.rpartition("_")
     if unit == "bytes":
         value, unit = value / KB, "KB"
+    unit = {"mw": "mW", "mj": "mJ"}.get(unit, unit)
     shown = f"{value:.4g}"
     return " ".join(part for part in (word.replace("peak_ram", "RAM"), sign, shown, unit) if part)
