@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwmodels.integer import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan
+from nas.data.preprocess import filter_rate_hz
 
 _SELF_TEST = """\
 /* Runs golden vectors through the network. ppgnet_selftest() returns 0 when every output is right, else
@@ -112,6 +113,9 @@ ppgnet_infer(arena, pulse, acceleration, &result);
 `pulse`: {samples} float samples at {settings.rate_hz:g} Hz ({settings.window_s:g} s), band-passed
 {settings.band_hz[0]:g} to {settings.band_hz[1]:g} Hz, in any unit. `acceleration`: {samples} x 3 floats in g,
 or NULL. This network reads {sensors}. {_result_text(model)}
+
+As in training: a forward Butterworth band-pass at {filter_rate_hz(round(settings.rate_hz), settings.band_hz)} Hz or more, before
+the samples are thinned out to {settings.rate_hz:g} Hz. With several PPG channels, standardize each over the window, then average.
 
 No allocation, no writable globals; every call works on what it is given. `ppgnet_prepare` and
 `ppgnet_run` are the two halves of `ppgnet_infer`, for input that is already int8.
