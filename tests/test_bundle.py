@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -88,11 +89,12 @@ def test_one_call_goes_from_sensor_samples_to_what_the_interpreter_says(
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 def test_the_header_can_be_included_from_cpp(bundle: Path, tmp_path: Path) -> None:
-    source = tmp_path / "main.cpp"
-    source.write_text(
-        '#include "ppgnet_model.h"\nint main() { return sizeof(ppgnet_result) == 12 ? 0 : 1; }\n'
-    )
-    run_compiler(["c++", "-Wall", "-Wextra", "-Werror", "-I", str(bundle), "-c", str(source)], tmp_path)
+    source, program = tmp_path / "main.cpp", tmp_path / "main"
+    source.write_text('#include "ppgnet_model.h"\nint main() { return PPGNET_SAMPLES % 100; }\n')
+    flags = ["-Wall", "-Wextra", "-Werror", "-I", str(bundle), "-O2"]
+    run_compiler(["c++", *flags, str(source), "-o", str(program)], tmp_path)
+    samples = read_bundle(bundle).golden_inputs.shape[1]
+    assert subprocess.run([program], check=False).returncode == samples % 100
 
 
 def test_an_altered_or_missing_file_is_named(bundle: Path, tmp_path: Path) -> None:
