@@ -31,7 +31,6 @@ from hwmodels.variants import (
     kernel_sources,
     layer_fields,
     scratch_bytes,
-    units_of,
     variant_of,
 )
 
@@ -93,12 +92,6 @@ def predicted_flash_bytes(model: IntegerModel, unit_bytes: Mapping[str, int]) ->
     units = FIXED_CODE_UNITS.union(*(code_units(op) for op in model.graph))
     data = FIXED_DATA_BYTES + sum(data_bytes(op) for op in model.graph)
     return data + sum(unit_bytes[unit] for unit in units)
-
-
-def units_used(model: IntegerModel) -> frozenset[str]:
-    """Code units the exported network links, fallbacks included."""
-    made = [_constants(model, op, index) for index, op in enumerate(list(model.graph)[1:])]
-    return FIXED_CODE_UNITS.union(*(units_of(constants.variant) for constants in made))
 
 
 def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:

@@ -13,11 +13,10 @@ import numpy as np
 
 from hwmodels.errors import InputError
 from search.archive import Archive, Row
-from search.budgets import Budgets
+from search.budgets import KB, Budgets
 from search.filters import column_named, parse, to_sql
 from search.pareto import Booleans, Floats, dominates, knee, non_dominated
 
-KB = 1024
 _NUMERIC = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw", "cycles")
 _PIVOTS = 3
 _SAMPLE = 1500

@@ -6,9 +6,7 @@ import argparse
 from dataclasses import replace
 
 from nas.arguments import positive_number
-from search.budgets import Budgets
-
-KB = 1024
+from search.budgets import KB, Budgets
 
 
 def add_budgets(parser: argparse.ArgumentParser) -> None:

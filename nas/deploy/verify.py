@@ -15,8 +15,7 @@ from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.files import write_json
-
-KB = 1024
+from search.budgets import KB
 
 
 def verify_bundle(

@@ -16,7 +16,7 @@ from nas.files import write_json
 from nas.progress import progress
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
-from nas.tasks import targets_of, task_of, train_settings, training_set
+from nas.tasks import task_of, train_settings, training_set
 from supernet.batches import TrainingSet
 from supernet.checkpoint import load_checkpoint, save_checkpoint
 from supernet.methods import Method, TeacherLogits
@@ -142,8 +142,3 @@ def _teller(
         )  # fmt: skip
 
     return tell
-
-
-def reference_of(windows: WindowSet) -> np.ndarray:
-    """The labels of windows as float or class index."""
-    return targets_of(windows)
