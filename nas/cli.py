@@ -27,6 +27,7 @@ _COMMANDS = {
     "pareto": "query the Pareto front of a run",
     "export": "finish a subnet of a run and export it for firmware",
     "verify": "execute an exported bundle on an emulated Cortex-M7",
+    "personalize": "fit a run's network to each wearer, and judge it on what follows",
     "report": "write the report of a run again and print its summary",
     "bench": "measure speed and exactness on this machine",
 }

@@ -1,5 +1,6 @@
 /* Heads: int8 logits to heart rate with its expected error, or to a class with its probability. The belief in
    a logit d steps below the largest, 65535 * exp(-scale * d), is the product of two small tables' entries. */
+#include "ppgnet_belief.h"
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
@@ -9,11 +10,6 @@ PPGNET_INLINE int32_t largest(const int8_t *logits, uint32_t count)
     for (uint32_t index = 0; index < count; index++)
         found = ppgnet_larger(found, logits[index]);
     return found;
-}
-
-PPGNET_INLINE uint32_t belief_in(const ppgnet_belief *belief, int32_t below)
-{
-    return ((uint32_t)belief->coarse[below >> 4] * belief->fine[below & 15] + (1u << 14)) >> 15;
 }
 
 /* The median of the belief minimises the expected absolute error, which is the second figure. */
@@ -27,23 +23,23 @@ PPGNET_SMALL void ppgnet_heart_rate(
     int32_t top = largest(input, head->bins);
     uint32_t total = 0;
     for (uint32_t bin = 0; bin < head->bins; bin++)
-        total += belief_in(&head->belief, top - input[bin]);
+        total += ppgnet_belief_in(&head->belief, top - input[bin]);
     uint32_t half = total >> 1, cumulated = 0, before = 0, index = 0;
     for (uint32_t bin = 0; bin < head->bins; bin++) {
-        uint32_t here = belief_in(&head->belief, top - input[bin]);
+        uint32_t here = ppgnet_belief_in(&head->belief, top - input[bin]);
         cumulated += here;
         uint32_t is_below = (uint32_t)((int32_t)(cumulated - half - 1) >> 31);
         before += here & is_below;
         index -= is_below;
     }
-    uint32_t inside_q16 = ((half - before) << 16) / belief_in(&head->belief, top - input[index]);
+    uint32_t inside_q16 = ((half - before) << 16) / ppgnet_belief_in(&head->belief, top - input[index]);
     int32_t position_q12 = (int32_t)(index << 12) + (int32_t)(inside_q16 >> 4) - 2048;
     int32_t estimate = head->first_q8 + (int32_t)(((int64_t)position_q12 * head->step_q16) >> 20);
     uint64_t deviation = 0;
     for (uint32_t bin = 0; bin < head->bins; bin++) {
         int32_t distance = head->first_q8 + (((int32_t)bin * head->step_q16) >> 8) - estimate;
         uint32_t magnitude = (uint32_t)ppgnet_larger(distance, -distance);
-        deviation += (uint64_t)belief_in(&head->belief, top - input[bin]) * magnitude;
+        deviation += (uint64_t)ppgnet_belief_in(&head->belief, top - input[bin]) * magnitude;
     }
     int32_t spread = (int32_t)((uint32_t)(deviation >> 8) / (total >> 8));
     result->estimate = estimate;
@@ -63,7 +59,7 @@ PPGNET_SMALL void ppgnet_class(
     for (uint32_t class = 0; class < head->classes; class++) /* of equal logits the first wins */
         best = ppgnet_larger(best, input[class] * 256 + 255 - (int32_t)class);
     for (uint32_t class = 0; class < head->classes; class++)
-        total += belief_in(&head->belief, (best >> 8) - input[class]);
+        total += ppgnet_belief_in(&head->belief, (best >> 8) - input[class]);
     result->estimate = 255 - (best & 255);
     result->confidence = (int32_t)((65535u << 15) / total);
     result->valid = result->confidence >= head->min_probability_q15;

@@ -1,0 +1,76 @@
+"""`ppg-nas personalize RUN`: fit the last layer to each wearer in minutes, and judge what follows."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodels.personalize import PersonalSettings
+from hwmodels.toolchain import find_toolchain
+from nas.compress.finish import finished_model
+from nas.output import print_json, print_table
+from nas.personal import Protocol, check_on_device, learn, recordings_of
+from nas.run_directory import RunDirectory, RunError
+from nas.stages.choice import chosen_arch
+from nas.stages.loading import windows_of
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("run", type=Path, help="run directory, finished")
+    parser.add_argument("--recording", action="append", default=[], help="only this recording (repeatable)")
+    parser.add_argument("--side", choices=("validation", "test"), default="test", help="subjects (test)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="calibration from the start (5)")
+    parser.add_argument("--gap", type=float, default=20.0, help="seconds left out after it (20)")
+    parser.add_argument("--emulate", action="store_true", help="repeat each on the emulated Cortex-M7")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print errors before and after; exit code 1 when the emulated core learns something else."""
+    protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
+    run = RunDirectory.open(options.run)
+    model = finished_model(run, chosen_arch(run))
+    rows: list[dict[str, Any]] = []
+    too_short, checks = [], []
+    for windows in recordings_of(windows_of(run, options.side), options.recording):
+        learnt = learn(model, windows, protocol, settings)
+        if learnt is None:
+            too_short.append(windows.recording_names[int(windows.recording[0])])
+            continue
+        outcome, found = learnt
+        rows.append(outcome.row())
+        if options.emulate:
+            checks.append(check_on_device(model, windows, protocol, settings, found, find_toolchain()))
+    if not rows:
+        raise RunError(
+            f"{options.run}: no recording leaves {settings.fewest} labelled windows to learn from; "
+            f"too short: {', '.join(too_short)}"
+        )
+    summary: dict[str, Any] = {
+        "recordings": rows,
+        "before_bpm": round(float(np.mean([row["before_bpm"] for row in rows])), 3),
+        "after_bpm": round(float(np.mean([row["after_bpm"] for row in rows])), 3),
+        "too_short": too_short,
+        "on_device": [asdict(check) for check in checks],
+    }
+    if options.json:
+        print_json(summary)
+    else:
+        print_table(rows, tuple(rows[0]))
+        print(f"mean over recordings: {summary['before_bpm']:.2f} -> {summary['after_bpm']:.2f} BPM")
+        if too_short:
+            print(f"too short to learn from: {', '.join(too_short)}")
+        if checks:
+            most = max(checks, key=lambda check: check.ram_bytes + check.stack_bytes)
+            print(
+                f"emulated core: {sum(check.mismatches for check in checks)} mismatches; RAM of learning "
+                f"{most.ram_bytes} bytes, {most.stack_bytes} of stack; "
+                f"{most.train_instructions / 1e6:.0f} M instructions to learn"
+            )
+    return 1 if any(check.mismatches for check in checks) else 0

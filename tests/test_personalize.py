@@ -1,0 +1,122 @@
+"""Learning a wearer: C and Python agree, here and on the emulated core; what does not help is dropped."""
+
+import ctypes
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hwmodels.check import random_model, random_windows
+from hwmodels.emulator import RAM_BASE, Emulator
+from hwmodels.errors import InputError
+from hwmodels.integer import IntegerModel, run
+from hwmodels.personalize import PersonalSettings, generate_personal, personalize, pooled_features
+from hwmodels.toolchain import compile_host, find_toolchain
+from nas.cli import main
+from nas.personal import Protocol
+from supernet.space import load_space
+from tests.tiny_run import without_arm_compiler
+
+SPACE = load_space("demo")
+SETTINGS = PersonalSettings(iterations=12, rate=0.2)
+KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
+KEEP += ("ppgnet_personal_bytes",)
+
+
+@pytest.fixture(scope="module")
+def model() -> IntegerModel:
+    arch = SPACE.decode(SPACE.sample(4, np.random.default_rng(8)))[1]
+    return random_model(SPACE.lower(arch), np.random.default_rng(1))
+
+
+def calibration(model: IntegerModel, seed: int) -> tuple[NDArray[np.int8], NDArray[np.float64]]:
+    """Windows, and labels that lean on what the network says, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    windows = random_windows(model.graph, 70, rng)
+    said = run(model, windows)[model.graph.output.name][:, 0] / 256
+    return windows, np.clip(said + rng.normal(4, 6, len(said)), 31, 219)
+
+
+def test_learning_lowers_the_held_out_error_or_changes_nothing(model: IntegerModel) -> None:
+    changed = 0
+    for seed in range(6):
+        windows, labels = calibration(model, seed)
+        found = personalize(model, pooled_features(model, windows), labels, SETTINGS)
+        before, after = found.held_out_bpm
+        logits = list(model.graph)[-2].name
+        same = np.array_equal(found.model.parameters[logits].weight, model.parameters[logits].weight)
+        if found.kept_iteration:
+            changed += 1
+            assert after < before
+        else:
+            assert same and after == before
+    assert changed > 0
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no host compiler")
+def test_the_host_learns_what_python_learns(model: IntegerModel, tmp_path: Path) -> None:
+    library = ctypes.CDLL(str(compile_host(generate_personal(model, SETTINGS), tmp_path / "personal.so")))
+    size = ctypes.c_uint32.in_dll(library, "ppgnet_personal_bytes").value
+    assert size <= 50 * 1024
+    for seed in range(3):
+        windows, labels = calibration(model, seed)
+        expected = personalize(model, pooled_features(model, windows), labels, SETTINGS)
+        personal, arena = ctypes.create_string_buffer(size), ctypes.create_string_buffer(1 << 17)
+        library.ppgnet_personal_reset(personal)
+        for window, label in zip(windows, np.rint(labels * 256).astype(int).tolist(), strict=True):
+            assert library.ppgnet_personal_add(personal, arena, window.tobytes(), label) == 0
+        assert library.ppgnet_personal_train(personal) == 0
+        assert np.frombuffer(personal, "<u4", 2).tolist() == [70, expected.kept_iteration]
+        wanted = run(expected.model, windows[:20])[model.graph.output.name]
+        for window, row in zip(windows[:20], wanted, strict=True):
+            result = (ctypes.c_int32 * 3)()
+            library.ppgnet_personal_run(personal, arena, window.tobytes(), result)
+            assert list(result) == row.tolist()
+
+
+@pytest.mark.skipif(without_arm_compiler() is not None, reason=str(without_arm_compiler()))
+def test_the_emulated_core_learns_what_python_learns(model: IntegerModel) -> None:
+    windows, labels = calibration(model, 2)
+    settings = PersonalSettings(iterations=4, rate=0.2)
+    expected = personalize(model, pooled_features(model, windows), labels, settings)
+    emulator = Emulator(find_toolchain().link(generate_personal(model, settings), KEEP))
+    personal, arena, given, result = (RAM_BASE + (place << 17) for place in range(4))
+    emulator.call("ppgnet_personal_reset", (personal,))
+    for window, label in zip(windows, np.rint(labels * 256).astype(int).tolist(), strict=True):
+        emulator.call("ppgnet_personal_add", (personal, arena, given, label), [(given, window.tobytes())])
+    emulator.call("ppgnet_personal_train", (personal,))
+    assert np.frombuffer(emulator.read(personal, 8), "<u4").tolist() == [70, expected.kept_iteration]
+    emulator.call("ppgnet_personal_run", (personal, arena, given, result))
+    wanted = run(expected.model, windows[-1:])[model.graph.output.name][0]
+    assert np.frombuffer(emulator.read(result, 12), "<i4").tolist() == wanted.tolist()
+
+
+def test_bad_calibrations_are_refused(model: IntegerModel) -> None:
+    windows, labels = calibration(model, 0)
+    features = pooled_features(model, windows)
+    with pytest.raises(InputError, match="takes 60 to 160 windows, got 20"):
+        personalize(model, features[:20], labels[:20])
+    with pytest.raises(InputError, match="outside of the network's 30 to 220 BPM"):
+        personalize(model, features, labels + 300)
+    with pytest.raises(InputError, match="keeps 46 to 200 windows"):
+        PersonalSettings(fewest=10)
+
+
+def test_recordings_too_short_to_learn_from_are_told(
+    finished_run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["personalize", str(finished_run)]) == 2
+    assert "no recording leaves 60 labelled windows to learn from" in capsys.readouterr().err
+    assert main(["personalize", str(finished_run), "--recording", "nobody"]) == 2
+    assert "--recording nobody: not among" in capsys.readouterr().err
+    assert main(["personalize", str(finished_run), "--gap", "1"]) == 2
+    assert "--gap in [8, 3600]" in capsys.readouterr().err
+
+
+def test_halves_keep_the_gap_where_a_recording_is_short() -> None:
+    starts = np.arange(0.0, 290.0, 2.0)
+    teaches, judged = Protocol().split(starts, 8.0)
+    assert starts[judged].min() - (starts[teaches].max() + 8.0) >= 20.0
+    assert abs(int(teaches.sum()) - int(judged.sum())) <= 2
