@@ -17,12 +17,17 @@ from hwmodels.toolchain import compile_host, find_toolchain
 from nas.cli import main
 from nas.personal import Protocol
 from supernet.space import load_space
-from tests.tiny_run import without_arm_compiler
+from tests.tiny_run import finished_run, without_arm_compiler
 
 SPACE = load_space("demo")
 SETTINGS = PersonalSettings(iterations=12, rate=0.2)
 KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
 KEEP += ("ppgnet_personal_bytes",)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +110,13 @@ def test_bad_calibrations_are_refused(model: IntegerModel) -> None:
 
 
 def test_recordings_too_short_to_learn_from_are_told(
-    finished_run: Path, capsys: pytest.CaptureFixture[str]
+    finished: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["personalize", str(finished_run)]) == 2
+    assert main(["personalize", str(finished)]) == 2
     assert "no recording leaves 60 labelled windows to learn from" in capsys.readouterr().err
-    assert main(["personalize", str(finished_run), "--recording", "nobody"]) == 2
+    assert main(["personalize", str(finished), "--recording", "nobody"]) == 2
     assert "--recording nobody: not among" in capsys.readouterr().err
-    assert main(["personalize", str(finished_run), "--gap", "1"]) == 2
+    assert main(["personalize", str(finished), "--gap", "1"]) == 2
     assert "--gap in [8, 3600]" in capsys.readouterr().err
 
 
