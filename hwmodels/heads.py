@@ -44,26 +44,29 @@ def heart_rate_constants(settings: HeartRateSettings, bins: int) -> HeartRateCon
 
 
 def heart_rate_head(logits: NDArray[np.int8], scale: float, settings: HeartRateSettings) -> NDArray[np.int32]:
-    """Logits (n, bins) -> (n, 3): heart rate in 1/256 BPM, expected error in 1/256 BPM, valid (0 or 1).
+    """Logits (n, bins) -> (n, 3): heart rate in 1/256 BPM, expected error in 1/256 BPM, valid (0 or 1)."""
+    q = logits.astype(np.int64)
+    return belief_estimate(exponential_table(scale)[q.max(axis=1, keepdims=True) - q], settings)
+
+
+def belief_estimate(belief: NDArray[np.int64], settings: HeartRateSettings) -> NDArray[np.int32]:
+    """Beliefs (n, bins) of whole numbers up to 65535 -> (n, 3) as `heart_rate_head`.
 
     The heart rate is the median of the belief, interpolated inside its bin: it minimises the expected
     absolute error, which is the second figure.
     """
-    constants = heart_rate_constants(settings, logits.shape[1])
-    table = exponential_table(scale)
-    q = logits.astype(np.int64)
-    belief = table[q.max(axis=1, keepdims=True) - q]
+    constants = heart_rate_constants(settings, belief.shape[1])
     total = belief.sum(axis=1)
     half = total >> 1
     cumulated = belief.cumsum(axis=1)
     index = (cumulated <= half[:, None]).sum(axis=1)
-    rows = np.arange(len(q))
+    rows = np.arange(len(belief))
     here = belief[rows, index]
     before = cumulated[rows, index] - here
     inside_q16 = ((half - before) << 16) // here
     position_q12 = (index << 12) + (inside_q16 >> 4) - 2048
     estimate = constants.first_q8 + ((position_q12 * constants.step_q16) >> 20)
-    centres = constants.first_q8 + ((np.arange(q.shape[1]) * constants.step_q16) >> 8)
+    centres = constants.first_q8 + ((np.arange(belief.shape[1]) * constants.step_q16) >> 8)
     deviation = (belief * np.abs(centres[None] - estimate[:, None])).sum(axis=1)
     spread = (deviation >> 8) // (total >> 8)
     return np.stack([estimate, spread, spread <= constants.max_spread_q8], axis=1).astype(np.int32)

@@ -40,7 +40,8 @@ void ppgnet_features(int8_t *arena, const int8_t *input, int8_t *features)
 
 void ppgnet_head(const int8_t *logits, ppgnet_result *result)
 {{
-    steps[{head}].kernel(steps[{head}].parameters, logits, 0, result, 0);
+    uint32_t scratch[(PPGNET_PERSONAL_BINS + 1) / 2];
+    steps[{head}].kernel(steps[{head}].parameters, logits, 0, result, scratch);
 }}
 """
 

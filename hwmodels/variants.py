@@ -73,6 +73,7 @@ _OTHER = {
 _HELPERS = {
     "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
     "ppgnet_dense": frozenset({"ppgnet_gather"}),
+    "ppgnet_heart_rate": frozenset({"ppgnet_estimate"}),
     "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
 }
 _HELPERS |= {
@@ -143,6 +144,8 @@ def scratch_bytes(op: Op) -> int:
         return 8 * padded_depth(op) + 8
     if variant is _DENSE:
         return 2 * padded_depth(op)
+    if op.kind == "heart_rate_head":
+        return -(-2 * op.channels_in // 4) * 4
     if op.kind == "depthwise" and variant != EXACT:
         pairs = op.kernel // 2 + 1
         blocks = -(-op.length_out // (4 * series_classes(op)))

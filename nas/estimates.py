@@ -57,6 +57,14 @@ def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
     return quantize_input(model, normalized[:, : SENSOR_CHANNELS[model.input.sensors]].transpose(0, 2, 1))
 
 
+def integer_logits(model: IntegerModel, windows: WindowSet, batch: int = 256) -> NDArray[np.int8]:
+    """Logits of the integer network, int8 (n, outputs)."""
+    inputs = integer_inputs(model, windows)
+    name = model.graph.sources(model.graph.output.name)[0]
+    parts = [run(model, inputs[at : at + batch])[name][:, 0] for at in range(0, len(inputs), batch)]
+    return np.concatenate(parts)
+
+
 def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Estimates:
     """Estimates of the integer network by the interpreter, which equals the firmware bit for bit."""
     inputs = integer_inputs(model, windows)

@@ -104,6 +104,9 @@ ppgnet_kernel ppgnet_exact;
 ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;
 /* Heads write a ppgnet_result. */
 ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
+/* What a belief over the head's bins says; its total must be 256 or more. */
+void ppgnet_estimate(
+    const ppgnet_heart_rate_parameters *head, const uint16_t *belief, ppgnet_result *result);
 
 /* Widen the inputs of one output position to int16 pairs, `step` words apart; returns the end. */
 uint32_t *ppgnet_gather(

@@ -17,7 +17,7 @@ from hwmodels.errors import InputError
 from nas.files import write_text
 
 _BEGIN, _END = "<!-- {} begin -->", "<!-- {} end -->"
-_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet")
+_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet", "int8 subnet, tracked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,8 @@ def _accuracy_table(runs: Mapping[str, Any]) -> str:
             continue
         for source in found["metrics"]["int8 subnet"]:
             for estimator in _ESTIMATORS:
+                if estimator not in found["metrics"]:
+                    continue
                 metrics = found["metrics"][estimator][source]
                 rows.append(
                     [

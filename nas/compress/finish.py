@@ -19,6 +19,7 @@ from hwmodels.integer import (
     load_model,
     save_model,
 )
+from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.data.preprocess import BAND_HZ
 from nas.data.windows import ACC_SCALE_G, WindowSet
@@ -38,6 +39,7 @@ from nas.stages.loading import (
     windows_of,
 )
 from nas.tasks import targets_of
+from nas.tracking import fit_tracker, tracked_estimates
 from supernet.arch import Arch
 from supernet.evaluate import calibration_batches, predict, ready_subnet
 from supernet.methods import SingleNetwork
@@ -46,6 +48,7 @@ from supernet.subnet import Subnet
 _SHARE_VALID = 0.95
 _ERRORS = "errors.json"
 _ORIGIN = "made_from"
+_TRACKER = "tracker.json"
 
 
 def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
@@ -86,6 +89,11 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
     save_model(model, folder / "int8" / "model.npz")
+    if run.config.task.kind == "heart_rate":
+        tracker = fit_tracker(model, windows_of(run, "train"), windows)
+        tracked = tracked_estimates(model, tracker, windows)
+        errors["int8_tracked"] = round(task.error(tracked.estimate, targets_of(windows), windows.subject), 4)
+        save_tracker(tracker, folder / "int8" / _TRACKER)
     write_json(folder / _ERRORS, errors)
     for name in ("float", "int8"):
         (folder / name / CHECKPOINT).unlink(missing_ok=True)
@@ -103,6 +111,12 @@ def finished_model(run: RunDirectory, arch: Arch) -> IntegerModel:
     return load_model(run.subnet(arch.id) / "int8" / "model.npz")
 
 
+def finished_tracker(run: RunDirectory, arch: Arch) -> Tracker | None:
+    """The causal tracker fitted behind a finished arch; None where the task is not heart rates."""
+    path = run.subnet(arch.id) / "int8" / _TRACKER
+    return load_tracker(path) if run.config.task.kind == "heart_rate" else None
+
+
 def is_finished(run: RunDirectory, arch: Arch) -> bool:
     """Whether `finish_subnet` has come to its end for `arch` and its files are still there."""
     folder = run.subnet(arch.id)
@@ -113,7 +127,8 @@ def is_finished(run: RunDirectory, arch: Arch) -> bool:
 def finished_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
     """The networks that finishing leaves."""
     folder = run.subnet(arch_id)
-    return *network_files(folder / "float"), folder / "int8" / "model.npz"
+    held = *network_files(folder / "float"), folder / "int8" / "model.npz"
+    return (*held, folder / "int8" / _TRACKER) if run.config.task.kind == "heart_rate" else held
 
 
 def input_settings(run: RunDirectory, arch: Arch) -> InputSettings:

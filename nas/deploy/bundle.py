@@ -19,6 +19,7 @@ from hwmodels.codegen import generate
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
+from hwmodels.tracker import Tracker, generate_tracker
 from hwmodels.variants import scratch_bytes
 from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
 from nas.files import read_arrays, replace_folder, write_json
@@ -61,12 +62,17 @@ def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np
 
 
 def write_bundle(
-    path: Path, model: IntegerModel, windows: NDArray[np.int8], facts: Mapping[str, Any]
+    path: Path,
+    model: IntegerModel,
+    windows: NDArray[np.int8],
+    facts: Mapping[str, Any],
+    tracker: Tracker | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of `model` to the folder `path` and return its manifest.
 
     `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
-    device, predicted cost, accuracy) go into manifest and README. Raises BundleError when `path`
+    device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
+    are linked only where they are used. Raises BundleError when `path`
     holds something that is not a bundle; it is left as it was.
     """
     check_destination(path)
@@ -74,6 +80,8 @@ def write_bundle(
     outputs = run(model, inputs)[model.graph.output.name].astype(np.int32)
     sources = dict(generate(model))
     sources["ppgnet_selftest.c"] = self_test(model, inputs[-SELF_TEST_VECTORS:], outputs[-SELF_TEST_VECTORS:])
+    if tracker is not None:
+        sources |= generate_tracker(tracker, model)
     manifest: dict[str, Any] = {"format": FORMAT, **facts}
 
     def fill(folder: Path) -> None:
@@ -84,7 +92,7 @@ def write_bundle(
         arena = memory_plan(model)
         (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")
         (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
-        (folder / "README.md").write_text(readme(model, facts, arena), encoding="utf-8")
+        (folder / "README.md").write_text(readme(model, facts, arena, tracker is not None), encoding="utf-8")
         files = sorted(file.name for file in folder.iterdir())
         manifest["sources"] = sorted(sources)
         manifest["files"] = {name: _digest(folder / name) for name in files}

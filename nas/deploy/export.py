@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.compress.finish import finished_model
+from nas.compress.finish import finished_model, finished_tracker
 from nas.deploy.bundle import write_bundle
 from nas.deploy.verify import readable_cost
 from nas.estimates import integer_inputs
@@ -27,4 +27,4 @@ def export_bundle(run: RunDirectory, arch: Arch, path: Path, device: str | None 
     inputs = integer_inputs(model, windows.subset(chosen))
     cost = cost_model(run, device).cost(model.graph)
     facts = {"id": arch.id, "arch": str(arch), "device": device, "predicted": readable_cost(cost)}
-    return write_bundle(path, model, inputs, facts)
+    return write_bundle(path, model, inputs, facts, finished_tracker(run, arch))

@@ -91,7 +91,21 @@ def memory_map(model: IntegerModel, arena: MemoryPlan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme(model: IntegerModel, facts: Mapping[str, Any], arena: MemoryPlan) -> str:
+_TRACKER = """
+## Follow the wearer
+`ppgnet_tracker.h` carries the belief over heart rates from window to window (2 s apart) and bridges windows
+that motion spoils. It costs a few KB and is linked only where it is used; figures of single windows do not
+contain it:
+```c
+static ppgnet_tracker tracker;
+ppgnet_tracker_reset(&tracker); /* once, and after a gap */
+ppgnet_infer(arena, pulse, acceleration, &result);
+ppgnet_tracker_update(&tracker, arena + PPGNET_LOGITS_OFFSET, &result);
+```
+"""
+
+
+def readme(model: IntegerModel, facts: Mapping[str, Any], arena: MemoryPlan, has_tracker: bool) -> str:
     """What a firmware engineer needs to know, with the figures of this network."""
     settings = model.input
     cost = facts["predicted"]
@@ -120,7 +134,7 @@ out to {settings.rate_hz:g} Hz. With several PPG channels, standardize each over
 
 No allocation, no writable globals; every call works on what it is given. `ppgnet_prepare` and
 `ppgnet_run` are the two halves of `ppgnet_infer`, for input that is already int8.
-
+{_TRACKER if has_tracker else ""}
 ## Cost
 | | predicted for {facts["device"]} |
 |---|---|

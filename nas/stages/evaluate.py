@@ -1,4 +1,4 @@
-"""Stage 8: test subjects, read here for the first time: teacher, float subnet, int8 subnet, spectrum."""
+"""Stage 8: test subjects, read here for the first time: teacher, float and int8 subnet, tracker, spectrum."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas.baselines import spectral_argmax
-from nas.compress.finish import finished_float, finished_model
+from nas.compress.finish import finished_float, finished_model, finished_tracker
 from nas.data.windows import WindowSet
 from nas.estimates import Estimates, integer_estimates, network_estimates
 from nas.files import replace_file, write_json
@@ -17,8 +17,10 @@ from nas.run_directory import RunDirectory
 from nas.stages.choice import chosen_arch
 from nas.stages.loading import teacher_rate, trained_teacher, windows_of
 from nas.tasks import targets_of, task_of
+from nas.tracking import tracked_estimates
 
 NAME = "evaluate"
+TRACKED = "int8 subnet, tracked"
 _RESULTS = "results.json"
 _PREDICTIONS = "predictions.npz"
 NEEDS: tuple[str, ...] = ("prepare", "teacher", "finish")
@@ -76,6 +78,8 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
         ),
         "int8 subnet": integer_estimates(finished_model(run, arch), windows),
     }
+    if (tracker := finished_tracker(run, arch)) is not None:
+        found[TRACKED] = tracked_estimates(finished_model(run, arch), tracker, windows)
     if run.config.task.kind == "heart_rate":
         estimate = spectral_argmax(windows, rate)
         nothing = np.full(len(windows), np.nan)
