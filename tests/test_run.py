@@ -61,7 +61,8 @@ def test_a_run_leaves_what_the_design_says(run):
         assert {path.name for path in (run / name).iterdir()} == {"model.pt", "history.json"}
     subnet = run / "subnets" / chosen(run)
     assert {path.name for path in (subnet / "float").iterdir()} == {"model.pt", "history.json"}
-    assert {path.name for path in (subnet / "int8").iterdir()} == {"model.pt", "history.json", "model.npz"}
+    networks = {"model.pt", "history.json", "model.npz"}
+    assert {path.name for path in (subnet / "int8").iterdir()} == networks | {"tracker.json"}
     assert (subnet / "export" / "ppgnet_model.h").exists()
     assert [path.stem for path in sorted((run / "stages").iterdir())] == sorted(NAMES)
 
