@@ -16,6 +16,10 @@ from supernet.batches import normalize_windows
 from supernet.evaluate import logits_of
 from supernet.tasks import HeartRateTask, RhythmTask
 
+TRACKED = "int8 subnet, tracked"
+ESTIMATORS = ("spectral argmax", "spectral tracker", "teacher", "float subnet", "int8 subnet", TRACKED)
+"""Who is compared on test subjects, in the order of tables."""
+
 _PROBABILITY_ONE = 32768.0
 _Q8 = 256.0
 

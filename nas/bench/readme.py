@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.errors import InputError
+from nas.estimates import ESTIMATORS
 from nas.files import write_text
 
 _BEGIN, _END = "<!-- {} begin -->", "<!-- {} end -->"
-_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet", "int8 subnet, tracked")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +73,7 @@ def _accuracy_table(runs: Mapping[str, Any]) -> str:
         if found["is_synthetic"]:
             continue
         for source in found["metrics"]["int8 subnet"]:
-            for estimator in _ESTIMATORS:
+            for estimator in ESTIMATORS:
                 if estimator not in found["metrics"]:
                     continue
                 metrics = found["metrics"][estimator][source]

@@ -29,10 +29,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Run the pipeline and print what came of it."""
-    config = _with_overrides(load_config(options.config), options)
-    suffix = f"-fold{config.data.fold}" if options.fold is not None else ""
-    path = options.run or Path("runs") / f"{config.name}{suffix}"
-    run = RunDirectory.create(path, config, options.data or Path(os.environ.get("PPG_DATA", ".")))
+    run = prepared_run(
+        options.config, options.data, options.run,
+        fold=options.fold, seed=options.seed, threads=options.threads,
+    )  # fmt: skip
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):
         summary = run.summary(options.until)
@@ -45,13 +45,23 @@ def execute(options: argparse.Namespace) -> int:
     return 0
 
 
-def _with_overrides(config: Config, options: argparse.Namespace) -> Config:
-    content = config.model_dump()
+def prepared_run(
+    config: Path,
+    data: Path | None,
+    path: Path | None,
+    *,
+    fold: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+) -> RunDirectory:
+    """The run directory of a configuration file, made or opened, with what the command line sets instead."""
+    content = load_config(config).model_dump()
     # The run directory is read from other folders later on.
     content |= {name: absolute(content[name]) for name in ("space", "device")}
-    if options.fold is not None:
-        content["data"]["fold"] = options.fold
-    for name in ("seed", "threads"):
-        if getattr(options, name) is not None:
-            content[name] = getattr(options, name)
-    return parse_config(content, str(options.config))
+    if fold is not None:
+        content["data"]["fold"] = fold
+    content |= {name: value for name, value in (("seed", seed), ("threads", threads)) if value is not None}
+    checked: Config = parse_config(content, str(config))
+    suffix = f"-fold{fold}" if fold is not None else ""
+    place = path or Path("runs") / f"{checked.name}{suffix}"
+    return RunDirectory.create(place, checked, data or Path(os.environ.get("PPG_DATA", ".")))

@@ -29,7 +29,6 @@ _HEART_RATE_COLUMNS = {
     "within_10": "within 10 BPM", "valid": "called valid", "mae_valid": "MAE of valid",
 }  # fmt: skip
 _STEPS = ("inherited", "fine_tuned", "post_training_quantized", "int8")
-_ESTIMATORS = ("spectral argmax", "teacher", "float subnet", "int8 subnet", "int8 subnet, tracked")
 _FRONT_COLUMNS = {
     "id": "subnet", "error": "error", "error_low": "low", "error_high": "high", "latency_ms": "ms",
     "flash_kb": "flash KB", "ram_kb": "RAM KB", "energy_mj": "mJ", "arch": "architecture",

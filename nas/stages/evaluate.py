@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from nas.baselines import spectral_argmax
+from nas.baselines import spectral_argmax, spectral_tracker
 from nas.compress.finish import finished_float, finished_model, finished_tracker
 from nas.data.windows import WindowSet
-from nas.estimates import Estimates, integer_estimates, network_estimates
+from nas.estimates import TRACKED, Estimates, integer_estimates, network_estimates
 from nas.files import replace_file, write_json
 from nas.metrics import HeartRateMetrics, RhythmMetrics, heart_rate_metrics, rhythm_metrics
 from nas.run_directory import RunDirectory
@@ -20,7 +20,6 @@ from nas.tasks import targets_of, task_of
 from nas.tracking import tracked_estimates
 
 NAME = "evaluate"
-TRACKED = "int8 subnet, tracked"
 _RESULTS = "results.json"
 _PREDICTIONS = "predictions.npz"
 NEEDS: tuple[str, ...] = ("prepare", "teacher", "finish")
@@ -49,7 +48,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     write_json(run.path / "evaluation" / _RESULTS, results)
     arrays = {
         "reference": targets_of(windows), "subject": windows.subject, "source": windows.source,
-        "start_s": windows.start_s, "recording": windows.recording,
+        "start_s": windows.start_s, "recording": windows.recording, "activity": windows.activity,
     }  # fmt: skip
     for name, estimates in found.items():
         arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
@@ -84,6 +83,7 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
         estimate = spectral_argmax(windows, rate)
         nothing = np.full(len(windows), np.nan)
         found["spectral argmax"] = Estimates(estimate, nothing, np.ones(len(windows), bool))
+        found["spectral tracker"] = Estimates(*spectral_tracker(windows, rate), np.ones(len(windows), bool))
     return found
 
 
