@@ -1,12 +1,15 @@
 """Fake quantization computes what the exported integer network computes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from hwmodels.codegen import fallbacks
 from hwmodels.graph import Op
-from hwmodels.integer import HeartRateSettings, InputSettings, quantize_input, run
-from nas.compress.fake_quantization import FakeQuantNetwork, _on_weight_grid
+from hwmodels.integer import HeartRateSettings, InputSettings, Quantization, quantize, quantize_input, run
+from nas.compress.fake_quantization import FakeQuantNetwork, _on_weight_grid, on_grid
 from supernet.arch import Arch
 from supernet.calibrate import calibrate
 from supernet.space import load_space
@@ -39,11 +42,12 @@ def test_every_operation_rounds_as_the_integer_network_does(arch: Arch) -> None:
     model = export(network, arch)
     q = quantize_input(model, x.numpy().transpose(0, 2, 1))
     integers = run(model, q)
+    grids = network.grids()
     shares = {}
 
     def compare(op: Op, y: torch.Tensor) -> torch.Tensor:
         own = model.quantization[op.name]
-        mine = (network._range(op)(y) / own.scale + own.zero_point).round()
+        mine = (on_grid(y, grids[op.name]) / own.scale + own.zero_point).round()
         theirs = torch.from_numpy(integers[op.name].astype(np.float32))
         theirs = theirs.reshape(len(x), op.length_out, op.channels_out).permute(0, 2, 1)[:, :, None]
         difference = (mine - theirs).abs()
@@ -80,3 +84,22 @@ def test_zero_is_always_on_the_grid() -> None:
     network, _ = quantized(ARCHS[1], 4)
     for found in network.quantizations().values():
         assert -128 <= found.zero_point <= 127
+
+
+@pytest.mark.parametrize("arch", ARCHS, ids=str)
+def test_narrow_ranges_are_kept_inside_the_fast_kernels(arch: Arch) -> None:
+    network, _ = quantized(arch, 6)
+    rng = np.random.default_rng(0)
+    for learned in network.ranges.values():
+        learned.widen(float(rng.uniform(0.05, 1.0)))
+    assert fallbacks(export(network, arch)) == {}
+
+
+def test_without_the_bound_narrow_ranges_would_leave_them() -> None:
+    network, _ = quantized(ARCHS[0], 6)
+    narrow = {name: replace(grid, scale=grid.scale * 0.01) for name, grid in network.quantizations().items()}
+    settings = InputSettings(ARCHS[0].rate_hz, SPACE.window_s, ARCHS[0].sensors, (0.4, 8.0), 0.3)
+    model = quantize(
+        network.graph, network.float_parameters(), {**narrow, "input": Quantization(1.0, 0)}, HEAD, settings
+    )
+    assert fallbacks(model)

@@ -20,10 +20,16 @@ from hwmodels.integer import (
     Quantization,
     quantize,
 )
+from hwmodels.packing import FastFormError, add_constants
 from supernet.subnet import Subnet
 
+Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
 _SMALLEST_RANGE = 1e-4
+_LARGEST_MULTIPLIER = 0.4995
+"""Fast kernels need every requantization multiplier below a half (hwmodels/packing.py proves it)."""
+_LARGEST_ADD_RATIO = 6.5
+_NUDGE, _NUDGES = 1 / 1024, 24
 
 
 def _round(x: Tensor) -> Tensor:
@@ -63,29 +69,41 @@ class ActivationRange(nn.Module):
         low = -(-values).topk(tail).values[-1]
         self._seen.append(torch.stack([low, high]))
 
-    def scale_and_zero_point(self) -> tuple[Tensor, Tensor]:
-        """The step of the int8 grid (differentiable) and the integer that stands for zero."""
+    def scale_and_zero_point(self, least_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The step of the int8 grid (differentiable) and the integer that stands for zero.
+
+        A range too narrow for `least_scale` is widened at both ends alike.
+        """
         low = torch.zeros_like(self.low) if self.never_negative else self.low.clamp(max=0.0)
         high = self.high.clamp(min=_SMALLEST_RANGE)
         scale = (high - low) / (_HIGH - _LOW)
+        if least_scale is not None:
+            low = low * (least_scale / scale).clamp(min=1.0)
+            scale = scale.maximum(least_scale)
         zero_point = (_LOW - low / scale).round().clamp(_LOW, _HIGH).detach()
         return scale, zero_point
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The values of `x` as int8 would hold them."""
-        scale, zero_point = self.scale_and_zero_point()
-        return (_round((x / scale + zero_point).clamp(_LOW, _HIGH)) - zero_point) * scale
+    @torch.no_grad()
+    def widen(self, factor: float) -> None:
+        """Make every step of the grid larger by a factor; zero stays where it is."""
+        self.low.mul_(factor)
+        self.high.mul_(factor)
 
-    def quantization(self) -> Quantization:
-        """The learned scale and zero point for export."""
-        scale, zero_point = self.scale_and_zero_point()
-        return Quantization(float(scale), int(zero_point))
+
+def on_grid(x: Tensor, grid: Grid) -> Tensor:
+    """The values of `x` as int8 would hold them on a grid (scale, zero point)."""
+    scale, zero_point = grid
+    return (_round((x / scale + zero_point).clamp(_LOW, _HIGH)) - zero_point) * scale
+
+
+def _weight_scale(weight: Tensor) -> Tensor:
+    other = list(range(1, weight.dim()))
+    return weight.detach().abs().amax(dim=other, keepdim=True).clamp(min=1e-8) / 127
 
 
 def _on_weight_grid(op: Op, weight: Tensor) -> Tensor:
     """Symmetric per-channel rounding to [-127, 127] (TFLite int8 specification)."""
-    other = list(range(1, weight.dim()))
-    scale = weight.detach().abs().amax(dim=other, keepdim=True).clamp(min=1e-8) / 127
+    scale = _weight_scale(weight)
     return _round(weight / scale) * scale
 
 
@@ -113,16 +131,34 @@ class FakeQuantNetwork(nn.Module):
         return self.subnet.graph
 
     def _range(self, op: Op) -> ActivationRange:
-        """The range of an op's output; pooling keeps that of its input, as TFLite demands."""
-        while op.kind == "average_pool":
-            op = self.graph[self.graph.sources(op.name)[0]]
         found = self.ranges[_key(op.name)]
         assert isinstance(found, ActivationRange)
         return found
 
+    def grids(self) -> dict[str, Grid]:
+        """Scale and zero point of every op's int8 output, inside what the fast kernels ask of them.
+
+        Pooling keeps the grid of its input, as TFLite demands.
+        """
+        found: dict[str, Grid] = {}
+        for op in self.graph:
+            sources = [found[name] for name in self.graph.sources(op.name)]
+            if op.kind == "average_pool":
+                found[op.name] = sources[0]
+            elif op.has_parameters:
+                finest = sources[0][0].detach() * _weight_scale(self.subnet.layers[op.name].weight).max()
+                found[op.name] = self._range(op).scale_and_zero_point(finest / _LARGEST_MULTIPLIER)
+            elif op.kind == "add":
+                coarsest = torch.maximum(sources[0][0], sources[1][0]).detach()
+                found[op.name] = self._range(op).scale_and_zero_point(coarsest / _LARGEST_ADD_RATIO)
+            elif op.output_bytes:
+                found[op.name] = self._range(op).scale_and_zero_point()
+        return found
+
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of normalized windows."""
-        logits: Tensor = self.subnet(x, _on_weight_grid, lambda op, y: self._range(op)(y))
+        grids = self.grids()
+        logits: Tensor = self.subnet(x, _on_weight_grid, lambda op, y: on_grid(y, grids[op.name]))
         return logits
 
     @torch.no_grad()
@@ -157,10 +193,29 @@ class FakeQuantNetwork(nn.Module):
     @torch.no_grad()
     def quantizations(self) -> dict[str, Quantization]:
         """Scale and zero point of every int8 tensor, by op name."""
-        return {op.name: self._range(op).quantization() for op in self.graph if op.output_bytes}
+        return {name: Quantization(float(scale), int(zero)) for name, (scale, zero) in self.grids().items()}
+
+    def settle(self) -> None:
+        """Widen the grids of residual sums, by a thousandth at a time, until the fast ADD is proven exact.
+
+        About one grid in ten has no exact constants; its neighbours have. Ranges are changed in place, so
+        that the module stays what is exported.
+        """
+        for op in self.graph:
+            if op.kind != "add":
+                continue
+            for _ in range(_NUDGES):
+                held = self.quantizations()
+                first, second = (held[name] for name in self.graph.sources(op.name))
+                try:
+                    add_constants((first, second, held[op.name]))
+                    break
+                except FastFormError:
+                    self._range(op).widen(1 + _NUDGE)
 
     def export(self, head: HeadSettings, inputs: InputSettings) -> IntegerModel:
-        """The integer network this module stands for."""
+        """The integer network this module stands for, after `settle`."""
+        self.settle()
         return quantize(self.graph, self.float_parameters(), self.quantizations(), head, inputs)
 
 
