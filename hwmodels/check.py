@@ -23,11 +23,12 @@ from hwmodels.integer import (
     InputSettings,
     IntegerModel,
     Quantization,
+    initial_states,
     quantize,
     run,
     weight_shape,
 )
-from hwmodels.memory import aligned
+from hwmodels.memory import MemoryPlan, aligned
 from hwmodels.pipeline import PipelineModel
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
@@ -131,6 +132,9 @@ def run_window(
     start = places.offsets[model.graph.input.name]
     touched = np.zeros(aligned(places.arena_bytes) + _MARGIN_BYTES, bool)
     touched[start : start + window.size] = True
+    for name in places.state_offsets:
+        held = places.state_offsets[name]
+        touched[held : held + model.graph[name].state_bytes] = True
     for paint in _PAINTS:
         execution, result, before = run_network(model, emulator, window, paint)
         touched |= np.frombuffer(emulator.read(RAM_BASE, touched.size), np.uint8) != before
@@ -159,12 +163,21 @@ def run_network(
     """
     places = default_plan(model)
     start = places.offsets[model.graph.input.name]
-    before = np.full(aligned(places.arena_bytes) + _MARGIN_BYTES, paint, np.uint8)
+    before = _fresh_arena(model, places, paint)
     before[start : start + window.size] = window.ravel().view(np.uint8)
     arguments = (RAM_BASE, RAM_BASE + start, _RESULT)
     execution = emulator.call("ppgnet_run", arguments, [(RAM_BASE, before.tobytes())])
     estimate, confidence, valid = struct.unpack("<3i", emulator.read(_RESULT, 12))
     return execution, (estimate, confidence, valid), before
+
+
+def _fresh_arena(model: IntegerModel, places: MemoryPlan, paint: int) -> npt.NDArray[np.uint8]:
+    """The arena and a margin filled with the byte `paint`, what histories keep as at a recording's start."""
+    arena = np.full(aligned(places.arena_bytes) + _MARGIN_BYTES, paint, np.uint8)
+    for name, state in initial_states(model, 1).items():
+        start = places.state_offsets[name]
+        arena[start : start + state.size] = state.ravel().view(np.uint8)
+    return arena
 
 
 def _entries(executions: Iterable[Execution]) -> dict[int, int]:

@@ -15,6 +15,7 @@ from hwmodels.energy import DEFAULT_PERIOD_S, Number, average_power_mw, energy_m
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.lut import REBUILD, LookUpTable
+from hwmodels.streaming import streaming_step
 from hwmodels.variants import FIXED_CODE_UNITS, FIXED_DATA_BYTES, code_units, data_bytes, scratch_bytes
 
 
@@ -120,9 +121,17 @@ class CostModel:
             + sum(self.code_bytes[unit] for unit in units),
             peak_ram_bytes=self.fixed_ram_bytes
             + max(memory.step_bytes(graph, scratch))
+            + sum(memory.aligned(op.state_bytes) for op in graph)
             + max(cost.stack_bytes for cost in costs.values()),
             macs=graph.macs,
         )
+
+    def streaming_cost(self, graph: LayerGraph, new_samples: int) -> Cost:
+        """Cost of one step of the network in incremental mode; its RAM includes what it keeps between steps.
+
+        Raises StreamingError when the network cannot run so, MissingEntryError as `cost` does.
+        """
+        return self.cost(streaming_step(graph, new_samples))
 
     def total(self, cycles: int, flash_bytes: int, peak_ram_bytes: int, macs: int) -> Cost:
         """The integers of a network with the times and energies that follow from them."""

@@ -13,9 +13,17 @@ from typing import Literal, get_args
 import networkx as nx
 
 Kind = Literal[
-    "input", "conv", "depthwise", "fully_connected", "add", "average_pool", "heart_rate_head", "class_head"
+    "input",
+    "conv",
+    "depthwise",
+    "fully_connected",
+    "add",
+    "average_pool",
+    "history",
+    "heart_rate_head",
+    "class_head",
 ]
-Padding = Literal["causal", "centred"]
+Padding = Literal["causal", "centred", "valid"]
 Activation = Literal["none", "relu"]
 
 _KINDS = get_args(Kind)
@@ -34,8 +42,10 @@ class Op:
     `conv` with kernel 1 is the pointwise convolution. Padding is with the input's zero point:
     causal pads (kernel - 1) * dilation before the first sample and nothing after the last;
     centred splits the same total as TFLite's SAME does, the smaller half first.
-    Both give length_out = ceil(length_in / stride). `average_pool` averages each of length_out
-    equal segments. Heads read (1, bins) logits and end the graph.
+    Both give length_out = ceil(length_in / stride). Valid pads nothing and makes the outputs whose taps all
+    lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
+    last in earlier executions before the new ones (hwmodels.streaming). Heads read (1, bins) logits and end
+    the graph.
     """
 
     name: str
@@ -61,31 +71,39 @@ class Op:
             value = getattr(self, field)
             is_size = isinstance(value, int) and value >= 1
             require(is_size, f"{field} must be a positive integer, got {value!r}")
-        require(self.padding in ("causal", "centred"), f"unknown padding {self.padding!r}")
+        require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
         if self.kind in ("conv", "depthwise"):
-            expected = -(-self.length_in // self.stride)
+            inside = self.length_in - (self.reach if self.padding == "valid" else 0)
+            require(inside >= 1, f"needs more than {self.reach} samples without padding")
+            expected = -(-inside // self.stride)
             require(self.length_out == expected, f"length_out must be {expected}, got {self.length_out}")
         elif self.kind == "average_pool":
             require(self.length_in % self.length_out == 0, "length_in must be a multiple of length_out")
+        elif self.kind == "history":
+            require(self.length_out > self.length_in, "must put rows before its input")
         elif self.kind == "fully_connected":
             require(self.length_in == 1 and self.length_out == 1, "works on one position; pool before it")
         elif self.kind in ("input", "add"):
             require(self.length_in == self.length_out, "must keep its length")
         else:
             require(self.length_in == 1 and self.length_out == 1, "reads the logits of one position")
-        if self.kind in ("input", "add", "depthwise", "average_pool", "heart_rate_head", "class_head"):
+        if self.kind not in ("conv", "fully_connected"):
             require(self.channels_in == self.channels_out, "must keep its channels")
         if self.kind not in ("conv", "depthwise"):
             require(self.kernel == self.stride == self.dilation == 1, "kernel, stride and dilation must be 1")
 
     @property
+    def reach(self) -> int:
+        """Samples between the first and the last tap."""
+        return (self.kernel - 1) * self.dilation
+
+    @property
     def padding_before(self) -> int:
         """Zero-point samples before the first input sample."""
-        reach = (self.kernel - 1) * self.dilation
         if self.padding == "causal":
-            return reach
-        total = max(0, (self.length_out - 1) * self.stride + reach + 1 - self.length_in)
+            return self.reach
+        total = max(0, (self.length_out - 1) * self.stride + self.reach + 1 - self.length_in)
         return total // 2
 
     @property
@@ -124,6 +142,11 @@ class Op:
     def output_bytes(self) -> int:
         """Bytes of the int8 output tensor; a head writes its result elsewhere."""
         return 0 if self.kind in ("heart_rate_head", "class_head") else self.length_out * self.channels_out
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that a history keeps from one execution to the next."""
+        return (self.length_out - self.length_in) * self.channels_in if self.kind == "history" else 0
 
     @property
     def shape(self) -> tuple[str | int, ...]:
@@ -219,6 +242,11 @@ class LayerGraph:
     def macs(self) -> int:
         """Multiply-accumulates of one inference."""
         return sum(op.macs for op in self._order)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that all histories keep between executions; 0 for a network that reads whole windows."""
+        return sum(op.state_bytes for op in self._order)
 
     @property
     def parameter_count(self) -> int:

@@ -5,7 +5,7 @@ It is the definition that the C kernels, the emulated core and the written model
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,7 @@ __all__ = [
     "Quantization",
     "QuantizationError",
     "class_probabilities",
+    "initial_states",
     "load_model",
     "prepare_window",
     "quantize",
@@ -54,10 +55,27 @@ __all__ = [
 _ADD_LEFT_SHIFT = 20
 
 
-def run(model: IntegerModel, x: NDArray[np.int8]) -> dict[str, NDArray]:
+def initial_states(model: IntegerModel, streams: int) -> dict[str, NDArray[np.int8]]:
+    """What each history holds before the first sample, int8 (streams, rows, channels): its zero point."""
+    return {
+        op.name: np.full(
+            (streams, op.length_out - op.length_in, op.channels_in),
+            model.quantization[op.name].zero_point,
+            np.int8,
+        )
+        for op in model.graph
+        if op.kind == "history"
+    }
+
+
+def run(
+    model: IntegerModel, x: NDArray[np.int8], states: MutableMapping[str, NDArray[np.int8]] | None = None
+) -> dict[str, NDArray]:
     """Every op's output for windows x int8 (n, T, channels), by op name.
 
     Tensors are int8 (n, length, channels); the head's entry is int32 (n, 3) as hwmodels.heads describes.
+    `states` holds what each history kept of the n streams (`initial_states` by default) and is brought
+    up to date.
     Raises InputError when x does not fit the graph's input.
     """
     op = model.graph.input
@@ -65,14 +83,19 @@ def run(model: IntegerModel, x: NDArray[np.int8]) -> dict[str, NDArray]:
         raise InputError(
             f"the network reads int8 windows (n, {op.length_in}, {op.channels_in}), got {x.dtype} {x.shape}"
         )
+    states = initial_states(model, len(x)) if states is None else states
     outputs: dict[str, NDArray] = {op.name: x}
     for op in list(model.graph)[1:]:
-        outputs[op.name] = run_op(model, op, outputs)
+        if op.kind == "history":
+            rows = np.concatenate([states[op.name], outputs[model.graph.sources(op.name)[0]]], axis=1)
+            outputs[op.name], states[op.name] = rows, rows[:, op.length_in :]
+        else:
+            outputs[op.name] = run_op(model, op, outputs)
     return outputs
 
 
 def run_op(model: IntegerModel, op: Op, tensors: Mapping[str, NDArray]) -> NDArray:
-    """One op's output from the outputs of its sources."""
+    """One op's output from the outputs of its sources; of any op but a history, which has a state."""
     operands = [tensors[name] for name in model.graph.sources(op.name)]
     if op.kind in ("conv", "depthwise", "fully_connected"):
         return _requantized(model, op, _accumulate(model, op, operands[0]))
@@ -92,8 +115,7 @@ def _accumulate(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.
     parameters = model.parameters[op.name]
     weight = parameters.weight.astype(np.float64)
     centred = x.astype(np.float64) - model.input_quantization(op).zero_point
-    reach = (op.kernel - 1) * op.dilation + 1
-    after = max(0, (op.length_out - 1) * op.stride + reach - op.padding_before - op.length_in)
+    after = max(0, (op.length_out - 1) * op.stride + op.reach + 1 - op.padding_before - op.length_in)
     padded = np.pad(centred, ((0, 0), (op.padding_before, after), (0, 0)))
     total = np.zeros((len(x), op.length_out, op.channels_out))
     last = (op.length_out - 1) * op.stride + 1

@@ -96,19 +96,35 @@ HeadSettings = HeartRateSettings | ClassSettings
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What the input stands for: channel 0 is PPG, channels 1 to 3 acceleration in g / acc_scale_g."""
+    """What the input stands for: channel 0 is PPG, channels 1 to 3 acceleration in g / acc_scale_g.
+
+    A streaming network reads the last `step_s` of a window alone, normalized over the whole window.
+    """
 
     rate_hz: float
     window_s: float
     sensors: str
     band_hz: tuple[float, float]
     acc_scale_g: float
+    step_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.sensors not in ("ppg", "ppg_acc"):
             raise QuantizationError(f"sensors must be ppg or ppg_acc, got {self.sensors!r}")
         if not (self.rate_hz > 0 and self.window_s > 0 and self.acc_scale_g > 0):
             raise QuantizationError("rate_hz, window_s and acc_scale_g must be positive")
+        if self.step_s is not None and not 0 < self.step_s <= self.window_s:
+            raise QuantizationError(f"step_s must lie in (0, {self.window_s:g}], got {self.step_s}")
+
+    @property
+    def window_samples(self) -> int:
+        """Samples that normalization looks at."""
+        return round(self.rate_hz * self.window_s)
+
+    @property
+    def samples(self) -> int:
+        """Samples that the network reads at a time."""
+        return round(self.rate_hz * (self.step_s or self.window_s))
 
     @property
     def channels(self) -> int:
@@ -133,7 +149,7 @@ class IntegerModel:
         for op in self.graph:
             _check_op(op, self)
         _check_head(self.graph.output, self.head)
-        samples = round(self.input.rate_hz * self.input.window_s)
+        samples = self.input.samples
         if (self.graph.input.length_in, self.graph.input.channels_in) != (samples, self.input.channels):
             raise QuantizationError(
                 f"the graph's input is ({self.graph.input.length_in}, {self.graph.input.channels_in}), "
@@ -161,8 +177,9 @@ def weight_shape(op: Op) -> tuple[int, ...]:
 def _check_op(op: Op, model: IntegerModel) -> None:
     if op.output_bytes and op.name not in model.quantization:
         raise QuantizationError(f"op {op.name!r}: no quantization given")
-    if op.kind == "average_pool" and model.quantization[op.name] != model.input_quantization(op):
-        raise QuantizationError(f"op {op.name!r}: pooling must keep the quantization of its input")
+    keeps_grid = op.kind in ("average_pool", "history")
+    if keeps_grid and model.quantization[op.name] != model.input_quantization(op):
+        raise QuantizationError(f"op {op.name!r}: {op.kind} must keep the quantization of its input")
     if not op.has_parameters:
         return
     if op.name not in model.parameters:

@@ -96,7 +96,7 @@ def place_call(
         writes.append((end, operand.tobytes()))
         end += -(-operand.nbytes // 4) * 4 + _GUARD_BYTES
     scratch = end + -(-op.output_bytes // 4) * 4 + _GUARD_BYTES
-    if scratch + scratch_bytes(op) > RAM_BASE + RAM_BYTES - STACK_BYTES:
+    if scratch + scratch_bytes(op) + op.state_bytes > RAM_BASE + RAM_BYTES - STACK_BYTES:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): its tensors exceed the emulated memory")
     arguments = (_PARAMETERS, places[0], places[-1], end, scratch)
     return KernelCall(variant.function, arguments, tuple(writes), end)
@@ -109,6 +109,8 @@ def _constants(
     grids: Sequence[Quantization],
     head: HeadSettings | None,
 ) -> list[tuple[int, bytes]]:
+    if op.kind == "history":
+        return [(_PARAMETERS, struct.pack("<IIi", op.input_bytes, op.state_bytes, grids[0].zero_point))]
     if op.kind == "add":
         tensors = (grids[0], grids[1], grids[2])
         if variant == ADD_EXACT:

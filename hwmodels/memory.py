@@ -7,7 +7,7 @@ cost model the largest live set.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -45,7 +45,8 @@ class MemoryPlan:
 
     Ops without an output tensor (heads) have no offset; ops without scratch have no scratch offset.
     `lower_bound_bytes` is the largest live set; `arena_bytes` equals it wherever a plan that tight
-    was found. The caller places the network's input at the input op's offset.
+    was found. The caller places the network's input at the input op's offset. What histories keep between
+    executions lies after all else, at `state_offsets`, and counts in both sizes.
     """
 
     offsets: Mapping[str, int]
@@ -53,6 +54,7 @@ class MemoryPlan:
     scratch_bytes: Mapping[str, int]
     arena_bytes: int
     lower_bound_bytes: int
+    state_offsets: Mapping[str, int] = field(default_factory=dict)
 
     def verify(self, graph: LayerGraph) -> None:
         """Prove by executing ownership byte for byte that no op reads what another has overwritten.
@@ -60,6 +62,9 @@ class MemoryPlan:
         Independent of how the plan was made. Raises MemoryPlanError naming the op.
         """
         owner = np.full(self.arena_bytes, -1)
+        states = {op.name: self._range(op.name, self.state_offsets, op.state_bytes) for op in graph}
+        for index, state in enumerate(states.values()):
+            owner[state.start : state.stop] = len(graph) + index
         for index, op in enumerate(graph):
             scratch = self._range(op.name, self.scratch_offsets, self.scratch_bytes.get(op.name, 0))
             output = self._range(op.name, self.offsets, op.output_bytes)
@@ -77,6 +82,9 @@ class MemoryPlan:
                 raise MemoryPlanError(f"op {op.name!r}: output overlaps its scratch")
             owner[scratch.start : scratch.stop] = -1
             owner[output.start : output.stop] = index
+        for index, (name, state) in enumerate(states.items()):
+            if not (owner[state.start : state.stop] == len(graph) + index).all():
+                raise MemoryPlanError(f"op {name!r}: what it keeps between executions was overwritten")
 
     def _range(self, name: str, offsets: Mapping[str, int], size: int) -> range:
         if size == 0:
@@ -168,7 +176,18 @@ def plan(graph: LayerGraph, scratch: Mapping[str, int]) -> MemoryPlan:
     tensors, scratch_offsets, arena = placed
     offsets = {step.name: tensors[step.buffer] for step in steps if step.buffer in tensors}
     sizes = {step.name: step.scratch_bytes for step in steps if step.scratch_bytes}
-    return MemoryPlan(offsets, scratch_offsets, sizes, arena, bound)
+    states, end = place_states(graph, arena)
+    return MemoryPlan(offsets, scratch_offsets, sizes, end, bound + end - arena, states)
+
+
+def place_states(graph: LayerGraph, start: int) -> tuple[dict[str, int], int]:
+    """Offsets of what each history keeps, from `start` on, and where they end."""
+    offsets: dict[str, int] = {}
+    for op in graph:
+        if op.state_bytes:
+            offsets[op.name] = start
+            start += aligned(op.state_bytes)
+    return offsets, start
 
 
 _Placement = tuple[dict[str, int], dict[str, int], int]

@@ -21,7 +21,7 @@ def prepare_window(
     ppg: NDArray[np.float32],
     acc_g: NDArray[np.float32] | None,
 ) -> NDArray[np.int8]:
-    """Windows -> int8 network input (n, T, channels).
+    """Windows of T samples -> int8 network input (n, settings.samples, channels), the windows' last samples.
 
     ppg (n, T): band-passed, any unit; its mean is subtracted and it is divided by its standard deviation.
     acc_g (n, T, 3) in g, or None for zeros: the mean of each axis is subtracted and the rest divided by
@@ -29,7 +29,7 @@ def prepare_window(
     Raises InputError when the shapes do not fit.
     """
     ppg = np.asarray(ppg, _FLOAT)
-    samples = round(settings.rate_hz * settings.window_s)
+    samples = settings.window_samples
     if ppg.ndim != 2 or ppg.shape[1] != samples:
         raise InputError(
             f"ppg must have shape (n, {samples}), got {ppg.shape}; resample it to {settings.rate_hz} Hz"
@@ -49,7 +49,7 @@ def prepare_window(
                 values = np.asarray(acc_g[:, :, axis], _FLOAT)
                 moved = values - (_sum(values) / _FLOAT(samples))[:, None]
                 out[:, :, 1 + axis] = _to_grid(moved * gain, quantization)
-    return out
+    return out[:, -settings.samples :]
 
 
 def quantize_input(model: IntegerModel, x: NDArray[np.floating]) -> NDArray[np.int8]:

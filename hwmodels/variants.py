@@ -21,8 +21,8 @@ LAYER_BYTES = 20
 _REQUANTIZATION_WORDS = 5
 _BELIEF_BYTES = 64
 _DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _BELIEF_BYTES}
-_DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES}
-FIXED_DATA_BYTES = 28
+_DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES, "history": 12}
+FIXED_DATA_BYTES = 32
 FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_prepare", "ppgnet_execute", "ppgnet_prepare_window"})
 
 ENTRY_POINTS = """\
@@ -36,13 +36,21 @@ void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration
     ppgnet_prepare_window(&input_settings, input, pulse, acceleration);
 }
 """
+STREAM_ENTRY_POINT = """\
+void ppgnet_stream_reset(int8_t *arena)
+{
+    ppgnet_forget(&network, arena);
+}
+"""
 _ENTRY_PROBE = f"""\
 #include "ppgnet_kernels.h"
 extern const ppgnet_network network;
 extern const ppgnet_input_settings input_settings;
 void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result);
 void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration);
-{ENTRY_POINTS}"""
+void ppgnet_stream_reset(int8_t *arena);
+{ENTRY_POINTS}
+{STREAM_ENTRY_POINT}"""
 
 
 class UnsupportedOpError(InputError):
@@ -67,6 +75,7 @@ _OTHER = {
     "fully_connected": _DENSE,
     "add": KernelVariant("add", "ppgnet_add"),
     "average_pool": KernelVariant("average_pool", "ppgnet_average_pool"),
+    "history": KernelVariant("history", "ppgnet_history"),
     "heart_rate_head": KernelVariant("heart_rate", "ppgnet_heart_rate"),
     "class_head": KernelVariant("class", "ppgnet_class"),
 }
@@ -74,6 +83,7 @@ _HELPERS = {
     "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
     "ppgnet_dense": frozenset({"ppgnet_gather"}),
     "ppgnet_heart_rate": frozenset({"ppgnet_estimate"}),
+    "ppgnet_history": frozenset({"ppgnet_forget", "ppgnet_stream_reset"}),
     "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
 }
 _HELPERS |= {

@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph, Padding
+from hwmodels.graph import LayerGraph
 from supernet.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
 from supernet.lowering import lower
 
@@ -113,7 +113,7 @@ class SearchSpace(_Strict):
     """
 
     name: str
-    padding: Padding = "causal"
+    padding: Literal["causal", "centred"] = "causal"
     sensors: tuple[Sensors, ...] = Field(min_length=1)
     stems: tuple[StemChoice, ...] = Field(min_length=1)
     stem_widths: tuple[int, ...] = Field(min_length=1)

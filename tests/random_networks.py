@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hwmodels.codegen import default_plan
@@ -16,13 +18,18 @@ from hwmodels.integer import (
     quantize,
     weight_shape,
 )
-from hwmodels.memory import MemoryPlan
+from hwmodels.memory import MemoryPlan, place_states
 from hwmodels.variants import scratch_bytes
 
 
-def random_graph(rng: np.random.Generator, blocks: int = 5, max_length: int = 80) -> LayerGraph:
+def random_graph(
+    rng: np.random.Generator,
+    blocks: int = 5,
+    lengths: Sequence[int] = range(6, 80),
+    paddings: Sequence[str] = ("causal", "centred"),
+) -> LayerGraph:
     """A graph with convolutions, depthwise convolutions, residual adds, pooling and a head."""
-    length, channels = int(rng.integers(6, max_length)), int(rng.choice([1, 4]))
+    length, channels = int(rng.choice(lengths)), int(rng.choice([1, 4]))
     nodes: list[tuple[Op, tuple[str, ...]]] = []
     nodes.append((Op("input", "input", length, channels, length, channels), ()))
 
@@ -38,7 +45,7 @@ def random_graph(rng: np.random.Generator, blocks: int = 5, max_length: int = 80
         return {
             "kernel": int(rng.integers(1, 10)),
             "dilation": int(rng.choice([1, 1, 2, 3, 4, 8])),
-            "padding": str(rng.choice(["causal", "centred"])),
+            "padding": str(rng.choice(paddings)),
             "activation": str(rng.choice(["none", "relu"])),
         }
 
@@ -137,4 +144,5 @@ def disjoint_plan(model: IntegerModel) -> MemoryPlan:
             scratch_offsets[op.name] = end
             end += scratch[op.name]
     default = default_plan(model)
-    return MemoryPlan(offsets, scratch_offsets, scratch, end, default.lower_bound_bytes)
+    states, end = place_states(model.graph, end)
+    return MemoryPlan(offsets, scratch_offsets, scratch, end, default.lower_bound_bytes, states)

@@ -46,7 +46,11 @@ def together(models: list[IntegerModel], plans: list[MemoryPlan]) -> dict[str, s
     for index, (model, plan) in enumerate(zip(models, plans, strict=True)):
         made = generate(model, plan)
         for name in _MODEL_FILES:
-            text = re.sub(r"\b(ppgnet_run|ppgnet_prepare|PPGNET_MODEL_H)\b", rf"\1_{index}", made[name])
+            text = re.sub(
+                r"\b(ppgnet_run|ppgnet_prepare|ppgnet_stream_reset|PPGNET_MODEL_H)\b",
+                rf"\1_{index}",
+                made[name],
+            )
             sources[name.replace("model", f"model_{index}")] = text.replace(
                 "ppgnet_model.h", f"ppgnet_model_{index}.h"
             )

@@ -68,6 +68,12 @@ typedef struct {
     uint32_t elements;
 } ppgnet_add_exact_parameters;
 
+/* A history's bytes: rows that come with each step, and rows kept from the steps before. */
+typedef struct {
+    uint32_t new_bytes, state_bytes;
+    int32_t zero_point;
+} ppgnet_history_parameters;
+
 /* exp(-scale * d) for d = 16 * i (times 65535) and for d = 0..15 (times 32768). */
 typedef struct {
     uint16_t coarse[16], fine[16];
@@ -85,9 +91,10 @@ typedef struct {
     ppgnet_belief belief;
 } ppgnet_class_parameters;
 
-/* What ppgnet_prepare_window needs to know of the network's input. */
+/* What ppgnet_prepare_window needs to know of the network's input: the samples it normalizes over, and how
+   many of them the network does not read because an earlier step did. */
 typedef struct {
-    uint32_t samples, channels;
+    uint32_t samples, skipped, channels;
     int32_t zero_point;
     float scale, acceleration_gain;
 } ppgnet_input_settings;
@@ -102,6 +109,8 @@ ppgnet_kernel ppgnet_depthwise_any;
 /* Any convolution with any requantization, slowly. */
 ppgnet_kernel ppgnet_exact;
 ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;
+/* Rows kept from earlier steps before the new ones; its scratch persists. */
+ppgnet_kernel ppgnet_history;
 /* Heads write a ppgnet_result. */
 ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
 /* What a belief over the head's bins says; its total must be 256 or more. */
@@ -115,6 +124,9 @@ uint32_t *ppgnet_gather(
 /* Run all steps; the last one writes `result`. */
 void ppgnet_execute(
     const ppgnet_network *network, int8_t *arena, const int8_t *input, ppgnet_result *result);
+
+/* Fill every history with its zero point: what the network has seen before a recording starts. */
+void ppgnet_forget(const ppgnet_network *network, int8_t *arena);
 
 /* Normalize and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL. */
 void ppgnet_prepare_window(

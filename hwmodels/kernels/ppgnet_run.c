@@ -52,7 +52,8 @@ PPGNET_SMALL void ppgnet_prepare_window(
             deviation = deviation > 1e-6f ? deviation : 1e-6f;
             gain = 1.0f / (deviation * settings->scale);
         }
-        for (uint32_t index = 0; index < samples; index++)
-            input[index * channels + channel] = to_grid((values[index * step] - centre) * gain, settings->zero_point);
+        int8_t *out = input + channel;
+        for (uint32_t index = settings->skipped; index < samples; index++, out += channels)
+            *out = to_grid((values[index * step] - centre) * gain, settings->zero_point);
     }
 }

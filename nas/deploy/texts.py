@@ -110,7 +110,7 @@ def readme(model: IntegerModel, facts: Mapping[str, Any], arena: MemoryPlan, has
     settings = model.input
     cost = facts["predicted"]
     sensors = "PPG and 3-axis accelerometer" if settings.sensors == "ppg_acc" else "PPG alone"
-    samples = round(settings.rate_hz * settings.window_s)
+    samples = settings.window_samples
     filter_hz = filter_rate_hz(round(settings.rate_hz), settings.band_hz)
     return f"""\
 # ppgnet: {facts["id"]}
