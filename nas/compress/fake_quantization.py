@@ -198,8 +198,8 @@ class FakeQuantNetwork(nn.Module):
     def settle(self) -> None:
         """Widen the grids of residual sums, by a thousandth at a time, until the fast ADD is proven exact.
 
-        About one grid in ten has no exact constants; its neighbours have. Ranges are changed in place, so
-        that the module stays what is exported.
+        A few grids in a hundred have no exact constants; their neighbours have. Ranges are changed in place,
+        so that the module stays what is exported.
         """
         for op in self.graph:
             if op.kind != "add":
