@@ -25,6 +25,7 @@ _COMMANDS = {
     "lut": "build, show and check the look-up table of the device model",
     "search": "search a trained supernet for another device or budget, without training",
     "pareto": "query the Pareto front of a run",
+    "explain": "say what a subnet of a run costs layer by layer, and who stands next to it",
     "export": "finish a subnet of a run and export it for firmware",
     "verify": "execute an exported bundle on an emulated Cortex-M7",
     "personalize": "fit a run's network to each wearer, and judge it on what follows",

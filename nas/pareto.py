@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
+
+from nas.hardware import cost_model
 from nas.run_directory import RunDirectory
+from nas.space import space_of
 from nas.stages.choice import archive_path, shared_weights
-from search.archive import Archive
+from search.archive import Archive, Row
+from search.cost_plan import compile_costs
 from search.query import Answer, Query, run_query
 
 
 def query_run(run: RunDirectory, query: Query) -> Answer:
-    """The answer of a run's archive, by default for the run's own device.
+    """The answer of a run's archive, by default for the run's own device; for a device that no search was
+    made for, the archived architectures are costed anew.
 
     Rows that an earlier supernet of this run measured, from other recordings, are left out.
     """
     query = replace(
         query, device=query.device or run.config.device, weights=query.weights or shared_weights(run)
     )
+    device = str(query.device)
     with Archive(archive_path(run), create=False) as archive:
+        if device == run.config.device or len(archive) == 0 or archive.count("device = ?", [device]):
+            return run_query(archive, query)
+        rows = archive.rows("device = ? AND weights = ?", [run.config.device, query.weights])
+    return _on_other_device(run, query, rows)
+
+
+def _on_other_device(run: RunDirectory, query: Query, rows: list[Row]) -> Answer:
+    """The same architectures, with what they cost on a device that no search was made for."""
+    plan = compile_costs(space_of(run.config), cost_model(run, str(query.device)))
+    costs = plan.costs(np.array([row.genes for row in rows]))
+    moved = []
+    for index, row in enumerate(rows):
+        own: dict[str, Any] = {**costs.row(index), "device": str(query.device)}
+        moved.append(replace(row, **own))
+    with TemporaryDirectory() as folder, Archive(Path(folder) / "other.sqlite") as archive:
+        archive.append(moved)
         return run_query(archive, query)
 
 

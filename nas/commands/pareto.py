@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from nas.arguments import picture_path, positive_count
 from nas.commands.budgets import add_budgets, given_budgets
@@ -13,7 +16,8 @@ from nas.pareto import query_run, rows_for_pictures
 from nas.report.plots import pareto_front
 from nas.run_directory import RunDirectory
 from search.budgets import Budgets
-from search.query import Query
+from search.compare import compare_fronts
+from search.query import Answer, Query, QueryError
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +25,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory")
     add_budgets(parser)
     parser.add_argument("--where", help='filter, such as "mae_bpm <= 5 and flash_kb < 40"')
-    parser.add_argument("--device", help="device the rows were costed for (default: the run's)")
+    parser.add_argument("--device", help="the same subnets on another device (default: the run's)")
+    parser.add_argument("--against", type=Path, metavar="RUN2", help="compare the front with another run's")
     parser.add_argument("--sort", default="error", help="column to sort by (default: error)")
     parser.add_argument("--descending", action="store_true", help="largest first")
     parser.add_argument("--top", type=positive_count, help="rows to keep")
@@ -43,6 +48,8 @@ def execute(options: argparse.Namespace) -> int:
         is_knee_only=options.knee, is_front_only=not options.all,
     )  # fmt: skip
     answer = query_run(run, query)
+    if options.against:
+        return _against(options, answer, query)
     rows = answer.table()
     columns = [column for column in rows[0] if column not in ("space", "weights", "fold", "seed")]
     if options.json:
@@ -59,4 +66,42 @@ def execute(options: argparse.Namespace) -> int:
             rows_for_pictures(everything), rows_for_pictures(answer), None, limits, answer.rows[0].metric
         )
         replace_file(options.plot, lambda path: figure.savefig(path, dpi=130))
+    return 0
+
+
+def _against(options: argparse.Namespace, answer: Answer, query: Query) -> int:
+    """Compare the answer with the same query's on another run."""
+    other = RunDirectory.open(options.against)
+    # Another run's device may be another one: both are asked about the same.
+    theirs = query_run(other, replace(query, device=answer.rows[0].device))
+    metrics = answer.rows[0].metric, theirs.rows[0].metric
+    if metrics[0] != metrics[1]:
+        raise QueryError(
+            f"{options.against}: its errors are {metrics[1]}, those of {options.run} {metrics[0]}"
+        )
+    fronts = [
+        np.array([[float(getattr(row, name)) for name in query.objectives] for row in held.rows])
+        for held in (answer, theirs)
+    ]
+    found = compare_fronts(*fronts)
+    rows = [
+        {
+            "run": str(path),
+            "members": len(front),
+            "hypervolume": volume,
+            "dominated by the other": dominated,
+            "best_error": float(front[:, 0].min()),
+        }
+        for path, front, volume, dominated in (
+            (options.run, fronts[0], found.first_hypervolume, found.first_dominated),
+            (options.against, fronts[1], found.second_hypervolume, found.second_dominated),
+        )
+    ]
+    same_people = {row.fold for row in answer.rows} == {row.fold for row in theirs.rows}
+    if options.json:
+        print_json({"fronts": rows, "same_split": same_people, "objectives": list(query.objectives)})
+    else:
+        print_table(rows, tuple(rows[0]), f"on {answer.rows[0].device}: {', '.join(query.objectives)}")
+        if not same_people:
+            print("the errors were measured on different splits of people: only the costs can be compared")
     return 0

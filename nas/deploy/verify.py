@@ -15,6 +15,7 @@ from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.files import write_json
+from nas.layer_costs import layer_rows
 from search.budgets import KB
 
 
@@ -49,7 +50,7 @@ def verify_bundle(
         "golden_vectors": found.windows,
         "mismatches": found.output_mismatches,
         "fallbacks": list(found.fallback_ops),
-        "layers": layer_rows(bundle, model),
+        "layers": layer_rows(bundle.model.graph, model),
     }
     write_json(path / VERIFICATION, result)
     return result
@@ -69,32 +70,6 @@ def readable_cost(cost: Cost) -> dict[str, Any]:
         "macs": cost.macs,
         "cycles_per_mac": cost.cycles / max(1, cost.macs),
     }
-
-
-def layer_rows(bundle: Bundle, model: CostModel) -> list[dict[str, Any]]:
-    """What each operation of a bundle costs: predicted cycles and bytes of its own constants."""
-    rows = []
-    for op in bundle.model.graph:
-        if op.kind == "input":
-            continue
-        cost = model.op_cost(op)
-        detail = f"k{op.kernel}" if op.kernel > 1 else ""
-        detail += f" d{op.dilation}" if op.dilation > 1 else ""
-        detail += f" /{op.stride}" if op.stride > 1 else ""
-        rows.append(
-            {
-                "name": op.name,
-                "kind": "pointwise" if op.kind == "conv" and op.kernel == 1 else op.kind.replace("_", " "),
-                "detail": detail,
-                "length_out": op.length_out,
-                "channels_out": op.channels_out,
-                "macs": op.macs,
-                "cycles": cost.cycles,
-                "flash_bytes": cost.data_bytes,
-                "sources": list(bundle.model.graph.sources(op.name)),
-            }
-        )
-    return rows
 
 
 def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
