@@ -171,6 +171,27 @@ def run_network(
     return execution, (estimate, confidence, valid), before
 
 
+def run_stream(
+    model: IntegerModel, emulator: Emulator, samples: npt.NDArray[np.int8]
+) -> npt.NDArray[np.int32]:
+    """A recording (T, channels) through a linked streaming network, step by step: its results (steps, 3).
+
+    Between steps, everything in the arena but what the network keeps is overwritten with other bytes.
+    """
+    places = default_plan(model)
+    new_samples = model.graph.input.length_in
+    start = RAM_BASE + places.offsets[model.graph.input.name]
+    transient = min(places.state_offsets.values(), default=places.arena_bytes)
+    emulator.call("ppgnet_stream_reset", (RAM_BASE,), [(RAM_BASE, b"\x5a" * places.arena_bytes)])
+    results = []
+    for at in range(0, len(samples), new_samples):
+        chunk = np.ascontiguousarray(samples[at : at + new_samples])
+        writes = [(RAM_BASE, b"\xa5" * transient), (start, chunk.tobytes())]
+        emulator.call("ppgnet_run", (RAM_BASE, start, _RESULT), writes)
+        results.append(np.frombuffer(emulator.read(_RESULT, 12), "<i4"))
+    return np.array(results)
+
+
 def _fresh_arena(model: IntegerModel, places: MemoryPlan, paint: int) -> npt.NDArray[np.uint8]:
     """The arena and a margin filled with the byte `paint`, what histories keep as at a recording's start."""
     arena = np.full(aligned(places.arena_bytes) + _MARGIN_BYTES, paint, np.uint8)

@@ -246,6 +246,14 @@ def heart_rate_metrics(
     )
 
 
+def paired_difference(
+    first: ArrayLike, second: ArrayLike, subject: ArrayLike, seed: int = 0, resamples: int = 1000
+) -> Interval:
+    """First minus second, values of the same windows (n,), as mean over subjects with its interval."""
+    difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
+    return _Bootstrap.over(subject, seed, resamples).mean_over_subjects(difference, np.ones(difference.size))
+
+
 def _groups(
     members: Mapping[str, NDArray[np.bool_]], difference: NDArray[np.float64], bootstrap: _Bootstrap
 ) -> dict[str, Group]:

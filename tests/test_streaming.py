@@ -9,14 +9,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwmodels.check import check_image
 from hwmodels.codegen import default_plan, generate
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.integer import IntegerModel, prepare_window, run
 from hwmodels.memory import MemoryPlanError
+from hwmodels.profiling import build
 from hwmodels.streaming import StreamingError, run_steps, streaming_model, streaming_step, whole_recording
 from hwmodels.toolchain import compile_host
+from nas.data.windows import WindowSet
+from nas.estimates import integer_estimates, integer_inputs
+from nas.streaming import streaming_estimates, streams
 from supernet.space import load_space
 from tests.random_networks import random_graph, random_model
 from tests.test_codegen import together, toolchain
@@ -134,6 +141,62 @@ def test_a_plan_that_overwrites_a_history_is_refused() -> None:
     moved = replace(plan, state_offsets={**plan.state_offsets, name: 0})
     with pytest.raises(MemoryPlanError):
         moved.verify(step.graph)
+
+
+def followed_windows(rng: np.random.Generator) -> WindowSet:
+    """Two recordings of windows 2 s apart, out of order; the second has a gap after its third window."""
+    starts = np.array([0.0, 2, 4, 6, 8, 0, 2, 4, 10, 12])
+    recording = np.repeat([0, 1], 5)
+    order = rng.permutation(10)
+    signals = rng.normal(0, 1, (10, 4, 256)).astype(np.float32)
+    names = np.array(["a"] * 10)
+    return WindowSet(
+        {32: signals, 16: np.ascontiguousarray(signals[:, :, ::2])}, 8.0, 0.0, np.ones(10, bool),
+        np.full(10, 80, np.float32), np.full(10, -1), names, names, names, starts[order], recording[order],
+        np.ones(10, bool), ("first", "second"),
+    )  # fmt: skip
+
+
+def test_estimates_follow_each_unbroken_stretch_of_windows() -> None:
+    rng = np.random.default_rng(12)
+    windows = followed_windows(rng)
+    stretches = streams(windows, 2.0)
+    assert sorted(map(len, stretches)) == [2, 3, 5]
+    for stretch in stretches:
+        assert (np.diff(windows.start_s[stretch]) == 2).all()
+    model = next(m for m, _ in streamable(14, 9)[::2] if m.graph.input.length_in == 256)
+    inputs, new_samples = integer_inputs(model, windows), round(2 * model.input.rate_hz)
+    found = streaming_estimates(model, windows)
+    for stretch in stretches:
+        later = inputs[stretch[1:], -new_samples:].reshape(-1, inputs.shape[2])
+        expected = whole_recording(model, np.concatenate([inputs[stretch[0]], later]), new_samples)[3:]
+        assert (found.estimate[stretch] * 256 == expected[:, 0]).all()
+        assert (found.valid[stretch] == expected[:, 2]).all()
+    first = [stretch[0] for stretch in stretches]
+    assert (found.estimate[first] == integer_estimates(model, windows).estimate[first]).all()
+
+
+@pytest.mark.arm
+def test_the_price_of_a_step_is_what_it_takes() -> None:
+    chain = toolchain()
+    graphs = [_SPACE.lower(_SPACE.smallest()), *(model.graph for model, _ in streamable(13, 3)[::2])]
+    steps = [streaming_step(graph, graph.input.length_in // 4) for graph in graphs]
+    device = load_device("cortex-m7-64mhz")
+    prices = CostModel(build([op for graph in (*graphs, *steps) for op in graph], chain, ""), device)
+    for graph in graphs:
+        new_samples = graph.input.length_in // 4
+        model = random_model(np.random.default_rng(0), graph)
+        step = streaming_model(model, new_samples)
+        image = chain.link(generate(step), ("ppgnet_run", "ppgnet_prepare", "ppgnet_stream_reset"))
+        chunks = np.random.default_rng(1).integers(-128, 128, (2, new_samples, graph.input.channels_in))
+        found = check_image(step, prices, image, chunks.astype(np.int8))
+        assert found.predicted == prices.streaming_cost(graph, new_samples)
+        assert found.ram_matches
+        assert found.output_mismatches == 0
+        if not found.fallback_ops:
+            assert found.predicted.cycles == found.measured_cycles
+            assert found.predicted.flash_bytes == found.measured_flash_bytes
+        assert found.predicted.cycles < 0.35 * prices.cost(graph).cycles
 
 
 def test_networks_that_cannot_stream_say_why() -> None:

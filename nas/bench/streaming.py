@@ -1,0 +1,168 @@
+"""Incremental mode beside window mode: cycles, RAM, power and bit-identity over a front, and its accuracy.
+
+Every member's generated code runs a recording step by step on the emulated core and must equal the same
+layers over the whole recording at once; the chosen subnet is also judged on people it never saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodels.check import check_image, random_model, run_stream
+from hwmodels.codegen import generate
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
+from hwmodels.emulator import Emulator
+from hwmodels.graph import LayerGraph
+from hwmodels.integer_model import IntegerModel
+from hwmodels.profiling import build
+from hwmodels.streaming import streaming_model, streaming_step, whole_recording
+from hwmodels.toolchain import Toolchain, find_toolchain
+from nas.arguments import positive_count
+from nas.compress.finish import finished_model
+from nas.data.windows import WindowSet
+from nas.estimates import integer_estimates, integer_inputs
+from nas.metrics import heart_rate_metrics, paired_difference
+from nas.pareto import query_run
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.choice import arch_of, chosen_arch
+from nas.stages.loading import windows_of
+from nas.streaming import streaming_estimates, streams
+from search.budgets import KB
+from search.query import Query
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ppg-nas bench streaming`."""
+    parser.add_argument("run", type=Path, help="finished run of a heart-rate configuration")
+    parser.add_argument("--steps", type=positive_count, default=12, help="steps a recording (default: 12)")
+    parser.add_argument(
+        "--side", choices=("validation", "test"), default="validation", help="whom accuracy is judged on"
+    )
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Compare; see the module's first line. Raises StreamingError when a member cannot stream."""
+    directory, toolchain = RunDirectory.open(options.run), find_toolchain()
+    step_s = directory.config.data.step_s
+    ids = [row.arch_id for row in query_run(directory, Query()).rows]
+    archs = [arch_of(directory, arch_id) for arch_id in ids]
+    graphs = [space_of(directory.config).lower(arch) for arch in archs]
+    samples = [round(step_s * arch.rate_hz) for arch in archs]
+    device = load_device(directory.config.device)
+    steps = [streaming_step(graph, new) for graph, new in zip(graphs, samples, strict=True)]
+    cost_model = CostModel(
+        build([op for graph in (*graphs, *steps) for op in graph], toolchain, "", device.core), device
+    )
+    front = []
+    for arch, graph, new in zip(archs, graphs, samples, strict=True):
+        # Members that nobody has finished have no integer weights yet; cycles do not depend on them.
+        has_weights = (directory.subnet(arch.id) / "int8" / "model.npz").exists()
+        trained = finished_model(directory, arch) if has_weights else None
+        front.append(
+            {"id": arch.id, "arch": str(arch), "weights": "trained" if trained else "random"}
+            | _member(trained, graph, new, options.steps, cost_model, toolchain)
+        )
+    shares = [row["share_pct"] for row in front]
+    return {
+        "device": device.name,
+        "step_s": step_s,
+        "members": len(front),
+        "largest_share_pct": max(shares),
+        "smallest_share_pct": min(shares),
+        "steps_compared": sum(row["steps"] for row in front),
+        "mismatches": sum(row["mismatches"] for row in front),
+        **_accuracy(directory, options.side, step_s),
+        "front": front,
+    }
+
+
+def _member(
+    trained: IntegerModel | None,
+    graph: LayerGraph,
+    new_samples: int,
+    steps: int,
+    cost_model: CostModel,
+    toolchain: Toolchain,
+) -> dict[str, Any]:
+    """One architecture in both modes, executed; `share_pct` is the step's measured cycles in the window's."""
+    rng = np.random.default_rng(0)
+    model = trained or random_model(graph, rng)
+    recording = rng.integers(-128, 128, (steps * new_samples, graph.input.channels_in)).astype(np.int8)
+    step = streaming_model(model, new_samples)
+    sources = generate(step)
+    image = toolchain.link(sources, keep=("ppgnet_run", "ppgnet_prepare", "ppgnet_stream_reset"))
+    got = run_stream(step, Emulator(image), recording)
+    expected = whole_recording(model, recording, new_samples)
+    window = check_image(model, cost_model, toolchain.link(generate(model)), _one(graph, recording))
+    measured = check_image(step, cost_model, image, recording[None, :new_samples])
+    row: dict[str, Any] = {
+        "share_pct": round(100 * measured.measured_cycles / window.measured_cycles, 2),
+        "steps": steps,
+        "mismatches": int((got != expected).any(axis=1).sum()),
+        "state_bytes": step.graph.state_bytes,
+    }
+    for name, found in (("window", window), ("step", measured)):
+        cost = cost_model.total(
+            found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, graph.macs
+        )
+        row[name] = {
+            "cycles": cost.cycles,
+            "predicted_cycles": found.predicted.cycles,
+            "latency_ms": round(cost.latency_ms, 3),
+            "flash_kb": round(cost.flash_bytes / KB, 2),
+            "ram_kb": round(cost.peak_ram_bytes / KB, 2),
+            "ram_as_predicted": found.ram_matches,
+            "energy_mj": round(cost.energy_mj, 4),
+            "power_mw": round(cost.power_mw, 4),
+        }
+    return row
+
+
+def _one(graph: LayerGraph, recording: np.ndarray) -> np.ndarray:
+    """One window of the graph's length from a recording, repeated where that is shorter."""
+    return np.resize(recording, (1, graph.input.length_in, graph.input.channels_in))
+
+
+def _accuracy(directory: RunDirectory, side: str, step_s: float) -> dict[str, Any]:
+    """MAE of the chosen subnet in both modes on one side's people, each window paired with itself."""
+    model = finished_model(directory, chosen_arch(directory))
+    windows = windows_of(directory, side)
+    modes = {
+        "window": integer_estimates(model, windows).estimate,
+        "streaming": streaming_estimates(model, windows, step_s).estimate,
+    }
+    labels, subjects = windows.heart_rate_bpm, windows.subject
+    metrics = {name: heart_rate_metrics(found, labels, subjects) for name, found in modes.items()}
+    errors = {name: np.abs(found - labels) for name, found in modes.items()}
+    change = paired_difference(errors["streaming"], errors["window"], subjects)
+    return {
+        "chosen": chosen_arch(directory).id,
+        "side": side,
+        "subjects": int(np.unique(subjects).size),
+        "windows": len(windows),
+        "mae_window_bpm": str(metrics["window"].mae_bpm),
+        "mae_streaming_bpm": str(metrics["streaming"].mae_bpm),
+        "mae_change_bpm": str(change),
+        "real_steps_compared": len(windows),
+        "real_mismatches": _real_mismatches(directory, windows, step_s),
+        "mae_by_subject_bpm": {name: dict(found.mae_by_subject_bpm) for name, found in metrics.items()},
+    }
+
+
+def _real_mismatches(directory: RunDirectory, windows: WindowSet, step_s: float) -> int:
+    """Steps of real recordings on which the chosen subnet's estimate differs from the whole recording's."""
+    model = finished_model(directory, chosen_arch(directory))
+    new_samples = round(step_s * model.input.rate_hz)
+    steps = streaming_estimates(model, windows, step_s).estimate
+    inputs, different = integer_inputs(model, windows), 0
+    for stretch in streams(windows, step_s):
+        later = inputs[stretch[1:], -new_samples:].reshape(-1, inputs.shape[2])
+        whole = whole_recording(model, np.concatenate([inputs[stretch[0]], later]), new_samples)
+        different += int((whole[-len(stretch) :, 0] / 256.0 != steps[stretch]).sum())
+    return different
