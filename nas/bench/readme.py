@@ -1,6 +1,7 @@
 """Rewrite the README's tables from the result files in docs/results, which commands have written.
 
-docs/results/NAME.json is what `ppg-nas run configs/NAME.yaml ... --json` printed; lut_check.json,
+docs/results/NAME.json is what `ppg-nas run configs/NAME.yaml ... --json` printed;
+accuracy/NAME-foldK.json are the folds of `ppg-nas bench accuracy`; lut_check.json,
 lut_build.json and search.json are what `ppg-nas lut check`, `ppg-nas lut build` and `ppg-nas bench
 search` printed with --json.
 """
@@ -16,6 +17,7 @@ from typing import Any
 from hwmodels.errors import InputError
 from nas.estimates import ESTIMATORS
 from nas.files import write_text
+from nas.fold_results import FoldResult, assemble, load_fold_result, metrics_of
 
 _BEGIN, _END = "<!-- {} begin -->", "<!-- {} end -->"
 
@@ -41,6 +43,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "rhythm": _rhythm_table({n: f for n, f in runs.items() if f["task"] == "rhythm"}),
         "cost": _cost_table(runs),
         "model": _model_table(results),
+        "folds": _folds_table(options.root / "docs/results/accuracy"),
     }
     for name, content in parts.items():
         text = _replaced(text, name, content, readme)
@@ -91,6 +94,33 @@ def _accuracy_table(runs: Mapping[str, Any]) -> str:
         "median",
         "share within 5 BPM",
     ]
+    return _table(header, rows)
+
+
+def _folds_table(folder: Path) -> str:
+    """Every configuration whose folds lie in the folder, all folds together."""
+    by_name: dict[str, list[FoldResult]] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = load_fold_result(path)
+        by_name.setdefault(result.name, []).append(result)
+    rows = []
+    for name, results in sorted(by_name.items()):
+        together = assemble(results)
+        for source in sorted(set(together.source.tolist())):
+            for estimator in (one for one in ESTIMATORS if one in together.estimate_bpm):
+                found = metrics_of(together, estimator, source)
+                worst = max(found.mae_by_subject_bpm.items(), key=lambda item: (item[1], item[0]))
+                rows.append(
+                    [
+                        f"{name}: {source}", f"{len(results)} of {together.folds}", estimator,
+                        str(found.subjects), str(found.mae_bpm), str(found.median_bpm), str(found.p90_bpm),
+                        str(found.share_within_5), f"{worst[1]:.1f} ({worst[0].split('/')[-1]})",
+                    ]
+                )  # fmt: skip
+    header = [
+        "run: set", "folds", "estimator", "test subjects", "MAE, mean of subjects", "median", "90 %",
+        "share within 5 BPM", "worst subject",
+    ]  # fmt: skip
     return _table(header, rows)
 
 
