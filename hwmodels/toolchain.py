@@ -134,13 +134,14 @@ class Toolchain:
                 "-o",
                 str(elf),
             ]
-            run_compiler([*self.command, *self._target_flags(), *linking], folder)
+            run_compiler([*self.command, *self.target_flags(), *linking], folder)
             content = elf.read_bytes()
         if out is not None:
             out.write_bytes(content)
         return read_elf(content)
 
-    def _target_flags(self) -> list[str]:
+    def target_flags(self) -> list[str]:
+        """The flags that name the core, as linking needs them too."""
         return [
             flag
             for index, flag in enumerate(self.flags)

@@ -22,6 +22,7 @@ _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 _COMMANDS = {
     "run": "run the whole job of a configuration, or continue it",
     "data": "check recordings, or simulate some",
+    "hw": "hold the hardware model against what others measured",
     "lut": "build, show and check the look-up table of the device model",
     "search": "search a trained supernet for another device or budget, without training",
     "pareto": "query the Pareto front of a run",

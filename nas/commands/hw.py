@@ -1,0 +1,98 @@
+"""`ppg-nas hw validate`: the hardware model beside published sequences, QEMU and llvm-mca."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from hwmodels import second_emulator, second_model
+from hwmodels.check import random_model, random_windows, run_network
+from hwmodels.codegen import generate
+from hwmodels.emulator import Emulator
+from hwmodels.integer import run
+from hwmodels.published import published_sequences
+from hwmodels.toolchain import find_toolchain
+from nas.arguments import count
+from nas.output import print_json, print_table
+from supernet.space import load_space
+
+_WINDOWS = 3
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    inner = actions.add_parser("validate", help="compare with what others measured or compute")
+    inner.add_argument("--networks", type=count, default=3, help="random networks for QEMU (3)")
+    inner.add_argument("--space", default="default", help="space that they are drawn from (default)")
+    inner.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    inner.add_argument("--json", action="store_true", help="print JSON")
+    inner.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print the comparisons; exit code 1 when the model or an emulator is off."""
+    sequences = sequence_rows()
+    lacking = second_emulator.missing()
+    networks = [] if lacking else network_rows(options.networks, options.space, options.cc)
+    skipped = [reason for reason in (second_model.missing(), lacking) if reason]
+    wrong = [row["sequence"] for row in sequences if row["model"] != row["published"]]
+    wrong += [f"network {row['network']}" for row in networks if not row["agree"]]
+    if options.json:
+        print_json({"sequences": sequences, "networks": networks, "skipped": skipped, "wrong": wrong})
+        return 1 if wrong else 0
+    print_table(sequences, tuple(sequences[0]), "cycles of published sequences on the Cortex-M7")
+    if networks:
+        print_table(networks, tuple(networks[0]), f"whole networks, {_WINDOWS} windows: Unicorn and QEMU")
+    for reason in skipped:
+        print(f"skipped: {reason}")
+    print(f"{len(sequences)} sequences, {len(networks)} networks, {len(wrong)} wrong")
+    return 1 if wrong else 0
+
+
+def sequence_rows() -> list[dict[str, Any]]:
+    """Every published sequence with the scoreboard's cycles, and llvm-mca's for steady states."""
+    asks = second_model.missing() is None
+    rows = []
+    for sequence in published_sequences():
+        other = None
+        if asks and sequence.kind == "steady":
+            other = second_model.steady_cycles(bytes.fromhex(sequence.code))
+        rows.append(
+            {
+                "sequence": sequence.name,
+                "kind": sequence.kind,
+                "published": sequence.published_cycles,
+                "model": sequence.model_cycles(),
+                "llvm_mca": other,
+            }
+        )
+    return rows
+
+
+def network_rows(networks: int, space_name: str, cc: str | None) -> list[dict[str, Any]]:
+    """Random networks on both emulators: instructions of all windows, results beside the interpreter's."""
+    space, toolchain = load_space(space_name), find_toolchain(cc)
+    rng = np.random.default_rng(0)
+    rows = []
+    for number, arch in enumerate(space.decode(space.sample(networks, rng)) if networks else []):
+        model = random_model(space.lower(arch), rng)
+        windows = random_windows(model.graph, _WINDOWS, rng)
+        second = second_emulator.run_on_qemu(model, windows, toolchain)
+        first = Emulator(toolchain.link(generate(model)))
+        instructions = sum(run_network(model, first, window)[0].instructions for window in windows)
+        expected = run(model, windows)[model.graph.output.name]
+        wrong = int((second.results != expected).any(axis=1).sum())
+        rows.append(
+            {
+                "network": number,
+                "arch": str(arch),
+                "unicorn_instructions": instructions,
+                "qemu_instructions": second.instructions,
+                "wrong_results": wrong,
+                "agree": instructions == second.instructions and wrong == 0,
+            }
+        )
+    return rows

@@ -1,0 +1,44 @@
+"""QEMU and llvm-mca beside our emulator and scoreboard, where they are installed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hwmodels import second_emulator, second_model
+from hwmodels.check import random_model, random_windows, run_network
+from hwmodels.codegen import generate
+from hwmodels.emulator import Emulator
+from hwmodels.integer import run
+from hwmodels.toolchain import find_toolchain
+from nas.cli import main
+from supernet.space import load_space
+from tests.tiny_run import without_arm_compiler
+
+needs_compiler = pytest.mark.skipif(without_arm_compiler() is not None, reason=str(without_arm_compiler()))
+
+
+@needs_compiler
+@pytest.mark.skipif(second_emulator.missing() is not None, reason=str(second_emulator.missing()))
+def test_both_emulators_agree_to_the_instruction() -> None:
+    space, rng = load_space("demo"), np.random.default_rng(4)
+    model = random_model(space.lower(space.decode(space.sample(1, rng))[0]), rng)
+    windows = random_windows(model.graph, 2, rng)
+    second = second_emulator.run_on_qemu(model, windows, find_toolchain())
+    first = Emulator(find_toolchain().link(generate(model)))
+    assert second.instructions == sum(run_network(model, first, one)[0].instructions for one in windows)
+    np.testing.assert_array_equal(second.results, run(model, windows)[model.graph.output.name])
+
+
+@pytest.mark.skipif(second_model.missing() is not None, reason=str(second_model.missing()))
+def test_llvm_mca_issues_two_independent_adds_a_cycle() -> None:
+    assert second_model.steady_cycles(bytes.fromhex("00f1010001f10101")) == 1.0
+    assert second_model.steady_cycles(b"\x80\xea\x01\x00" * 4) == 4.0
+
+
+@needs_compiler
+def test_validate_prints_every_published_sequence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hw", "validate", "--networks", "0", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert len(told["sequences"]) >= 30 and told["wrong"] == []
+    assert all(row["model"] == row["published"] for row in told["sequences"])
