@@ -10,6 +10,8 @@ from pathlib import Path
 from hwmodels import lut
 from hwmodels.cost import CostError, CostModel
 from hwmodels.device import load_device
+from hwmodels.energy import DEFAULT_PERIOD_S
+from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
@@ -56,7 +58,12 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
 
 def entry_keys(space: SearchSpace) -> list[str]:
     """The kernel calls that a table must hold to cover a space, sorted."""
-    return sorted({entry_key(op) for op in required_ops(space) if op.kind != "input"})
+    return sorted({entry_key(op) for op in all_ops(space) if op.kind != "input"})
+
+
+def all_ops(space: SearchSpace) -> list[Op]:
+    """What members of a space run in window mode and in streaming steps."""
+    return [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
 
 
 def cached_table(space: SearchSpace, core: str, toolchain: Toolchain | None = None) -> LookUpTable:
@@ -76,7 +83,7 @@ def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: in
     date = time.strftime("%Y-%m-%d", time.gmtime())
     with worker_pool(workers) as executor, progress("profiling kernels") as advance:
         return build(
-            required_ops(space), toolchain, date, core, executor, lambda done, total: advance(done, total, "")
+            all_ops(space), toolchain, date, core, executor, lambda done, total: advance(done, total, "")
         )
 
 

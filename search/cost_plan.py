@@ -20,6 +20,7 @@ from supernet.space import Genes, SearchSpace
 __all__ = ["COST_NAMES", "CostPlan", "Costs", "compile_costs", "required_ops"]
 
 COST_NAMES = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
+ENDLESS = 1 << 52
 _CHUNK = 4096
 _CYCLE_BITS = 40
 _WORD_BITS = 10
@@ -76,6 +77,7 @@ class _Gathers:
     sums: Longs
     live_bytes: Longs
     stack_bytes: Longs
+    state_bytes: Longs | None
     units: tuple[Longs, ...]
     code_bytes: tuple[tuple[Longs, ...], ...]
 
@@ -104,6 +106,7 @@ class CostPlan:
         count = len(rows)
         sums = np.empty(count, np.int64)
         memory = np.empty(count, np.int64)
+        state = np.zeros(count, np.int64)
         code = np.zeros(count, np.int64)
         tables = self._gathers
         for start in range(0, count, _CHUNK):
@@ -112,13 +115,16 @@ class CostPlan:
             entries = (tables.weights @ rows[span].T + tables.starts).astype(np.intp)
             sums[span] = tables.sums[entries].sum(axis=0)
             memory[span] = tables.live_bytes[entries].max(axis=0) + tables.stack_bytes[entries].max(axis=0)
+            if tables.state_bytes is not None:
+                state[span] = tables.state_bytes[entries].sum(axis=0)
             for units, parts in zip(tables.units, tables.code_bytes, strict=True):
                 mask = np.bitwise_or.reduce(units[entries], axis=0)
                 for shift, part in enumerate(parts):
                     code[span] += part[(mask >> (shift * _WORD_BITS)) & ((1 << _WORD_BITS) - 1)]
         cycles = (sums & ((1 << _CYCLE_BITS) - 1)) + self.model.fixed_cycles
         flash = (sums >> _CYCLE_BITS) + code + self.fixed_flash_bytes
-        return self.finish(cycles, flash, memory + self.model.fixed_ram_bytes)
+        costs = self.finish(cycles, flash, memory + state + self.model.fixed_ram_bytes)
+        return _without(costs, state < 0)
 
     def finish(self, cycles: Longs, flash_bytes: Longs, peak_ram_bytes: Longs) -> Costs:
         """All costs from the whole-number ones, each (n,)."""
@@ -162,7 +168,17 @@ def _gathers(space: SearchSpace, model: CostModel, segments: Segments, common: i
             tuple(_subset_sums(sizes[at : at + _WORD_BITS]) for at in range(0, len(held), _WORD_BITS))
         )
     flat = [np.concatenate(tables) for tables in (sums, live, stack)]
-    return _Gathers(weights, starts, flat[0], flat[1], flat[2], tuple(words), tuple(parts))
+    states = np.concatenate([segment.state_bytes.reshape(-1) for segment in segments.chain])
+    kept = states if states.any() else None
+    return _Gathers(weights, starts, flat[0], flat[1], flat[2], kept, tuple(words), tuple(parts))
+
+
+def _without(costs: Costs, impossible: npt.NDArray[np.bool_]) -> Costs:
+    """The costs, endless for architectures that are impossible."""
+    if not impossible.any():
+        return costs
+    endless = {name: np.inf if getattr(costs, name).dtype == np.float64 else ENDLESS for name in COST_NAMES}
+    return Costs(**{name: np.where(impossible, end, getattr(costs, name)) for name, end in endless.items()})
 
 
 def _subset_sums(sizes: list[int]) -> Longs:
@@ -173,6 +189,11 @@ def _subset_sums(sizes: list[int]) -> Longs:
     return np.pad(found, (0, (1 << _WORD_BITS) - len(found)))
 
 
-def compile_costs(space: SearchSpace, model: CostModel) -> CostPlan:
-    """Compile a space and a cost model. Raises MissingEntryError when the table lacks an operation."""
-    return CostPlan(space, model, segments_of(space, model))
+def compile_costs(space: SearchSpace, model: CostModel, step_s: float | None = None) -> CostPlan:
+    """Compile a space and a cost model. Raises MissingEntryError when the table lacks an operation.
+
+    With `step_s`, the costs are those of streaming steps on so many seconds of new samples, and endless
+    (infinite, or ENDLESS for whole numbers) where an architecture cannot stream. The counting and extremes
+    of search.feasibility know window plans only: what a step keeps adds up, they take maxima.
+    """
+    return CostPlan(space, model, segments_of(space, model, step_s))

@@ -6,7 +6,9 @@ from these tables; the feasibility tables are dynamic programs over them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, reduce
 from itertools import product
@@ -17,12 +19,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hwmodels.graph import LayerGraph, Op
-from hwmodels.memory import step_bytes
+from hwmodels.memory import aligned, step_bytes
+from hwmodels.streaming import StreamingError, streaming_nodes
 from supernet.arch import SENSOR_CHANNELS, Block
 from supernet.lowering import Node, block_nodes, head_nodes, stem_nodes
 from supernet.space import SearchSpace
 
 Longs = npt.NDArray[np.int64]
+
+
+CANNOT_STREAM = -(1 << 40)
+"""Far below what any states could make up for."""
 
 
 class OpCost(Protocol):
@@ -54,7 +61,8 @@ class Segment:
     `kind` is "stem", "first" (first block of a stage), "later" or "head"; `columns` are its gene
     columns. Each table has one axis for each column, as long as that gene has values: the last axis
     of a block counts its options from 1, entry 0 being the absent block, which costs nothing.
-    `units` holds bit masks over the space's code units, as Python integers of any length.
+    `units` holds bit masks over the space's code units, as Python integers of any length. `state_bytes` is
+    what a streaming step keeps, CANNOT_STREAM where there is no such step, and 0 in window mode.
     """
 
     kind: str
@@ -65,6 +73,7 @@ class Segment:
     live_bytes: Longs
     stack_bytes: Longs
     units: npt.NDArray[np.object_]
+    state_bytes: Longs
 
     @property
     def valid_units(self) -> Iterator[int]:
@@ -93,17 +102,31 @@ class _Part:
     live_bytes: int
     stack_bytes: int
     units: frozenset[str]
+    state_bytes: int
 
 
-_ABSENT = _Part(0, 0, 0, 0, frozenset())
+_ABSENT = _Part(0, 0, 0, 0, frozenset(), 0)
+_CANNOT = _Part(0, 0, 0, 0, frozenset(), CANNOT_STREAM)
 _Walk = Iterator[tuple[str, tuple[int, ...], bool, Callable[..., list[Node] | None]]]
 
 
-def _walk(space: SearchSpace) -> _Walk:
+def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
     """(kind, columns, may be absent, genes -> nodes or None where absent) of each segment.
 
-    The nodes of a block or head start with an `input` op that stands for the segment before.
+    The nodes of a block or head start with an `input` op that stands for the segment before. With `step_s`
+    they are those of a streaming step, and the function raises StreamingError where there is none.
     """
+
+    def mode(nodes: list[Node], rate: int, stages: int | None) -> list[Node]:
+        """The nodes in window mode or as a step; `stages` lie before them, None for the stem."""
+        if step_s is None:
+            return nodes
+        strides = [] if stages is None else [space.stems[rate].stride]
+        strides += [stage.stride for stage in space.stages[: stages or 0]]
+        rows = step_s * space.rates[rate] / math.prod(strides)
+        if not rows.is_integer():
+            raise StreamingError(f"a step of {step_s} s leaves {rows} rows after {len(strides)} strides")
+        return streaming_nodes(nodes, int(rows))
 
     def length_after(rate: int, stages: int) -> int:
         stem = space.stems[rate]
@@ -117,7 +140,7 @@ def _walk(space: SearchSpace) -> _Walk:
 
     def stem(rate: int, sensors: int, width: int) -> list[Node]:
         channels = SENSOR_CHANNELS[space.sensors[sensors]]
-        return stem_nodes(space, space.rates[rate], channels, space.stem_widths[width])
+        return mode(stem_nodes(space, space.rates[rate], channels, space.stem_widths[width]), rate, None)
 
     def block(length: int, channels: int, width: int, stride: int, choice: Block) -> list[Node]:
         before = source(length, channels)
@@ -138,7 +161,8 @@ def _walk(space: SearchSpace) -> _Walk:
                     return None
                 here = space.stages[number]
                 length = length_after(rate, number)
-                return block(length, widths[held], here.widths[width], here.stride, options[pick - 1])
+                nodes = block(length, widths[held], here.widths[width], here.stride, options[pick - 1])
+                return mode(nodes, rate, number)
 
             def later(
                 rate: int, width: int, pick: int, *,
@@ -147,7 +171,8 @@ def _walk(space: SearchSpace) -> _Walk:
                 if pick == 0:
                     return None
                 channels = space.stages[number].widths[width]
-                return block(length_after(rate, number + 1), channels, channels, 1, options[pick - 1])
+                nodes = block(length_after(rate, number + 1), channels, channels, 1, options[pick - 1])
+                return mode(nodes, rate, number + 1)
 
             own = column + 1 + position
             if position == 0:
@@ -158,13 +183,17 @@ def _walk(space: SearchSpace) -> _Walk:
 
     def head(rate: int, width: int) -> list[Node]:
         length, channels = length_after(rate, len(space.stages)), widths_before[width]
-        return [source(length, channels), *head_nodes(space, "input", length, channels)]
+        nodes = [source(length, channels), *head_nodes(space, "input", length, channels)]
+        return mode(nodes, rate, len(space.stages))
 
     yield "head", (0, before), False, head
 
 
-def segments_of(space: SearchSpace, costs: OpCosts) -> Segments:
-    """Cost every entry of every segment of the space. Raises what `costs` raises for a missing entry."""
+def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None) -> Segments:
+    """Cost every entry of every segment of the space. Raises what `costs` raises for a missing entry.
+
+    With `step_s`, of streaming steps on so many seconds of new samples instead of whole windows.
+    """
     known: dict[tuple[str | int, ...], OpCost] = {}
 
     def op_cost(op: Op) -> OpCost:
@@ -183,15 +212,20 @@ def segments_of(space: SearchSpace, costs: OpCosts) -> Segments:
             max(step_bytes(LayerGraph(nodes), scratch)),
             max(cost.stack_bytes for cost in found),
             frozenset().union(*(cost.code_units for cost in found)),
+            sum(aligned(op.state_bytes) for op in counted),
         )
 
     sizes = (space.highs + 1).tolist()
     tables = []
-    for kind, columns, may_be_absent, nodes_at in _walk(space):
+    for kind, columns, may_be_absent, nodes_at in _walk(space, step_s):
         shape = tuple(sizes[column] for column in columns)
         parts = []
         for genes in product(*map(range, shape)):
-            nodes = nodes_at(*genes)
+            try:
+                nodes = nodes_at(*genes)
+            except StreamingError:
+                parts.append(_CANNOT)
+                continue
             parts.append(_ABSENT if nodes is None else part(tuple(nodes), kind == "stem"))
         tables.append((kind, columns, may_be_absent, shape, parts))
     names = sorted({unit for *_, parts in tables for found in parts for unit in found.units})
@@ -212,21 +246,25 @@ def segments_of(space: SearchSpace, costs: OpCosts) -> Segments:
                 table((found.live_bytes for found in parts), shape),
                 table((found.stack_bytes for found in parts), shape),
                 masks.reshape(shape),
+                table((found.state_bytes for found in parts), shape),
             )
         )  # fmt: skip
     return Segments(tuple(chain), tuple(names))
 
 
-def required_ops(space: SearchSpace) -> list[Op]:
+def required_ops(space: SearchSpace, step_s: float | None = None) -> list[Op]:
     """Every distinct operation shape that some architecture of the space runs, in a fixed order.
 
+    With `step_s`, those of the streaming steps of architectures that have one, instead of the windows'.
     For building a look-up table; names are those of the first operation found with the shape.
     """
     found: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()
-    for kind, columns, _, nodes_at in _walk(space):
+    for kind, columns, _, nodes_at in _walk(space, step_s):
         for genes in product(*(range(sizes[column]) for column in columns)):
-            nodes: Sequence[Node] = nodes_at(*genes) or ()
+            nodes: Sequence[Node] = ()
+            with suppress(StreamingError):
+                nodes = nodes_at(*genes) or ()
             for op, _ in nodes if kind == "stem" else nodes[1:]:
                 found.setdefault(op.shape, op)
     return list(found.values())

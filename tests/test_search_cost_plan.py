@@ -11,8 +11,9 @@ import pytest
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
+from hwmodels.streaming import StreamingError
 from hwmodels.variants import FIXED_CODE_UNITS, code_units
-from search.cost_plan import COST_NAMES, compile_costs, required_ops
+from search.cost_plan import COST_NAMES, ENDLESS, compile_costs, required_ops
 from supernet.space import SearchSpace, load_space
 from tests.search_fakes import FakeCostModel, every_member, small_space
 
@@ -30,9 +31,9 @@ def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: Searc
         assert costs.row(index) == model.cost(space.lower(arch)), str(arch)
 
 
-def invented_table(space: SearchSpace) -> LookUpTable:
+def invented_table(space: SearchSpace, step_s: float | None = None) -> LookUpTable:
     """A real look-up table's form, every kernel call of the space present, figures invented."""
-    ops = [op for op in required_ops(space) if op.kind != "input"]
+    ops = [op for op in required_ops(space, step_s) if op.kind != "input"]
     entries = {}
     for op in ops:
         key = entry_key(op)
@@ -55,6 +56,38 @@ def test_the_plan_equals_the_real_cost_model_to_the_last_bit(space: SearchSpace,
     for index, arch in enumerate(space.decode(genes)):
         expected = asdict(model.cost(space.lower(arch)))
         assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+
+
+@pytest.mark.parametrize("space", [small_space(), load_space("default")])
+def test_a_streaming_plan_equals_costing_each_step_to_the_last_bit(space: SearchSpace) -> None:
+    model = CostModel(invented_table(space, 2.0), load_device())
+    plan = compile_costs(space, model, step_s=2.0)
+    genes = space.sample(150, np.random.default_rng(1))
+    genes = np.concatenate([genes, space.encode([space.smallest(), space.largest()])])
+    costs = plan.costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        expected = asdict(model.streaming_cost(space.lower(arch), 2 * arch.rate_hz))
+        assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+
+
+def test_members_that_cannot_stream_are_marked_and_only_they() -> None:
+    stages = small_space().model_dump()["stages"]
+    space = small_space(stages=({**stages[0], "stride": 8}, stages[1]))
+    model = CostModel(invented_table(space, 1.0), load_device())
+    costs = compile_costs(space, model, step_s=1.0).costs(genes := every_member(space)[::37])
+    marked = []
+    for index, arch in enumerate(space.decode(genes)):
+        try:
+            expected = model.streaming_cost(space.lower(arch), arch.rate_hz)
+            assert costs.cycles[index] == expected.cycles
+        except StreamingError:
+            marked.append(index)
+    assert 0 < len(marked) < len(genes)
+    assert (np.flatnonzero(np.isinf(costs.latency_ms)) == marked).all()
+    assert (np.flatnonzero(costs.peak_ram_bytes == ENDLESS) == marked).all()
+    centred = small_space(padding="centred")
+    model = CostModel(invented_table(centred, 2.0), load_device())
+    assert np.isinf(compile_costs(centred, model, step_s=2.0).costs(every_member(centred)).power_mw).all()
 
 
 def test_an_operation_that_the_table_lacks_is_named() -> None:
