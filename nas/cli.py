@@ -29,6 +29,7 @@ _COMMANDS = {
     "explain": "say what a subnet of a run costs layer by layer, and who stands next to it",
     "export": "finish a subnet of a run and export it for firmware",
     "verify": "execute an exported bundle on an emulated Cortex-M7",
+    "predict": "run an exported or finished network over recordings",
     "personalize": "fit a run's network to each wearer, and judge it on what follows",
     "report": "write the report of a run again and print its summary",
     "bench": "measure speed and exactness on this machine",

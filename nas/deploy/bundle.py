@@ -19,7 +19,7 @@ from hwmodels.codegen import generate
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
-from hwmodels.tracker import Tracker, generate_tracker
+from hwmodels.tracker import Tracker, generate_tracker, save_tracker
 from hwmodels.variants import scratch_bytes
 from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
 from nas.files import read_arrays, replace_folder, write_json
@@ -27,6 +27,7 @@ from nas.files import read_arrays, replace_folder, write_json
 FORMAT = 1
 MANIFEST = "manifest.json"
 VERIFICATION = "verification.json"
+TRACKER = "tracker.json"
 SELF_TEST_VECTORS = 4
 
 
@@ -88,6 +89,8 @@ def write_bundle(
         for name, text in sources.items():
             (folder / name).write_text(text, encoding="utf-8")
         save_model(model, folder / "model.npz")
+        if tracker is not None:
+            save_tracker(tracker, folder / TRACKER)
         np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs)
         arena = memory_plan(model)
         (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")

@@ -1,0 +1,94 @@
+"""`ppg-nas predict BUNDLE_OR_RUN RECORDING`: the integer network over recordings, as CSV and picture."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from hwmodels.errors import InputError
+from nas.arguments import picture_path
+from nas.data.registry import detect_and_load
+from nas.files import replace_file, write_text
+from nas.inference import Inference, infer, load_network
+from nas.output import print_json, print_table
+from nas.report.plots import heart_rate_trace
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("model", type=Path, help="folder of a bundle or of a finished run")
+    parser.add_argument("recording", type=Path, help="file or folder that the loaders read, or your own CSV")
+    parser.add_argument("--track", action="store_true", help="follow the wearer (causal tracker)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write every window as CSV")
+    parser.add_argument("--plot", type=picture_path, metavar="FILE", help="draw the trace of one recording")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Predict, write what was asked for, and print one line a recording."""
+    model, tracker = load_network(options.model)
+    if options.track and tracker is None:
+        raise InputError(f"{options.model}: has no tracker; leave --track out")
+    recordings = detect_and_load(options.recording)
+    if options.plot and len(recordings) != 1:
+        raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
+    found = [infer(model, recording, tracker if options.track else None) for recording in recordings]
+    if options.out:
+        write_text(options.out, _csv(found))
+    if options.plot:
+        figure = _trace(found[0])
+        replace_file(options.plot, lambda path: figure.savefig(path, dpi=130))
+    rows = [_summary(one) for one in found]
+    if options.json:
+        print_json([{**row, "windows": _rows(one)} for row, one in zip(rows, found, strict=True)])
+    else:
+        print_table(rows, tuple(rows[0]))
+    return 0
+
+
+def _summary(one: Inference) -> dict[str, Any]:
+    return {
+        "recording": one.recording,
+        "windows": len(one.time_s),
+        "valid": int(one.valid.sum()),
+        "mae_bpm": one.mae_bpm,
+    }
+
+
+def _rows(one: Inference) -> list[dict[str, Any]]:
+    """One plain row a window."""
+    rows = []
+    for index, time_s in enumerate(one.time_s.tolist()):
+        row: dict[str, Any] = {"recording": one.recording, "time_s": round(time_s, 3)}
+        if one.classes:
+            row |= {
+                "rhythm": one.classes[int(one.estimate[index])],
+                "probability": round(float(one.confidence[index]), 4),
+            }
+        else:
+            row |= {
+                "heart_rate_bpm": round(float(one.estimate[index]), 3),
+                "expected_error_bpm": round(float(one.confidence[index]), 3),
+            }
+        rows.append({**row, "valid": bool(one.valid[index])})
+    return rows
+
+
+def _csv(found: list[Inference]) -> str:
+    stream = io.StringIO()
+    rows = [row for one in found for row in _rows(one)]
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({**row, "valid": int(row["valid"])} for row in rows)
+    return stream.getvalue()
+
+
+def _trace(one: Inference) -> Any:
+    if one.classes:
+        raise InputError("--plot draws heart rates; this network tells rhythms apart")
+    error = "" if one.mae_bpm is None else f", MAE {one.mae_bpm:.1f} BPM"
+    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, f"{one.recording}{error}")
