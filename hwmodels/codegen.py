@@ -7,12 +7,12 @@ exactly the sum that hwmodels.variants predicts, except for layers whose trained
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hwmodels.c_source import array, braced, wrapped
 from hwmodels.graph import Op
 from hwmodels.heads import belief_tables, heart_rate_constants, min_probability_q15
 from hwmodels.integer_model import ClassSettings, HeartRateSettings, IntegerModel
@@ -103,7 +103,7 @@ def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     if op.kind == "average_pool":
         return _Constants(variant, _layer(model, op, index, "0"))
     if op.kind == "history":
-        fields = _braced((op.input_bytes, op.state_bytes, model.quantization[op.name].zero_point))
+        fields = braced((op.input_bytes, op.state_bytes, model.quantization[op.name].zero_point))
         return _Constants(variant, f"static const ppgnet_history_parameters parameters_{index} = {fields};\n")
     if not op.has_parameters:
         return _Constants(variant, _head_constants(model, op, index))
@@ -116,7 +116,7 @@ def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     except FastFormError as reason:
         return _Constants(EXACT, _exact_constants(model, op, index), str(reason))
     return _Constants(
-        variant, _array("uint32_t", f"data_{index}", stream) + _layer(model, op, index, f"data_{index}")
+        variant, array("uint32_t", f"data_{index}", stream) + _layer(model, op, index, f"data_{index}")
     )
 
 
@@ -130,9 +130,9 @@ def _exact_constants(model: IntegerModel, op: Op, index: int) -> str:
     parameters = model.parameters[op.name]
     weight = parameters.weight.ravel()
     padded = np.pad(weight, (0, -len(weight) % 4))
-    arrays = [_array("int8_t", f"weight_{index}", padded)]
+    arrays = [array("int8_t", f"weight_{index}", padded)]
     for field in ("bias", "multiplier", "shift"):
-        arrays.append(_array("int32_t", f"{field}_{index}", getattr(parameters, field)))
+        arrays.append(array("int32_t", f"{field}_{index}", getattr(parameters, field)))
     names = ", ".join(f"{field}_{index}" for field in ("weight", "bias", "multiplier", "shift"))
     data = f"{{{names}, {model.lowest_output(op)}, {int(op.kind == 'depthwise')}}}"
     arrays.append(f"static const ppgnet_exact_data data_{index} = {data};\n")
@@ -145,20 +145,20 @@ def _add_constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     try:
         fields = (*add_constants(grids), -(-elements // 4))
     except FastFormError as reason:
-        members = ", ".join(_braced(values) for values in add_exact_fields(grids))
+        members = ", ".join(braced(values) for values in add_exact_fields(grids))
         text = (
             f"static const ppgnet_add_exact_parameters parameters_{index} = "
             f"{{{members}, {model.lowest_output(op)}, {elements}}};\n"
         )
         return _Constants(ADD_EXACT, text, str(reason))
     return _Constants(
-        variant_of(op), f"static const ppgnet_add_parameters parameters_{index} = {_braced(fields)};\n"
+        variant_of(op), f"static const ppgnet_add_parameters parameters_{index} = {braced(fields)};\n"
     )
 
 
 def _head_constants(model: IntegerModel, op: Op, index: int) -> str:
     tables = belief_tables(model.input_quantization(op).scale)
-    belief = _braced(_braced(table.tolist()) for table in tables)
+    belief = braced(braced(table.tolist()) for table in tables)
     if isinstance(model.head, HeartRateSettings):
         made = heart_rate_constants(model.head, op.channels_in)
         fields = f"{made.first_q8}, {made.step_q16}, {made.max_spread_q8}, {op.channels_in}"
@@ -166,7 +166,7 @@ def _head_constants(model: IntegerModel, op: Op, index: int) -> str:
     else:
         fields = f"{min_probability_q15(model.head)}, {op.channels_in}"
         kind = "ppgnet_class_parameters"
-    return f"static const {kind} parameters_{index} = {{{fields},\n{_wrapped(belief)}}};\n"
+    return f"static const {kind} parameters_{index} = {{{fields},\n{wrapped(belief)}}};\n"
 
 
 def _step(model: IntegerModel, op: Op, index: int, variant: KernelVariant, memory: MemoryPlan) -> str:
@@ -256,17 +256,3 @@ _STREAM_HEADER = """
 /* Start a recording: forget all samples. To be called before the first ppgnet_run. */
 void ppgnet_stream_reset(int8_t *arena);
 """
-
-
-def _array(kind: str, name: str, values: NDArray) -> str:
-    spelled = (f"{v:#x}" if kind == "uint32_t" else str(v) for v in values.tolist())
-    declared = f"static const {kind} {name}[{len(values)}] __attribute__((aligned(4)))"
-    return f"{declared} =\n{_wrapped(_braced(spelled))};\n"
-
-
-def _braced(values: Iterable[object]) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
-
-
-def _wrapped(text: str) -> str:
-    return re.sub(r"(.{90,108},) ", r"\1\n", text)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hwmodels.c_source import sources_in
 from hwmodels.errors import InputError
 from hwmodels.graph import Op
 from hwmodels.toolchain import ElfImage, Toolchain, ToolchainError
@@ -190,8 +191,7 @@ def units_of(variant: KernelVariant) -> frozenset[str]:
 
 def kernel_sources() -> dict[str, str]:
     """The kernels' C sources and headers, file name to text."""
-    files = sorted(path for path in KERNEL_FOLDER.iterdir() if path.suffix in (".c", ".h"))
-    return {path.name: path.read_text(encoding="utf-8") for path in files}
+    return sources_in(KERNEL_FOLDER)
 
 
 def kernel_hash() -> str:
