@@ -78,6 +78,12 @@ def generate(model: IntegerModel, memory: MemoryPlan | None = None) -> dict[str,
     return kernel_sources() | {"ppgnet_model.c": source, "ppgnet_model.h": _header(model, memory)}
 
 
+def entry_points(model: IntegerModel) -> tuple[str, ...]:
+    """The functions that firmware calls, for the linker to keep."""
+    reset = ("ppgnet_stream_reset",) if model.graph.state_bytes else ()
+    return ("ppgnet_run", "ppgnet_prepare", *reset)
+
+
 def default_plan(model: IntegerModel) -> MemoryPlan:
     """The arena layout for the kernels' scratch."""
     return plan(model.graph, {op.name: scratch_bytes(op) for op in model.graph})

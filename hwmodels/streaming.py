@@ -129,6 +129,22 @@ def whole_recording(model: IntegerModel, samples: NDArray[np.int8], new_samples:
     return tensors[model.graph.output.name]
 
 
+def lengthened(graph: LayerGraph, samples: int) -> LayerGraph:
+    """The graph over `samples` input rows: the same layers, and a pooling over all their features."""
+    nodes: list[Node] = []
+    lengths: dict[str, int] = {}
+    for op, sources in graph.nodes():
+        length = lengths[sources[0]] if sources else samples
+        changed = op
+        if op.kind == "average_pool" and op.length_out == 1:
+            changed = replace(op, length_in=length)
+        elif length != op.length_in:
+            changed = _over(op, length)
+        lengths[op.name] = changed.length_out
+        nodes.append((changed, sources))
+    return LayerGraph(nodes)
+
+
 def _over(op: Op, length: int) -> Op:
     """`op` over an input of `length` rows."""
     if op.kind == "average_pool":

@@ -137,7 +137,7 @@ class Draw:
         self.factor = torch.where(is_stretched, factor, 1.0)
         self.targets = task.stretched(labels, self.factor)
         self.rotation = (
-            _random_rotations(count, rng) if augmentation.turns_sensor else torch.eye(3).expand(count, 3, 3)
+            random_rotations(count, rng) if augmentation.turns_sensor else torch.eye(3).expand(count, 3, 3)
         )
 
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
@@ -204,7 +204,7 @@ def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:
     return result
 
 
-def _random_rotations(count: int, rng: np.random.Generator) -> Tensor:
+def random_rotations(count: int, rng: np.random.Generator) -> Tensor:
     """Rotations (count, 3, 3), uniform over orientations: unit quaternions (Shoemake 1992)."""
     q = rng.standard_normal((count, 4)).astype(np.float32)
     w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T

@@ -10,6 +10,7 @@ import pytest
 
 from hwmodels.check import random_model, random_windows
 from hwmodels.integer import IntegerModel, prepare_window, run
+from hwmodels.streaming import streaming_model
 from hwmodels.toolchain import compile_host, run_compiler
 from nas.deploy.bundle import BundleError, read_bundle, write_bundle
 from supernet.space import load_space
@@ -59,6 +60,21 @@ def test_the_self_test_passes_on_this_machine_and_notices_a_wrong_output(
     wrong["ppgnet_selftest.c"] = f"{head}expected[VECTORS][3] = {{\n    {{1{tail}"
     altered = ctypes.CDLL(str(compile_host(wrong, tmp_path / "wrong.so")))
     assert altered.ppgnet_selftest(arena) == 1
+
+
+@needs_host_compiler
+def test_a_streaming_bundle_passes_its_self_test_twice(model: IntegerModel, tmp_path: Path) -> None:
+    new_samples = model.graph.input.length_in // 4
+    step = streaming_model(model, new_samples)
+    windows = random_windows(step.graph, 5, np.random.default_rng(2))
+    write_bundle(
+        tmp_path / "step", step, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED}
+    )
+    assert read_bundle(tmp_path / "step").model.input == step.input
+    loaded = library(tmp_path / "step", tmp_path, "")
+    arena = (ctypes.c_int8 * (1 << 18))()
+    assert loaded.ppgnet_selftest(arena) == loaded.ppgnet_selftest(arena) == 0
+    assert "ppgnet_stream_reset(arena)" in (tmp_path / "step" / "README.md").read_text()
 
 
 @needs_host_compiler

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from hwmodels.check import check_image, random_model, run_stream
-from hwmodels.codegen import generate
+from hwmodels.codegen import entry_points, generate
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
@@ -24,6 +24,7 @@ from hwmodels.streaming import streaming_model, streaming_step, whole_recording
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.arguments import positive_count
 from nas.compress.finish import finished_model
+from nas.compress.streaming import adapted_model
 from nas.data.windows import WindowSet
 from nas.estimates import integer_estimates, integer_inputs
 from nas.metrics import heart_rate_metrics, paired_difference
@@ -96,7 +97,7 @@ def _member(
     recording = rng.integers(-128, 128, (steps * new_samples, graph.input.channels_in)).astype(np.int8)
     step = streaming_model(model, new_samples)
     sources = generate(step)
-    image = toolchain.link(sources, keep=("ppgnet_run", "ppgnet_prepare", "ppgnet_stream_reset"))
+    image = toolchain.link(sources, keep=entry_points(step))
     got = run_stream(step, Emulator(image), recording)
     expected = whole_recording(model, recording, new_samples)
     window = check_image(model, cost_model, toolchain.link(generate(model)), _one(graph, recording))
@@ -131,33 +132,38 @@ def _one(graph: LayerGraph, recording: np.ndarray) -> np.ndarray:
 
 def _accuracy(directory: RunDirectory, side: str, step_s: float) -> dict[str, Any]:
     """MAE of the chosen subnet in both modes on one side's people, each window paired with itself."""
-    model = finished_model(directory, chosen_arch(directory))
+    arch = chosen_arch(directory)
+    model, adapted = finished_model(directory, arch), adapted_model(directory, arch)
     windows = windows_of(directory, side)
     modes = {
         "window": integer_estimates(model, windows).estimate,
         "streaming": streaming_estimates(model, windows, step_s).estimate,
     }
+    if adapted is not None:
+        modes["streaming_adapted"] = streaming_estimates(adapted, windows, step_s).estimate
     labels, subjects = windows.heart_rate_bpm, windows.subject
     metrics = {name: heart_rate_metrics(found, labels, subjects) for name, found in modes.items()}
     errors = {name: np.abs(found - labels) for name, found in modes.items()}
-    change = paired_difference(errors["streaming"], errors["window"], subjects)
+    changes = {
+        f"mae_change_{name}_bpm": str(paired_difference(errors[name], errors["window"], subjects))
+        for name in modes
+        if name != "window"
+    }
     return {
-        "chosen": chosen_arch(directory).id,
+        "chosen": arch.id,
         "side": side,
         "subjects": int(np.unique(subjects).size),
         "windows": len(windows),
-        "mae_window_bpm": str(metrics["window"].mae_bpm),
-        "mae_streaming_bpm": str(metrics["streaming"].mae_bpm),
-        "mae_change_bpm": str(change),
+        **{f"mae_{name}_bpm": str(found.mae_bpm) for name, found in metrics.items()},
+        **changes,
         "real_steps_compared": len(windows),
-        "real_mismatches": _real_mismatches(directory, windows, step_s),
+        "real_mismatches": _real_mismatches(adapted or model, windows, step_s),
         "mae_by_subject_bpm": {name: dict(found.mae_by_subject_bpm) for name, found in metrics.items()},
     }
 
 
-def _real_mismatches(directory: RunDirectory, windows: WindowSet, step_s: float) -> int:
+def _real_mismatches(model: IntegerModel, windows: WindowSet, step_s: float) -> int:
     """Steps of real recordings on which the chosen subnet's estimate differs from the whole recording's."""
-    model = finished_model(directory, chosen_arch(directory))
     new_samples = round(step_s * model.input.rate_hz)
     steps = streaming_estimates(model, windows, step_s).estimate
     inputs, different = integer_inputs(model, windows), 0

@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hwmodels.errors import InputError
+from hwmodels.integer import IntegerModel
+from nas.arguments import positive_count
 from nas.compress.finish import finish_subnet, is_finished
+from nas.compress.streaming import (
+    SETTINGS,
+    adapt_to_streaming,
+    adapted_model,
+    require_streamable,
+    save_adapted,
+)
 from nas.deploy.bundle import check_destination
 from nas.deploy.export import export_bundle
 from nas.hardware import cost_model
 from nas.output import print_fields, print_json
 from nas.run_directory import RunDirectory
 from nas.stages.choice import arch_of, chosen_arch
+from supernet.arch import Arch
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -20,25 +31,54 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--arch", help="id of an archived architecture (default: the chosen one)")
     parser.add_argument("--out", type=Path, help="folder to write (default: subnets/ID/export of the run)")
     parser.add_argument("--device", help="device that the prediction is for (default: the run's)")
+    parser.add_argument(
+        "--mode", choices=("window", "streaming"), default="window",
+        help="read whole windows, or new samples alone (fine-tuned for it first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--epochs",
+        type=positive_count,
+        help=f"fine-tune anew for streaming (default: {SETTINGS.epochs}, once)",
+    )
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Finish the subnet where needed, write the bundle, and say where it is."""
+    if options.epochs and options.mode == "window":
+        raise InputError(
+            "--epochs: is for --mode streaming; window mode is fine-tuned as the run's file says"
+        )
     run = RunDirectory.open(options.run)
     with run.exclusive():
         arch = arch_of(run, options.arch) if options.arch else chosen_arch(run)
-        out = options.out or run.subnet(arch.id) / "export"
+        if options.mode == "streaming":
+            require_streamable(run, arch)
+        folder = "export" if options.mode == "window" else "export-streaming"
+        out = options.out or run.subnet(arch.id) / folder
         # Whatever can go wrong is found out before minutes of training.
         check_destination(out)
         cost_model(run, options.device or run.config.device)
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
-        manifest = export_bundle(run, arch, out, options.device)
+        streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
+        manifest = export_bundle(run, arch, out, options.device, streamed)
     if options.json:
         print_json(manifest)
     else:
         print_fields({"bundle": str(out), "arch": manifest["arch"], **manifest["predicted"]})
     return 0
+
+
+def _streamed(run: RunDirectory, arch: Arch, epochs: int | None) -> IntegerModel:
+    """The subnet fine-tuned for incremental mode, as it was before unless `epochs` are given."""
+    model = adapted_model(run, arch) if epochs is None else None
+    if model is None:
+        run.say(f"{arch.id}: fine-tuning for incremental mode")
+        model = adapt_to_streaming(
+            run, arch, SETTINGS.model_copy(update={"epochs": epochs or SETTINGS.epochs})
+        )
+        save_adapted(run, arch, model)
+    return model

@@ -21,7 +21,7 @@ from hwmodels.integer import (
     quantize,
 )
 from hwmodels.packing import FastFormError, add_constants
-from supernet.subnet import Subnet
+from supernet.subnet import OnTensor, Subnet, execute
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
@@ -157,9 +157,18 @@ class FakeQuantNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of normalized windows."""
-        grids = self.grids()
-        logits: Tensor = self.subnet(x, _on_weight_grid, lambda op, y: on_grid(y, grids[op.name]))
-        return logits
+        return self.on_graph(self.graph, x)
+
+    def on_graph(self, graph: LayerGraph, x: Tensor, then: OnTensor = lambda op, y: y) -> Tensor:
+        """As `forward`, with `graph` in place of its own: the same ops over inputs of another length.
+
+        `then` may change each output once it is on its grid.
+        """
+        grids, layers = self.grids(), self.subnet.layers
+        return execute(
+            graph, x, lambda op, y: layers[op.name](y, _on_weight_grid),
+            lambda op, y: then(op, on_grid(y, grids[op.name])),
+        )  # fmt: skip
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[Tensor], percentile: float = 0.9999) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from hwmodels.integer import IntegerModel
+from hwmodels.streaming import streaming_model
 from nas.compress.finish import finished_model, finished_tracker
 from nas.deploy.bundle import write_bundle
 from nas.deploy.verify import readable_cost
@@ -17,14 +19,26 @@ from nas.stages.loading import windows_of
 from supernet.arch import Arch
 
 
-def export_bundle(run: RunDirectory, arch: Arch, path: Path, device: str | None = None) -> dict[str, Any]:
-    """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects."""
+def export_bundle(
+    run: RunDirectory, arch: Arch, path: Path, device: str | None = None, streamed: IntegerModel | None = None
+) -> dict[str, Any]:
+    """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects.
+
+    With `streamed`, the window form of a network for incremental mode, that one's steps are exported; golden
+    vectors are then first steps, and no tracker, which was fitted on windows, comes with it.
+    """
     device = device or run.config.device
-    model = finished_model(run, arch)
+    model = streamed or finished_model(run, arch)
     windows = windows_of(run, "validation")
     count = min(run.config.finish.golden_vectors, len(windows))
     chosen = np.linspace(0, len(windows) - 1, count).round().astype(int)
     inputs = integer_inputs(model, windows.subset(chosen))
+    mode = "window"
+    if streamed is not None:
+        new_samples = round(run.config.data.step_s * model.input.rate_hz)
+        model, inputs, mode = streaming_model(model, new_samples), inputs[:, -new_samples:], "streaming"
     cost = cost_model(run, device).cost(model.graph)
-    facts = {"id": arch.id, "arch": str(arch), "device": device, "predicted": readable_cost(cost)}
-    return write_bundle(path, model, inputs, facts, finished_tracker(run, arch))
+    facts = {
+        "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),
+    }  # fmt: skip
+    return write_bundle(path, model, inputs, facts, None if streamed else finished_tracker(run, arch))

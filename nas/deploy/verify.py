@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hwmodels.check import check_image
+from hwmodels.codegen import entry_points
 from hwmodels.cost import Cost, CostModel
 from hwmodels.device import load_device
 from hwmodels.integer import run as interpret
@@ -35,7 +36,7 @@ def verify_bundle(
     if not np.array_equal(expected, bundle.golden_outputs):
         raise BundleError(f"{path / 'golden.npz'}: not what model.npz computes; export the subnet again")
     sources = {name: text for name, text in bundle.sources.items() if name != "ppgnet_selftest.c"}
-    image = toolchain.link(sources)
+    image = toolchain.link(sources, entry_points(bundle.model))
     found = check_image(bundle.model, model, image, bundle.golden_inputs)
     measured = model.total(
         found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
