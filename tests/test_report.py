@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def options(root: Path) -> argparse.Namespace:
 
 
 def test_readme_tables_are_replaced_between_their_markers_and_nothing_else(tmp_path: Path) -> None:
-    parts = ("heart rate", "rhythm", "cost", "model")
+    parts = ("heart rate", "folds", "rhythm", "cost", "model")
     body = "".join(f"before {p}\n<!-- {p} begin -->\nold\n<!-- {p} end -->\nafter {p}\n" for p in parts)
     (tmp_path / "README.md").write_text(body)
     (tmp_path / "docs/results").mkdir(parents=True)
@@ -82,3 +83,11 @@ def test_a_readme_without_markers_is_refused_and_left_alone(tmp_path: Path) -> N
     with pytest.raises(InputError, match="markers"):
         readme.run(options(tmp_path))
     assert (tmp_path / "README.md").read_text() == "nothing here\n"
+
+
+def test_the_tables_of_this_readme_are_generated_not_typed(tmp_path: Path) -> None:
+    checkout = Path(__file__).parent.parent
+    shutil.copy(checkout / "README.md", tmp_path)
+    shutil.copytree(checkout / "docs" / "results", tmp_path / "docs" / "results")
+    readme.run(options(tmp_path))
+    assert (tmp_path / "README.md").read_text() == (checkout / "README.md").read_text()
