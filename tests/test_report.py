@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +92,11 @@ def test_the_tables_of_this_readme_are_generated_not_typed(tmp_path: Path) -> No
     shutil.copytree(checkout / "docs" / "results", tmp_path / "docs" / "results")
     readme.run(options(tmp_path))
     assert (tmp_path / "README.md").read_text() == (checkout / "README.md").read_text()
+
+
+def test_six_estimators_fit_their_picture() -> None:
+    names = ("spectral argmax", "spectral tracker", "teacher", "float subnet", "int8 subnet", "int8, tracked")
+    errors = {name: {"synthetic/1": 1.0, "synthetic/2": 2.0} for name in names}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        to_svg(error_per_subject(errors, "MAE"))

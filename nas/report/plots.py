@@ -166,7 +166,7 @@ def subnet_drawing(layers: Sequence[Mapping[str, Any]]) -> Figure:
 def error_per_subject(errors: Mapping[str, Mapping[str, float]], error_name: str) -> Figure:
     """A group of bars per held-out subject, one bar per estimator: estimator -> subject -> value."""
     subjects = sorted({subject for values in errors.values() for subject in values})
-    figure, axes = new_axes(max(6.0, 0.55 * len(subjects) + 2.5), 3.2)
+    figure, axes = new_axes(max(7.0, 0.55 * len(subjects) + 2.5), 3.5)
     width = 0.8 / max(1, len(errors))
     colours = (PURPLE, BLUE, ORANGE, "#b9c0c9", GREEN, RED)
     for index, ((name, values), colour) in enumerate(zip(errors.items(), colours, strict=False)):
@@ -175,7 +175,7 @@ def error_per_subject(errors: Mapping[str, Mapping[str, float]], error_name: str
     axes.set_xticks(np.arange(len(subjects)), subjects, rotation=30, ha="right", fontsize=8)
     axes.set_ylabel(error_name)
     axes.grid(False, axis="x")
-    axes.legend(frameon=False, fontsize=8, ncols=len(errors), loc="lower left", bbox_to_anchor=(0, 1))
+    axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
     return figure
 
 
