@@ -18,7 +18,7 @@ from hwmodels.heads import belief_tables, heart_rate_constants, min_probability_
 from hwmodels.integer_model import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan, plan
 from hwmodels.packing import FastFormError, add_constants, add_exact_fields, pack_depthwise, pack_matrix
-from hwmodels.preparation import acceleration_gain
+from hwmodels.preparation import lag_samples
 from hwmodels.variants import (
     ADD_EXACT,
     ENTRY_POINTS,
@@ -190,10 +190,11 @@ def _step(model: IntegerModel, op: Op, index: int, variant: KernelVariant, memor
 
 def _input_settings(model: IntegerModel) -> str:
     op, grid = model.graph.input, model.quantization[model.graph.input.name]
-    gain = float(acceleration_gain(model.input, grid)).hex()
-    scale = float(np.float32(grid.scale)).hex()
-    samples = model.input.window_samples
-    fields = f"{samples}, {samples - op.length_in}, {op.channels_in}, {grid.zero_point}, {scale}f, {gain}f"
+    inverse, gain = (float(np.float32(1 / unit)).hex() for unit in (grid.scale, model.input.acc_scale_g))
+    samples, lag = model.input.window_samples, lag_samples(model.input.rate_hz)
+    whole = f"{samples}, {samples - op.length_in}, {op.channels_in}, {lag}, {grid.zero_point}"
+    motion = "ppgnet_prepare_motion" if op.channels_in > 1 else "0"
+    fields = f"{whole}, {inverse}f, {gain}f, {motion}"
     return f"static const ppgnet_input_settings input_settings = {{{fields}}};\n"
 
 

@@ -97,8 +97,8 @@ class CostModel:
 
     def _cost_of(self, op: Op) -> OpCost:
         if op.kind == "input":
-            # The caller places the input: no kernel runs, only its bytes count.
-            return OpCost(0, 0, 0, frozenset(), 0, 0)
+            # The input is made before the network runs: only its bytes count, and the code that makes it.
+            return OpCost(0, 0, 0, code_units(op), 0, 0)
         entry, runner = self.lut.entry(op), self.lut.runner
         return OpCost(
             cycles=entry.cycles + runner.step_cycles,

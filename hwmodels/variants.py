@@ -23,8 +23,9 @@ _REQUANTIZATION_WORDS = 5
 _BELIEF_BYTES = 64
 _DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _BELIEF_BYTES}
 _DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES, "history": 12}
-FIXED_DATA_BYTES = 32
-FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_prepare", "ppgnet_execute", "ppgnet_prepare_window"})
+FIXED_DATA_BYTES = 40
+FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_execute", "ppgnet_prepare", "ppgnet_prepare_window"})
+MOTION_CODE_UNITS = frozenset({"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlation"})
 
 ENTRY_POINTS = """\
 void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result)
@@ -181,7 +182,9 @@ def data_bytes(op: Op) -> int:
 
 def code_units(op: Op) -> frozenset[str]:
     """C functions that are linked for the op, shared between ops; FIXED_CODE_UNITS are always linked."""
-    return frozenset() if op.kind == "input" else units_of(variant_of(op))
+    if op.kind == "input":
+        return MOTION_CODE_UNITS if op.channels_in > 1 else frozenset()
+    return units_of(variant_of(op))
 
 
 def units_of(variant: KernelVariant) -> frozenset[str]:
@@ -223,4 +226,6 @@ def kernel_image(toolchain: Toolchain) -> ElfImage:
     sources: Mapping[str, str] = kernel_sources()
     functions = {v.function for v in (_MATRIX, EXACT, ADD_EXACT, _DEPTHWISE_ANY, *_DEPTHWISE.values())}
     functions |= {variant.function for variant in _OTHER.values()}
-    return toolchain.link(sources, keep=(*sorted(functions), "ppgnet_prepare_window"))
+    return toolchain.link(
+        sources, keep=(*sorted(functions), "ppgnet_prepare_window", "ppgnet_prepare_motion")
+    )

@@ -52,20 +52,20 @@ def spectral_tracker(
     The settings were chosen once on the IEEE SPC and BAMI-1 recordings, and serve every set.
     Windows are taken in the order of their start within each recording.
     """
-    inputs = windows.normalized(rate_hz)
-    grid, pulse = power_spectra(inputs[:, 0], rate_hz)
+    grid, pulse = power_spectra(windows.normalized(rate_hz)[:, 0], rate_hz)
     # Breathing and vessel tone put power below the pulse, falling with frequency.
     pulse *= np.sqrt(grid / LAST_BPM)
     pulse /= np.maximum(pulse.max(axis=1, keepdims=True), 1e-12)
     cleaned = pulse
     if use_accelerometer:
-        _, motion = power_spectra(inputs[:, 1:], rate_hz)
+        axes = windows.motion(rate_hz)
+        _, motion = power_spectra(axes, rate_hz)
         motion = (motion / np.maximum(motion.max(axis=2, keepdims=True), 1e-12)).max(axis=1)
         # Only what stands out of its surroundings is a rhythm that could be taken for the heart's.
         motion = np.maximum(motion - uniform_filter1d(motion, _BROAD_BINS, axis=1), 0.0)
         motion /= np.maximum(motion.max(axis=1, keepdims=True), 1e-12)
         # A wrist at rest explains nothing: the discount fades in with the size of the motion.
-        moved = np.clip(np.sqrt(inputs[:, 1:].var(axis=(1, 2)))[:, None] / 0.6, 0.0, 1.0)
+        moved = np.clip(np.sqrt(axes.var(axis=(1, 2)))[:, None] / 0.18, 0.0, 1.0)
         cleaned = pulse * pulse / (pulse + motion_discount * moved * motion + 1e-6)
         cleaned /= np.maximum(cleaned.max(axis=1, keepdims=True), 1e-12)
     likelihood = np.power(cleaned, sharpness / 2) + _FLOOR

@@ -79,19 +79,26 @@ class Training(_Section):
 
 
 class Teacher(Training):
-    """The external teacher: a ResNet-1D of `blocks` bottlenecks per stage and base width `width`.
+    """The external teacher. `spectral` reads spectra and trains in a minute on one core.
 
-    Width 20 with blocks [3, 4, 6, 3] has 50 layers and about 2 million parameters; the default is what
-    trains in a few minutes on two cores.
+    `resnet` is a ResNet-1D of `blocks` bottlenecks per stage and base width `width`: 20 with blocks
+    [3, 4, 6, 3] has 50 layers and about 2 million parameters. `transformer` reads patches; `cnn_lstm` is
+    convolutions before a recurrent layer. `width` and `blocks` left out are those of the network's own defaults.
     """
 
-    epochs: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=6e-3, gt=0)
-    weight_decay: float = Field(default=5e-2, ge=0)
-    validate_every: int = Field(default=4, ge=0)
-    width: int = Field(default=12, ge=4)
-    blocks: tuple[int, ...] = Field(default=(2, 2, 2, 2), min_length=1)
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    kind: Literal["spectral", "resnet", "transformer", "cnn_lstm"] = "spectral"
+    epochs: int = Field(default=10, ge=1)
+    validate_every: int = Field(default=2, ge=0)
+    width: int | None = Field(default=None, ge=4)
+    blocks: tuple[int, ...] | None = Field(default=None, min_length=1, description="resnet only")
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+
+    @field_validator("blocks")
+    @classmethod
+    def _has_stages(cls, blocks: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        if blocks is not None and info.data.get("kind") != "resnet":
+            raise ValueError("only a resnet has stages of blocks; leave it out")
+        return blocks
 
 
 class Supernet(Training):

@@ -12,7 +12,6 @@ from torch import nn
 from hwmodels.integer import IntegerModel, class_probabilities, quantize_input, run
 from nas.data.windows import WindowSet
 from supernet.arch import SENSOR_CHANNELS
-from supernet.batches import normalize_windows
 from supernet.evaluate import logits_of
 from supernet.tasks import HeartRateTask, RhythmTask
 
@@ -46,7 +45,7 @@ def network_estimates(
     network: nn.Module, windows: WindowSet, rate_hz: int, channels: int, task: HeartRateTask | RhythmTask
 ) -> Estimates:
     """Estimates of a torch network in eval mode; it never calls a window invalid."""
-    inputs = normalize_windows(torch.from_numpy(windows.centre(rate_hz)))[:, :channels]
+    inputs = torch.from_numpy(windows.normalized(rate_hz)[:, :channels])
     logits = logits_of(network.eval(), inputs)
     estimate, spread = task.estimate(logits)
     probabilities = logits.softmax(dim=1).double().numpy() if isinstance(task, RhythmTask) else None
@@ -57,7 +56,7 @@ def network_estimates(
 
 def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
     """Windows as the integer network reads them: int8 (n, T, channels)."""
-    normalized = normalize_windows(torch.from_numpy(windows.centre(round(model.input.rate_hz)))).numpy()
+    normalized = windows.normalized(round(model.input.rate_hz))
     return quantize_input(model, normalized[:, : SENSOR_CHANNELS[model.input.sensors]].transpose(0, 2, 1))
 
 

@@ -16,28 +16,44 @@ import torch
 from torch import Tensor
 
 from hwmodels.errors import InputError
+from hwmodels.preparation import (
+    ACC_SCALE_G,
+    REACH,
+    RIDGE,
+    RIDGE_FLOOR,
+    SMALLEST_DEVIATION,
+    SMALLEST_REMAINDER,
+    lag_samples,
+)
 from supernet.arch import Arch
 from supernet.tasks import Task
 
-ACC_SCALE_G = 0.3
-_SMALLEST_DEVIATION = 1e-8
 _GEOMETRY, _CORRUPTION, _ORDER = 1, 2, 3
 Inputs = Mapping[int, Tensor]
 """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
 
 
-def normalize_windows(x: Tensor, acc_scale_g: float = ACC_SCALE_G) -> Tensor:
-    """Normalize windows (n, 4, samples) as the exported C code does, each by itself.
+def normalize_windows(x: Tensor, rate_hz: int) -> Tensor:
+    """Windows (n, 4, samples) of PPG and acceleration in g -> the signals (n, 4, samples) that networks read.
 
-    Channel 0 (PPG) minus its mean, over its standard deviation (a flat one becomes zeros); the
-    accelerometer's channels, in g, minus their means, over `acc_scale_g`.
+    Pulse, pulse less what motion explains, magnitude of motion, explained part: hwmodels/preparation.py,
+    which the exported C code equals, says how. This is the same in the order that is fast here.
     """
     centred = x - x.mean(dim=2, keepdim=True)
     deviation = centred[:, :1].square().mean(dim=2, keepdim=True).sqrt()
-    pulse = torch.where(
-        deviation > _SMALLEST_DEVIATION, centred[:, :1] / deviation.clamp(min=_SMALLEST_DEVIATION), 0.0
-    )
-    return torch.cat([pulse, centred[:, 1:] / acc_scale_g], dim=1)
+    pulse = centred[:, :1] / deviation.clamp(min=float(SMALLEST_DEVIATION))
+    axes = centred[:, 1:] / ACC_SCALE_G
+    step = lag_samples(rate_hz)
+    basis = torch.cat([axes.roll(lag * step, 2) for lag in range(-REACH, REACH + 1)], dim=1)
+    gram = basis @ basis.transpose(1, 2)
+    ridge = RIDGE * axes.square().sum(dim=(1, 2)) / 3 + RIDGE_FLOOR
+    gram.diagonal(dim1=1, dim2=2).add_(ridge[:, None])
+    weights = torch.cholesky_solve(basis @ pulse.transpose(1, 2), torch.linalg.cholesky(gram))
+    explained = weights.transpose(1, 2) @ basis
+    remainder = pulse - explained
+    left = remainder.square().mean(dim=2, keepdim=True).sqrt().clamp(min=SMALLEST_REMAINDER)
+    motion = axes.square().sum(dim=1, keepdim=True).sqrt()
+    return torch.cat([pulse, remainder / left, motion - motion.mean(dim=2, keepdim=True), explained], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +92,7 @@ class TrainingSet:
         margin = round(self.margin_s * rate_hz)
         samples = round(self.window_s * rate_hz)
         held = torch.from_numpy(self.inputs[rate_hz][chosen][:, :, margin : margin + samples])
-        return normalize_windows(held)
+        return normalize_windows(held, rate_hz)
 
     def normalized(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Inputs:
         """`windows` at every rate."""
@@ -88,21 +104,17 @@ class Augmentation:
     """How training windows are varied.
 
     A window is played between `slowest` and `fastest` times its speed, as far as its margins reach,
-    and its heart rate with it (share `stretch_share` of the windows); the accelerometer's frame is
-    turned at random when `turns_sensor`. Noise of deviation up to `noise` (in deviations of the
-    PPG) is added and the accelerometer silenced for a share `acc_dropout` of the windows; neither is
-    shown to a teacher.
+    and its heart rate with it (share `stretch_share` of the windows). Noise of deviation up to `noise`
+    (in deviations of the PPG) is added, which a teacher is not shown.
     """
 
     slowest: float = 0.75
     fastest: float = 1.3
     stretch_share: float = 0.9
-    turns_sensor: bool = True
     noise: float = 0.05
-    acc_dropout: float = 0.0
 
 
-NO_AUGMENTATION = Augmentation(stretch_share=0.0, turns_sensor=False, noise=0.0, acc_dropout=0.0)
+NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +127,7 @@ class Batch:
 
 
 class Draw:
-    """One random variation of a whole training set: a factor, a rotation and a label per window.
+    """One random variation of a whole training set: a factor and a label per window.
 
     The same arguments always make the same draw; `identity` tells draws of one set apart.
     `targets`: labels (n,) after stretching.
@@ -136,18 +148,15 @@ class Draw:
         self.identity = (seed, number, augmentation)
         self.factor = torch.where(is_stretched, factor, 1.0)
         self.targets = task.stretched(labels, self.factor)
-        self.rotation = (
-            random_rotations(count, rng) if augmentation.turns_sensor else torch.eye(3).expand(count, 3, 3)
-        )
 
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
         """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""
-        factor, rotation = self.factor[chosen], self.rotation[chosen]
+        factor = self.factor[chosen]
         found = {}
         for rate in rates or tuple(self.training.inputs):
             samples = round(self.training.window_s * rate)
             x = _play(torch.from_numpy(self.training.inputs[rate][chosen]), factor, samples)
-            found[rate] = normalize_windows(torch.cat([x[:, :1], rotation @ x[:, 1:]], dim=1))
+            found[rate] = normalize_windows(x, rate)
         return found
 
 
@@ -159,19 +168,17 @@ def epoch_order(count: int, batch: int, seed: int, epoch: int) -> Iterator[npt.N
 
 
 def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, step: int) -> Inputs:
-    """Add noise to the PPG and silence some accelerometers; the same windows at every rate."""
-    if augmentation.noise == 0.0 and augmentation.acc_dropout == 0.0:
+    """Add noise to the pulse, and the same to what cancelling leaves of it."""
+    if augmentation.noise == 0.0:
         return inputs
     rng = np.random.default_rng([seed, _CORRUPTION, epoch, step])
     count = len(next(iter(inputs.values())))
     level = torch.from_numpy(rng.random((count, 1), dtype=np.float32)) * augmentation.noise
-    is_silent = torch.from_numpy(rng.random(count) < augmentation.acc_dropout)
     corrupted = {}
     for rate, x in inputs.items():
         noise = torch.from_numpy(rng.standard_normal((count, x.shape[2]), dtype=np.float32))
         x = x.clone()
-        x[:, 0] += level * noise
-        x[is_silent, 1:] = 0.0
+        x[:, :2] += (level * noise)[:, None]
         corrupted[rate] = x
     return corrupted
 
@@ -202,15 +209,3 @@ def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:
         index = (first.long() + shift).clamp(0, length - 1)
         result += weight * x.gather(2, index[:, None].expand(count, channels, samples))
     return result
-
-
-def random_rotations(count: int, rng: np.random.Generator) -> Tensor:
-    """Rotations (count, 3, 3), uniform over orientations: unit quaternions (Shoemake 1992)."""
-    q = rng.standard_normal((count, 4)).astype(np.float32)
-    w, x, y, z = (q / np.linalg.norm(q, axis=1, keepdims=True)).T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return torch.from_numpy(np.array(rows).transpose(2, 0, 1).copy())

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from hwmodels.errors import InputError
+from hwmodels.preparation import ACC_SCALE_G, RIDGE, normalized_windows
 from nas.data.folds import Fold, subject_folds
 from nas.data.preprocess import BAND_HZ, band_pass, filter_rate_hz, resample
 from nas.data.recording import Recording
-from nas.data.windows import ACC_SCALE_G, WindowSet, concatenate, make_windows, normalize
+from nas.data.windows import WindowSet, concatenate, make_windows
 
 
 def _recording(
@@ -124,6 +125,13 @@ def test_a_recording_without_labels_gives_windows_with_unknown_ones() -> None:
     assert not windows.centre(32)[:, 1:].any()
 
 
+def normalize(x: np.ndarray) -> np.ndarray:
+    """(n, 4, T) PPG and g -> the signals (n, 4, T)."""
+    return normalized_windows(
+        x[:, 0].astype(np.float32), x[:, 1:].transpose(0, 2, 1).astype(np.float32), 32
+    ).transpose(0, 2, 1)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     offset=st.floats(-5e4, 5e4),
@@ -139,12 +147,43 @@ def test_normalization_forgets_offset_and_gain(
     y = x.copy()
     y[:, 0] = y[:, 0] * scale + offset
     y[:, 1:] += shift_g
-    np.testing.assert_allclose(normalize(y), normalize(x), atol=2e-2 + 1e-2 * abs(offset) / scale / 100)
+    np.testing.assert_allclose(normalize(y), normalize(x), atol=2e-2 + 1e-2 * abs(offset) / scale / 50)
+    np.testing.assert_allclose(normalize(x)[:, 0].std(axis=1), 1, rtol=1e-5)
+
+
+def test_what_motion_explains_of_the_pulse_is_taken_away() -> None:
+    """Oracle: ridge regression by a general solver in double precision."""
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((4, 4, 256))
+    x[:, 0] += 3 * np.roll(x[:, 1], 4, axis=1) - 2 * np.roll(x[:, 3], -2, axis=1)
+    pulse, cleaned, motion, explained = normalize(x).transpose(1, 0, 2)
+    axes = (x[:, 1:] - x[:, 1:].mean(axis=2, keepdims=True)) / ACC_SCALE_G
+    for number in range(4):
+        basis = np.concatenate([np.roll(axes[number], 2 * lag, axis=1) for lag in range(-4, 5)])
+        ridge = RIDGE * np.square(axes[number]).sum() / 3 + 1e-3
+        weights = np.linalg.solve(basis @ basis.T + ridge * np.eye(27), basis @ pulse[number])
+        np.testing.assert_allclose(explained[number], weights @ basis, atol=2e-4)
+        left = pulse[number] - weights @ basis
+        np.testing.assert_allclose(cleaned[number], left / left.std(), atol=2e-3)
+        assert left.std() < 0.4
+        magnitude = np.sqrt(np.square(axes[number]).sum(axis=0))
+        np.testing.assert_allclose(motion[number], magnitude - magnitude.mean(), atol=1e-4)
+
+
+def test_turning_the_sensor_changes_nothing() -> None:
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((2, 4, 256))
+    turn, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+    turned = np.concatenate([x[:, :1], turn @ x[:, 1:]], axis=1)
+    np.testing.assert_allclose(normalize(turned), normalize(x), atol=1e-3)
+
+
+def test_without_motion_nothing_is_explained() -> None:
+    x = np.random.default_rng(6).standard_normal((2, 4, 128))
+    x[:, 1:] = 0.7
     out = normalize(x)
-    np.testing.assert_allclose(out[:, 0].std(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(
-        out[:, 1:], (x[:, 1:] - x[:, 1:].mean(axis=2, keepdims=True)) / ACC_SCALE_G, atol=1e-5
-    )
+    np.testing.assert_allclose(out[:, 1], out[:, 0], atol=1e-4)
+    assert np.abs(out[:, 2:]).max() < 1e-3
 
 
 def test_a_flat_window_becomes_zeros_and_touches_no_other() -> None:

@@ -12,7 +12,7 @@ from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
 from hwmodels.streaming import StreamingError
-from hwmodels.variants import FIXED_CODE_UNITS, code_units
+from hwmodels.variants import FIXED_CODE_UNITS, MOTION_CODE_UNITS, code_units
 from search.cost_plan import COST_NAMES, ENDLESS, compile_costs, required_ops
 from supernet.space import SearchSpace, load_space
 from tests.search_fakes import FakeCostModel, every_member, small_space
@@ -39,7 +39,7 @@ def invented_table(space: SearchSpace, step_s: float | None = None) -> LookUpTab
         key = entry_key(op)
         number = crc32(key.encode())
         entries[key] = Entry(op.macs * 2 + number % 997, op.macs, 16 + number % 5 * 8, "measured")
-    units = frozenset().union(*(code_units(op) for op in ops)) | FIXED_CODE_UNITS
+    units = frozenset().union(*(code_units(op) for op in ops)) | FIXED_CODE_UNITS | MOTION_CODE_UNITS
     provenance = Provenance("k", "r", "gcc", (), "unicorn", "cortex-m7", 0, "2000-01-01")
     code_bytes = {unit: 50 + crc32(unit.encode()) % 400 for unit in units}
     return LookUpTable(provenance, Runner(300, 20, 100, 10, 48), code_bytes, entries)

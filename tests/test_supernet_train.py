@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from supernet.batches import Augmentation
 from supernet.checkpoint import CheckpointError, load_checkpoint
 from supernet.evaluate import predict
 from supernet.methods import Sandwich, SingleNetwork, TeacherLogits
@@ -169,8 +168,7 @@ def test_a_loss_that_turns_nan_stops_and_keeps_the_last_checkpoint(tmp_path: Pat
 
 def test_a_small_network_learns_the_frequency_of_sines() -> None:
     method = student()
-    augmentation = Augmentation(acc_dropout=0.0)
-    settings = TrainSettings(epochs=25, batch=32, learning_rate=1e-2, augmentation=augmentation)
+    settings = TrainSettings(epochs=25, batch=32, learning_rate=1e-2)
     training, validation = sines(512), sines(128, seed=9)
     history = fit(method, training, TASK, settings, validation=validation)
     inputs = validation.windows(method.rate_hz)[:, : method.channels]

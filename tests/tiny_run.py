@@ -45,7 +45,7 @@ def tiny_config(folder: Path) -> dict[str, Any]:
         "space": str(space),
         "threads": 1,
         "data": {"folds": 3, "sources": [{"kind": "synthetic", "subjects": 4, "minutes": 1}]},
-        "teacher": {"width": 4, "blocks": [1], "epochs": 2},
+        "teacher": {"kind": "resnet", "width": 4, "blocks": [1], "epochs": 2},
         "supernet": {"epochs": 2, "warmup_epochs": 1, "random_subnets": 1},
         "search": {
             "evaluations": 8,

@@ -92,11 +92,16 @@ typedef struct {
 } ppgnet_class_parameters;
 
 /* What ppgnet_prepare_window needs to know of the network's input: the samples it normalizes over, and how
-   many of them the network does not read because an earlier step did. */
-typedef struct {
-    uint32_t samples, skipped, channels;
+   many of them the network does not read because an earlier step did; samples between the canceller's lags;
+   reciprocals of the grid's scale and of the acceleration that counts as one; and what reads the accelerometer,
+   NULL in a network of the pulse alone. */
+struct ppgnet_window;
+typedef struct ppgnet_input_settings {
+    uint32_t samples, skipped, channels, lag;
     int32_t zero_point;
-    float scale, acceleration_gain;
+    float inverse_scale, acceleration_gain;
+    void (*motion)(
+        const struct ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy);
 } ppgnet_input_settings;
 
 /* Convolutions, fully connected. Packed weights, four positions by two outputs at once; and its smaller
@@ -128,7 +133,12 @@ void ppgnet_execute(
 /* Fill every history with its zero point: what the network has seen before a recording starts. */
 void ppgnet_forget(const ppgnet_network *network, int8_t *arena);
 
-/* Normalize and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL. */
+/* Normalize, clean and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL; and
+   its parts where there is acceleration. */
+void ppgnet_prepare_motion(
+    const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy);
+float ppgnet_correlation(const struct ppgnet_window *w, uint32_t first, uint32_t second, uint32_t ahead);
+float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
 void ppgnet_prepare_window(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 

@@ -19,9 +19,9 @@
 
 /* Marks functions whose size counts for more than their speed. */
 #if defined(__clang__)
-#define PPGNET_SMALL __attribute__((minsize))
+#define PPGNET_SMALL __attribute__((minsize, noinline))
 #else
-#define PPGNET_SMALL __attribute__((optimize("Os")))
+#define PPGNET_SMALL __attribute__((optimize("Os"), noinline))
 #endif
 
 /* A word that may be read and written over bytes and halfwords. */

@@ -19,10 +19,11 @@ from hwmodels.integer import (
     load_model,
     save_model,
 )
+from hwmodels.preparation import ACC_SCALE_G
 from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.data.preprocess import BAND_HZ
-from nas.data.windows import ACC_SCALE_G, WindowSet
+from nas.data.windows import WindowSet
 from nas.estimates import Estimates, integer_estimates
 from nas.files import digest, digest_files, write_json, write_text
 from nas.run_directory import RunDirectory

@@ -28,7 +28,6 @@ from nas.stages.loading import load_network, trained_teacher, windows_of
 from nas.streaming import streams
 from nas.tasks import task_of
 from supernet.arch import Arch
-from supernet.batches import random_rotations
 from supernet.distillation import blend, soft_label_loss
 from supernet.evaluate import logits_of
 from supernet.train import schedule
@@ -124,7 +123,7 @@ def save_adapted(run: RunDirectory, arch: Arch, model: IntegerModel) -> None:
 def adapt_to_streaming(run: RunDirectory, arch: Arch, settings: Training) -> IntegerModel:
     """Fine-tune the finished quantized subnet of `arch` for incremental mode, on training subjects alone.
 
-    Samples are normalized as in streaming; the accelerometer's frame is turned at random and noise added.
+    Samples are normalized as in streaming; noise is added.
     Deterministic for the run's seed.
     """
     require_streamable(run, arch)
@@ -173,8 +172,7 @@ def _batches(
 
 
 def _varied(x: Tensor, rng: np.random.Generator) -> Tensor:
-    """Noise on the PPG, the accelerometer (if there is one) in a frame turned at random."""
+    """Noise on the pulse, and the same on what cancelling leaves of it."""
     level = torch.from_numpy(rng.random((len(x), 1, 1), dtype=np.float32)) * _NOISE
     noise = torch.from_numpy(rng.standard_normal((len(x), 1, x.shape[2]), dtype=np.float32))
-    turned = random_rotations(len(x), rng) @ x[:, 1:] if x.shape[1] == 4 else x[:, 1:]
-    return torch.cat([x[:, :1] + level * noise, turned], dim=1)
+    return torch.cat([x[:, :2] + level * noise, x[:, 2:]], dim=1)

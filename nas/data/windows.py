@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
+from hwmodels.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
 from nas.files import replace_file
 
-ACC_SCALE_G = 0.3
 _SMALLEST_DEVIATION = 1e-8
 _PER_WINDOW = (
     "has_acc",
@@ -87,8 +87,14 @@ class WindowSet:
         return self.inputs[rate_hz][:, :, margin : margin + round(self.window_s * rate_hz)]
 
     def normalized(self, rate_hz: int) -> NDArray[np.float32]:
-        """The network's input: (n, 4, window_s * rate_hz) as `normalize` makes it of the windows proper."""
-        return normalize(self.centre(rate_hz))
+        """The network's input (n, 4, window_s * rate_hz), as the exported C code makes it of the windows."""
+        held = self.centre(rate_hz)
+        return normalized_windows(held[:, 0], held[:, 1:].transpose(0, 2, 1), rate_hz).transpose(0, 2, 1)
+
+    def motion(self, rate_hz: int) -> NDArray[np.float32]:
+        """Acceleration in g less each axis's mean over the window: (n, 3, window_s * rate_hz)."""
+        axes = self.centre(rate_hz)[:, 1:]
+        return axes - axes.mean(axis=2, keepdims=True)
 
     def subset(self, chosen: NDArray) -> WindowSet:
         """The windows that a boolean mask or an index array chooses."""
@@ -132,21 +138,6 @@ class WindowSet:
             raise InputError(f"{path}: no such file; check the path") from None
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             raise InputError(f"{path}: not a readable window file; delete it and run again") from None
-
-
-def normalize(windows: NDArray[np.floating], acc_scale_g: float = ACC_SCALE_G) -> NDArray[np.float32]:
-    """What the exported C code does to a window before the network, for (n, 4, samples) at once.
-
-    Channel 0 minus its mean, divided by its standard deviation (a flat window becomes zeros);
-    channels 1 to 3 minus their means, divided by acc_scale_g.
-    """
-    wide = np.asarray(windows, dtype=np.float32)
-    centred = wide - wide.mean(axis=2, keepdims=True, dtype=np.float64).astype(np.float32)
-    deviation = np.sqrt(np.mean(np.square(centred[:, :1], dtype=np.float64), axis=2, keepdims=True))
-    scale = np.where(deviation > _SMALLEST_DEVIATION, 1.0 / np.maximum(deviation, _SMALLEST_DEVIATION), 0.0)
-    centred[:, :1] *= scale.astype(np.float32)
-    centred[:, 1:] *= np.float32(1.0 / acc_scale_g)
-    return centred
 
 
 def make_windows(

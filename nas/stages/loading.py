@@ -22,7 +22,7 @@ from supernet.checkpoint import load_checkpoint, save_checkpoint
 from supernet.methods import Method, TeacherLogits
 from supernet.network import SuperNet
 from supernet.tasks import HeartRateTask, RhythmTask
-from supernet.teachers.resnet import ResNet
+from supernet.teachers import ConvolutionalRecurrent, PatchTransformer, ResNet, SpectralNetwork
 from supernet.train import EpochRecord, fit
 
 CHECKPOINT = "checkpoint.pt"
@@ -71,12 +71,22 @@ def teacher_sensors(run: RunDirectory, training: TrainingSet) -> int:
     return 4 if training.has_acc.any() else 1
 
 
-def new_teacher(run: RunDirectory, channels: int) -> ResNet:
+def new_teacher(run: RunDirectory, channels: int) -> torch.nn.Module:
     """The teacher of the configuration, untrained."""
-    own = run.config.teacher
-    return ResNet(
-        run.config.outputs, channels, own.width, own.blocks, dropout=own.dropout, seed=run.config.seed
-    )
+    own, task, outputs, seed = run.config.teacher, run.config.task, run.config.outputs, run.config.seed
+    given: dict[str, Any] = {"dropout": own.dropout, "seed": seed}
+    given |= {} if own.width is None else {"width": own.width}
+    rate = teacher_rate(run)
+    if own.kind == "spectral":
+        rhythm = task.kind == "rhythm"
+        band = {} if rhythm else {"first_bpm": task.first_bpm, "last_bpm": task.last_bpm}
+        return SpectralNetwork(outputs, channels, rate, pools=rhythm, **band, **given)
+    if own.kind == "transformer":
+        return PatchTransformer(outputs, channels, rate * run.config.data.window_s, **given)
+    if own.kind == "cnn_lstm":
+        return ConvolutionalRecurrent(outputs, channels, **given)
+    given |= {} if own.blocks is None else {"blocks": own.blocks}
+    return ResNet(outputs, channels, **given)
 
 
 def teacher_rate(run: RunDirectory) -> int:

@@ -1,5 +1,8 @@
 """Teachers: networks too large for the device, whose beliefs train those that are not."""
 
+from supernet.teachers.recurrent import ConvolutionalRecurrent
 from supernet.teachers.resnet import ResNet
+from supernet.teachers.spectral import SpectralNetwork
+from supernet.teachers.transformer import PatchTransformer
 
-__all__ = ["ResNet"]
+__all__ = ["ConvolutionalRecurrent", "PatchTransformer", "ResNet", "SpectralNetwork"]

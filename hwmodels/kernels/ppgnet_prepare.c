@@ -1,0 +1,162 @@
+/* From one window of band-passed pulse and acceleration in g to the network's int8 input: normalization over the
+   window, cancelling of motion, quantization. hwmodels/preparation.py says what and why. */
+#include "ppgnet_kernels.h"
+#include "ppgnet_shim.h"
+
+#include <stddef.h>
+
+#define AXES 3
+#define REACH 4
+#define LAGS (2 * REACH + 1)
+#define UNKNOWNS (LAGS * AXES)
+#define ROW(i) ((i) * ((i) + 1) / 2)
+
+struct ppgnet_window {
+    const float *pulse, *acceleration;
+    uint32_t samples;
+    float pulse_centre, pulse_gain, centre[AXES], scale;
+};
+typedef struct ppgnet_window window;
+
+/* Half away from zero onto the int8 grid; NaN becomes the lowest value. */
+PPGNET_INLINE int8_t to_grid(float steps, int32_t zero_point)
+{
+    steps = steps >= -512.0f ? steps : -512.0f;
+    steps = steps <= 512.0f ? steps : 512.0f;
+    int32_t rounded = (int32_t)(steps + (steps >= 0.0f ? 0.5f : -0.5f)) + zero_point;
+    return (int8_t)-ppgnet_larger(-ppgnet_larger(rounded, -128), -127);
+}
+
+PPGNET_INLINE float pulse_at(const window *w, uint32_t t)
+{
+    return (w->pulse[t] - w->pulse_centre) * w->pulse_gain;
+}
+
+PPGNET_INLINE float motion_at(const window *w, uint32_t axis, uint32_t t)
+{
+    return (w->acceleration[t * AXES + axis] - w->centre[axis]) * w->scale;
+}
+
+/* The pulse, or an axis of motion, times axis `second` `ahead` samples later; times wrap around. */
+PPGNET_SMALL float ppgnet_correlation(const window *w, uint32_t first, uint32_t second, uint32_t ahead)
+{
+    float sum = 0.0f;
+    for (uint32_t t = 0; t < w->samples; t++) {
+        float value = first == AXES ? pulse_at(w, t) : motion_at(w, first, t);
+        sum += value * motion_at(w, second, ahead);
+        ahead = ahead + 1 == w->samples ? 0 : ahead + 1;
+    }
+    return sum;
+}
+
+/* The ridge regression of the pulse on the axes at all lags: weights of the unknowns, axis by axis within
+   lag by lag. Returns what is left of the pulse's energy. Cholesky's factor holds its diagonal's inverse. */
+PPGNET_SMALL float ppgnet_cancel(const window *w, uint32_t step, float energy, float *weights)
+{
+    float known[AXES][AXES][LAGS], factor[ROW(UNKNOWNS)], cross[UNKNOWNS];
+    for (uint32_t shift = 0; shift < LAGS; shift++)
+        for (uint32_t pair = 0; pair < AXES * AXES; pair++)
+            known[pair / AXES][pair % AXES][shift] =
+                ppgnet_correlation(w, pair / AXES, pair % AXES, shift * step);
+    float ridge = (known[0][0][0] + known[1][1][0] + known[2][2][0]) * (float)(0.01 / 3) + 1e-3f;
+    for (uint32_t row = 0; row < UNKNOWNS; row++) {
+        float *entries = factor + ROW(row);
+        for (uint32_t column = 0; column <= row; column++) {
+            const float *other = factor + ROW(column);
+            float value = known[row % AXES][column % AXES][row / AXES - column / AXES];
+            if (column == row)
+                value += ridge;
+            for (uint32_t k = 0; k < column; k++)
+                value -= entries[k] * other[k];
+            entries[column] = column == row ? 1.0f / ppgnet_square_root(value) : value * other[column];
+        }
+        int32_t ahead = (REACH - (int32_t)(row / AXES)) * (int32_t)step;
+        ahead += ahead < 0 ? (int32_t)w->samples : 0;
+        cross[row] = ppgnet_correlation(w, AXES, row % AXES, (uint32_t)ahead);
+        weights[row] = cross[row];
+    }
+    for (uint32_t row = 0; row < UNKNOWNS; row++) {
+        for (uint32_t column = 0; column < row; column++)
+            weights[row] -= factor[ROW(row) + column] * weights[column];
+        weights[row] *= factor[ROW(row) + row];
+    }
+    for (uint32_t row = UNKNOWNS; row-- > 0;) {
+        weights[row] *= factor[ROW(row) + row];
+        for (uint32_t column = 0; column < row; column++)
+            weights[column] -= factor[ROW(row) + column] * weights[row];
+    }
+    for (uint32_t row = 0; row < UNKNOWNS; row++)
+        energy -= weights[row] * (cross[row] + ridge * weights[row]);
+    return energy;
+}
+
+PPGNET_INLINE float mean(const float *values, uint32_t samples, uint32_t spacing)
+{
+    float sum = 0.0f;
+    for (uint32_t t = 0; t < samples; t++)
+        sum += values[t * spacing];
+    return sum / (float)samples;
+}
+
+PPGNET_INLINE float magnitude(const window *w, uint32_t t)
+{
+    float x = motion_at(w, 0, t), y = motion_at(w, 1, t), z = motion_at(w, 2, t);
+    return ppgnet_square_root(x * x + y * y + z * z);
+}
+
+PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t step, uint32_t t)
+{
+    float sum = 0.0f;
+    for (uint32_t lag = 0; lag < LAGS; lag++) {
+        uint32_t at = t + w->samples + REACH * step - lag * step;
+        at -= at >= 2 * w->samples ? 2 * w->samples : at >= w->samples ? w->samples : 0;
+        for (uint32_t axis = 0; axis < AXES; axis++)
+            sum += weights[lag * AXES + axis] * motion_at(w, axis, at);
+    }
+    return sum;
+}
+
+PPGNET_INLINE int8_t *write(
+    const ppgnet_input_settings *settings, int8_t *input, float pulse, float cleaned, float motion, float explained)
+{
+    float signals[4] = {pulse, cleaned, motion, explained};
+    for (uint32_t channel = 0; channel < settings->channels; channel++)
+        *input++ = to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);
+    return input;
+}
+
+PPGNET_SMALL void ppgnet_prepare_motion(
+    const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy)
+{
+    uint32_t samples = settings->samples, step = settings->lag;
+    float weights[UNKNOWNS], centre = 0.0f;
+    for (uint32_t axis = 0; axis < AXES; axis++)
+        w->centre[axis] = mean(w->acceleration + axis, samples, AXES);
+    float remainder = ppgnet_square_root(ppgnet_cancel(w, step, energy, weights) / (float)samples);
+    float gain = 1.0f / (remainder > 0.05f ? remainder : 0.05f);
+    for (uint32_t t = 0; t < samples; t++)
+        centre += magnitude(w, t);
+    centre /= (float)samples;
+    for (uint32_t t = settings->skipped; t < samples; t++) {
+        float pulse = pulse_at(w, t), explained = explained_at(w, weights, step, t);
+        input = write(settings, input, pulse, (pulse - explained) * gain, magnitude(w, t) - centre, explained);
+    }
+}
+
+PPGNET_SMALL void ppgnet_prepare_window(
+    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
+{
+    uint32_t samples = settings->samples;
+    window w = {pulse, acceleration, samples, mean(pulse, samples, 1), 1.0f, {0.0f}, settings->acceleration_gain};
+    float squares = 0.0f;
+    for (uint32_t t = 0; t < samples; t++)
+        squares += pulse_at(&w, t) * pulse_at(&w, t);
+    float deviation = ppgnet_square_root(squares / (float)samples);
+    w.pulse_gain = 1.0f / (deviation > 1e-6f ? deviation : 1e-6f);
+    if (settings->motion != NULL && acceleration != NULL) {
+        settings->motion(settings, input, &w, squares * w.pulse_gain * w.pulse_gain);
+        return;
+    }
+    for (uint32_t t = settings->skipped; t < samples; t++)
+        input = write(settings, input, pulse_at(&w, t), pulse_at(&w, t), 0.0f, 0.0f);
+}
