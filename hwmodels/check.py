@@ -30,6 +30,7 @@ from hwmodels.integer import (
 )
 from hwmodels.memory import MemoryPlan, aligned
 from hwmodels.pipeline import PipelineModel
+from hwmodels.preparation import prepare_window
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
 
@@ -190,6 +191,36 @@ def run_stream(
         emulator.call("ppgnet_run", (RAM_BASE, start, _RESULT), writes)
         results.append(np.frombuffer(emulator.read(_RESULT, 12), "<i4"))
     return np.array(results)
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What making one window's input takes on the emulated core, and in how many windows it differed from
+    the interpreter's. Cycles are those of the dearest window."""
+
+    cycles: int
+    stack_bytes: int
+    mismatches: int
+
+
+def run_preparation(model: IntegerModel, emulator: Emulator, core: str, windows: int = 4) -> Preparation:
+    """Call ppgnet_prepare on windows of noise and motion, drawn from seed 0."""
+    rng = np.random.default_rng(0)
+    settings = model.input
+    samples = settings.window_samples
+    acc = (rng.normal(0.0, 0.3, (windows, samples, 3)) + [0.0, 0.0, 1.0]).astype(np.float32)
+    ppg = (rng.normal(0.0, 1.0, (windows, samples)) + 2.0 * acc[:, :, 0]).astype(np.float32)
+    expected = prepare_window(settings, model.quantization[model.graph.input.name], ppg, acc)
+    places = (RAM_BASE, RAM_BASE + ppg[0].nbytes, RAM_BASE + 2 * ppg[0].nbytes)
+    pipeline = PipelineModel(emulator.image, core)
+    cycles, stack, mismatches = 0, 0, 0
+    for number in range(windows):
+        writes = [(places[1], ppg[number].tobytes()), (places[2], acc[number].tobytes())]
+        execution = emulator.call("ppgnet_prepare", places, writes)
+        cycles = max(cycles, pipeline.issue_cycles(execution) + pipeline.misprediction_cycles(execution))
+        stack = max(stack, execution.stack_bytes)
+        mismatches += emulator.read(RAM_BASE, expected[number].nbytes) != expected[number].tobytes()
+    return Preparation(cycles, stack, mismatches)
 
 
 def _fresh_arena(model: IntegerModel, places: MemoryPlan, paint: int) -> npt.NDArray[np.uint8]:

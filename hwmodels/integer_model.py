@@ -96,7 +96,7 @@ HeadSettings = HeartRateSettings | ClassSettings
 
 @dataclass(frozen=True)
 class InputSettings:
-    """What the input stands for: channel 0 is PPG, channels 1 to 3 acceleration in g / acc_scale_g.
+    """What the input stands for: the pulse, and with an accelerometer the three signals of `preparation`.
 
     A streaming network reads the last `step_s` of a window alone, normalized over the whole window.
     """

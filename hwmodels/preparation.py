@@ -45,27 +45,28 @@ def normalized_windows(
     """
     samples = _FLOAT(ppg.shape[1])
     with np.errstate(invalid="ignore", over="ignore"):
-        centred = ppg - (_sum(ppg) / samples)[:, None]
+        centred = (ppg - (_sum(ppg) / samples)[:, None]).astype(_FLOAT, copy=False)
         squares = _sum(centred * centred)
         deviation = np.sqrt(squares / samples)
-        gain = _FLOAT(1) / np.where(deviation > SMALLEST_DEVIATION, deviation, SMALLEST_DEVIATION)
+        deviation = np.where(deviation > SMALLEST_DEVIATION, deviation, SMALLEST_DEVIATION)
+        gain = (_FLOAT(1) / deviation).astype(_FLOAT, copy=False)
         pulse = (centred * gain[:, None]).astype(_FLOAT, copy=False)
         if acc_g is None:
             nothing = np.zeros_like(pulse)
             return np.stack([pulse, pulse, nothing, nothing], axis=2)
         scale = _FLOAT(1 / acc_scale_g)
         axes = [np.asarray(acc_g[:, :, axis], _FLOAT) for axis in range(_AXES)]
-        axes = [(values - (_sum(values) / samples)[:, None]) * scale for values in axes]
+        axes = [values - (_sum(values) / samples)[:, None] for values in axes]
         step = lag_samples(rate_hz)
-        weights, cross, ridge = _regression(pulse, axes, step)
+        weights, cross, ridge = _regression(centred, gain, axes, scale, step)
         explained = np.zeros_like(pulse)
         left = squares * gain * gain
         for (lag, axis), weight, shared in zip(_unknowns(), weights, cross, strict=True):
-            explained = explained + weight[:, None] * np.roll(axes[axis], lag * step, axis=1)
+            explained = explained + (weight * scale)[:, None] * np.roll(axes[axis], lag * step, axis=1)
             left = left - weight * (shared + ridge * weight)
         remainder = np.sqrt(left / samples)
         remainder = np.where(remainder > _FLOAT(SMALLEST_REMAINDER), remainder, _FLOAT(SMALLEST_REMAINDER))
-        motion = np.sqrt(axes[0] * axes[0] + axes[1] * axes[1] + axes[2] * axes[2])
+        motion = np.sqrt(axes[0] * axes[0] + axes[1] * axes[1] + axes[2] * axes[2]) * scale
         motion = motion - (_sum(motion) / samples)[:, None]
         cleaned = (pulse - explained) * (_FLOAT(1) / remainder)[:, None]
     return np.stack([pulse, cleaned, motion, explained], axis=2)
@@ -76,24 +77,24 @@ def _unknowns() -> list[tuple[int, int]]:
     return [(lag, axis) for lag in range(-REACH, REACH + 1) for axis in range(_AXES)]
 
 
-def _regression(pulse: Floats, axes: list[Floats], step: int) -> tuple[list[Floats], list[Floats], Floats]:
+def _regression(
+    pulse: Floats, gain: Floats, axes: list[Floats], scale: np.float32, step: int
+) -> tuple[list[Floats], list[Floats], Floats]:
     """Weights and correlations with the pulse per unknown, each (n,), and the ridge (n,).
 
-    Shifts wrap around, so that correlations of the axes depend on the difference of two lags alone.
+    `gain` (n,) makes the pulse, `scale` the axes what the network reads. Shifts wrap around, so that
+    correlations of the axes depend on the difference of two lags alone.
     """
-
-    def correlation(first: int, second: int, shift: int) -> Floats:
-        return _sum(axes[first] * np.roll(axes[second], -shift * step, axis=1))
-
     known = {
-        (first, second, shift): correlation(first, second, shift)
+        (first, second, shift): _sum(axes[first] * np.roll(axes[second], -shift * step, axis=1))
+        * (scale * scale)
         for shift in range(_LAGS)
         for first in range(_AXES)
         for second in range(_AXES)
     }
     ridge = (known[0, 0, 0] + known[1, 1, 0] + known[2, 2, 0]) * _FLOAT(RIDGE / 3) + _FLOAT(RIDGE_FLOOR)
     unknowns = _unknowns()
-    cross = [_sum(pulse * np.roll(axes[axis], lag * step, axis=1)) for lag, axis in unknowns]
+    cross = [_sum(pulse * np.roll(axes[axis], lag * step, axis=1)) * (gain * scale) for lag, axis in unknowns]
     # Cholesky's factor row by row; a row's last entry is kept as its inverse.
     factor: list[list[Any]] = []
     for row, (lag, axis) in enumerate(unknowns):

@@ -25,7 +25,8 @@ _DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _
 _DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES, "history": 12}
 FIXED_DATA_BYTES = 40
 FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_execute", "ppgnet_prepare", "ppgnet_prepare_window"})
-MOTION_CODE_UNITS = frozenset({"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlation"})
+MOTION_CODE_UNITS = frozenset({"ppgnet_prepare_motion", "ppgnet_cancel"})
+MOTION_CODE_UNITS |= {"ppgnet_correlate_axes", "ppgnet_correlate_pulse"}
 
 ENTRY_POINTS = """\
 void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result)

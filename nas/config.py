@@ -83,7 +83,7 @@ class Teacher(Training):
 
     `resnet` is a ResNet-1D of `blocks` bottlenecks per stage and base width `width`: 20 with blocks
     [3, 4, 6, 3] has 50 layers and about 2 million parameters. `transformer` reads patches; `cnn_lstm` is
-    convolutions before a recurrent layer. `width` and `blocks` left out are those of the network's own defaults.
+    convolutions before a recurrent layer. Each has its own default `width` and `blocks`.
     """
 
     kind: Literal["spectral", "resnet", "transformer", "cnn_lstm"] = "spectral"

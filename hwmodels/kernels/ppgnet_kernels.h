@@ -137,7 +137,8 @@ void ppgnet_forget(const ppgnet_network *network, int8_t *arena);
    its parts where there is acceleration. */
 void ppgnet_prepare_motion(
     const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy);
-float ppgnet_correlation(const struct ppgnet_window *w, uint32_t first, uint32_t second, uint32_t ahead);
+void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[9]);
+void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[3]);
 float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
 void ppgnet_prepare_window(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);

@@ -32,47 +32,63 @@ PPGNET_INLINE float pulse_at(const window *w, uint32_t t)
     return (w->pulse[t] - w->pulse_centre) * w->pulse_gain;
 }
 
-PPGNET_INLINE float motion_at(const window *w, uint32_t axis, uint32_t t)
+/* An axis of motion, unscaled. */
+PPGNET_INLINE float axis_at(const window *w, uint32_t axis, uint32_t t)
 {
-    return (w->acceleration[t * AXES + axis] - w->centre[axis]) * w->scale;
+    return w->acceleration[t * AXES + axis] - w->centre[axis];
 }
 
-/* The pulse, or an axis of motion, times axis `second` `ahead` samples later; times wrap around. */
-PPGNET_SMALL float ppgnet_correlation(const window *w, uint32_t first, uint32_t second, uint32_t ahead)
+/* Sums of each axis times each axis `ahead` samples later; times wrap around. */
+PPGNET_UNIT void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[AXES * AXES])
 {
-    float sum = 0.0f;
+    float xx = 0.0f, xy = 0.0f, xz = 0.0f, yx = 0.0f, yy = 0.0f, yz = 0.0f, zx = 0.0f, zy = 0.0f, zz = 0.0f;
     for (uint32_t t = 0; t < w->samples; t++) {
-        float value = first == AXES ? pulse_at(w, t) : motion_at(w, first, t);
-        sum += value * motion_at(w, second, ahead);
+        float x = axis_at(w, 0, t), y = axis_at(w, 1, t), z = axis_at(w, 2, t);
+        float later_x = axis_at(w, 0, ahead), later_y = axis_at(w, 1, ahead), later_z = axis_at(w, 2, ahead);
+        xx += x * later_x, xy += x * later_y, xz += x * later_z;
+        yx += y * later_x, yy += y * later_y, yz += y * later_z;
+        zx += z * later_x, zy += z * later_y, zz += z * later_z;
         ahead = ahead + 1 == w->samples ? 0 : ahead + 1;
     }
-    return sum;
+    float square = w->scale * w->scale, found[] = {xx, xy, xz, yx, yy, yz, zx, zy, zz};
+    for (uint32_t pair = 0; pair < AXES * AXES; pair++)
+        sums[pair] = found[pair] * square;
+}
+
+/* Sums of the pulse times each axis `ahead` samples later. */
+PPGNET_UNIT void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[AXES])
+{
+    float x = 0.0f, y = 0.0f, z = 0.0f;
+    for (uint32_t t = 0; t < w->samples; t++) {
+        float pulse = w->pulse[t] - w->pulse_centre;
+        x += pulse * axis_at(w, 0, ahead), y += pulse * axis_at(w, 1, ahead), z += pulse * axis_at(w, 2, ahead);
+        ahead = ahead + 1 == w->samples ? 0 : ahead + 1;
+    }
+    float gain = w->pulse_gain * w->scale;
+    sums[0] = x * gain, sums[1] = y * gain, sums[2] = z * gain;
 }
 
 /* The ridge regression of the pulse on the axes at all lags: weights of the unknowns, axis by axis within
    lag by lag. Returns what is left of the pulse's energy. Cholesky's factor holds its diagonal's inverse. */
-PPGNET_SMALL float ppgnet_cancel(const window *w, uint32_t step, float energy, float *weights)
+PPGNET_SMALL float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
 {
-    float known[AXES][AXES][LAGS], factor[ROW(UNKNOWNS)], cross[UNKNOWNS];
-    for (uint32_t shift = 0; shift < LAGS; shift++)
-        for (uint32_t pair = 0; pair < AXES * AXES; pair++)
-            known[pair / AXES][pair % AXES][shift] =
-                ppgnet_correlation(w, pair / AXES, pair % AXES, shift * step);
-    float ridge = (known[0][0][0] + known[1][1][0] + known[2][2][0]) * (float)(0.01 / 3) + 1e-3f;
+    float known[LAGS][AXES * AXES], factor[ROW(UNKNOWNS)], cross[UNKNOWNS];
+    for (uint32_t lag = 0; lag < LAGS; lag++) {
+        ppgnet_correlate_axes(w, lag * step % w->samples, known[lag]);
+        ppgnet_correlate_pulse(w, (w->samples + REACH - lag) * step % w->samples, cross + lag * AXES);
+    }
+    float ridge = (known[0][0] + known[0][4] + known[0][8]) * (float)(0.01 / 3) + 1e-3f;
     for (uint32_t row = 0; row < UNKNOWNS; row++) {
         float *entries = factor + ROW(row);
         for (uint32_t column = 0; column <= row; column++) {
             const float *other = factor + ROW(column);
-            float value = known[row % AXES][column % AXES][row / AXES - column / AXES];
+            float value = known[row / AXES - column / AXES][row % AXES * AXES + column % AXES];
             if (column == row)
                 value += ridge;
             for (uint32_t k = 0; k < column; k++)
                 value -= entries[k] * other[k];
             entries[column] = column == row ? 1.0f / ppgnet_square_root(value) : value * other[column];
         }
-        int32_t ahead = (REACH - (int32_t)(row / AXES)) * (int32_t)step;
-        ahead += ahead < 0 ? (int32_t)w->samples : 0;
-        cross[row] = ppgnet_correlation(w, AXES, row % AXES, (uint32_t)ahead);
         weights[row] = cross[row];
     }
     for (uint32_t row = 0; row < UNKNOWNS; row++) {
@@ -85,8 +101,10 @@ PPGNET_SMALL float ppgnet_cancel(const window *w, uint32_t step, float energy, f
         for (uint32_t column = 0; column < row; column++)
             weights[column] -= factor[ROW(row) + column] * weights[row];
     }
-    for (uint32_t row = 0; row < UNKNOWNS; row++)
+    for (uint32_t row = 0; row < UNKNOWNS; row++) {
         energy -= weights[row] * (cross[row] + ridge * weights[row]);
+        weights[row] *= w->scale;
+    }
     return energy;
 }
 
@@ -100,18 +118,20 @@ PPGNET_INLINE float mean(const float *values, uint32_t samples, uint32_t spacing
 
 PPGNET_INLINE float magnitude(const window *w, uint32_t t)
 {
-    float x = motion_at(w, 0, t), y = motion_at(w, 1, t), z = motion_at(w, 2, t);
-    return ppgnet_square_root(x * x + y * y + z * z);
+    float x = axis_at(w, 0, t), y = axis_at(w, 1, t), z = axis_at(w, 2, t);
+    return ppgnet_square_root(x * x + y * y + z * z) * w->scale;
 }
 
 PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t step, uint32_t t)
 {
+    int32_t back = (int32_t)(AXES * step), round = (int32_t)(AXES * w->samples);
+    const float *begin = w->acceleration, *at = begin + AXES * ((t + REACH * step) % w->samples);
     float sum = 0.0f;
-    for (uint32_t lag = 0; lag < LAGS; lag++) {
-        uint32_t at = t + w->samples + REACH * step - lag * step;
-        at -= at >= 2 * w->samples ? 2 * w->samples : at >= w->samples ? w->samples : 0;
-        for (uint32_t axis = 0; axis < AXES; axis++)
-            sum += weights[lag * AXES + axis] * motion_at(w, axis, at);
+    for (const float *weight = weights; weight != weights + UNKNOWNS; weight += AXES) {
+        sum += weight[0] * (at[0] - w->centre[0]);
+        sum += weight[1] * (at[1] - w->centre[1]);
+        sum += weight[2] * (at[2] - w->centre[2]);
+        at += at < begin + back ? round - back : -back;
     }
     return sum;
 }
@@ -125,7 +145,7 @@ PPGNET_INLINE int8_t *write(
     return input;
 }
 
-PPGNET_SMALL void ppgnet_prepare_motion(
+PPGNET_UNIT void ppgnet_prepare_motion(
     const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy)
 {
     uint32_t samples = settings->samples, step = settings->lag;

@@ -17,7 +17,9 @@
 
 #define PPGNET_INLINE static inline __attribute__((always_inline))
 
-/* Marks functions whose size counts for more than their speed. */
+/* Marks functions that are linked by themselves; and of those, the ones whose size counts for more than their
+   speed. */
+#define PPGNET_UNIT __attribute__((noinline))
 #if defined(__clang__)
 #define PPGNET_SMALL __attribute__((minsize, noinline))
 #else

@@ -37,6 +37,11 @@ def execute(options: argparse.Namespace) -> int:
         print_table(
             rows, ("cost", "predicted", "on the emulated core"), f"{found['id']} on {found['device']}"
         )
+        made = found["preparation"]
+        print(
+            f"making the input, besides: {made['cycles']} cycles, {made['latency_ms']:.2f} ms, "
+            f"{made['energy_mj']:.3f} mJ, {made['stack_bytes']} bytes of stack"
+        )
         print(f"{found['golden_vectors']} golden vectors, {found['mismatches']} mismatches")
         if found["fallbacks"]:
             print(f"slow exact kernels were needed for: {', '.join(found['fallbacks'])}")

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.check import check_image
+from hwmodels.check import check_image, run_preparation
 from hwmodels.codegen import entry_points
 from hwmodels.cost import Cost, CostModel
 from hwmodels.device import load_device
+from hwmodels.emulator import Emulator
 from hwmodels.integer import run as interpret
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
@@ -27,7 +28,8 @@ def verify_bundle(
 
     Without `cost_model`, the operations of this one network are profiled first. Raises BundleError
     when a file is missing or altered. Fields: predicted, measured (each latency_ms, cycles,
-    flash_kb, ram_kb, energy_mj, power_mw), golden_vectors, mismatches, fallbacks, layers.
+    flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes besides: cycles,
+    latency_ms, energy_mj, stack_bytes), golden_vectors, mismatches, fallbacks, layers.
     """
     toolchain = toolchain or find_toolchain()
     bundle = read_bundle(path)
@@ -41,6 +43,7 @@ def verify_bundle(
     measured = model.total(
         found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
     )
+    made = run_preparation(bundle.model, Emulator(image), model.device.core)
     result = {
         "id": bundle.manifest["id"],
         "arch": bundle.manifest["arch"],
@@ -48,8 +51,14 @@ def verify_bundle(
         "compiler": toolchain.version,
         "predicted": readable_cost(found.predicted),
         "measured": readable_cost(measured),
+        "preparation": {
+            "cycles": made.cycles,
+            "latency_ms": model.latency_ms(float(made.cycles)),
+            "energy_mj": model.energy_mj(float(made.cycles)),
+            "stack_bytes": made.stack_bytes,
+        },
         "golden_vectors": found.windows,
-        "mismatches": found.output_mismatches,
+        "mismatches": found.output_mismatches + made.mismatches,
         "fallbacks": list(found.fallback_ops),
         "layers": layer_rows(bundle.model.graph, model),
     }

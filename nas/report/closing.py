@@ -34,6 +34,7 @@ def closing_summary(run: RunDirectory) -> dict[str, Any]:
         "device": run.config.device,
         "predicted": verified["predicted"],
         "verified": verified["measured"],
+        "preparation": verified["preparation"],
         "golden_vectors": verified["golden_vectors"],
         "mismatches": verified["mismatches"],
         "validation": finished["validation_errors"],
@@ -69,6 +70,7 @@ def closing_lines(run: RunDirectory) -> list[str]:
     for key, name in COST_ROWS:
         predicted, measured = found["predicted"].get(key), found["verified"].get(key)
         lines.append(f"{name:32}  {format_value(predicted):>10}  {format_value(measured):>11}")
+    lines.append(f"Making the input of a window, besides: {found['preparation']['latency_ms']:.2f} ms")
     lines.append(
         f"{found['golden_vectors']} golden vectors on the emulated core, "
         f"{found['mismatches']} outputs differ from the interpreter"

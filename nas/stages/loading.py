@@ -79,7 +79,7 @@ def new_teacher(run: RunDirectory, channels: int) -> torch.nn.Module:
     rate = teacher_rate(run)
     if own.kind == "spectral":
         rhythm = task.kind == "rhythm"
-        band = {} if rhythm else {"first_bpm": task.first_bpm, "last_bpm": task.last_bpm}
+        band: dict[str, Any] = {} if rhythm else {"first_bpm": task.first_bpm, "last_bpm": task.last_bpm}
         return SpectralNetwork(outputs, channels, rate, pools=rhythm, **band, **given)
     if own.kind == "transformer":
         return PatchTransformer(outputs, channels, rate * run.config.data.window_s, **given)
