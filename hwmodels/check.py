@@ -46,16 +46,18 @@ _RUNNER = ("ppgnet_run", "ppgnet_execute")
 class CheckResult:
     """One network as predicted and as it ran.
 
-    `measured_ram_bytes` is the arena's high-water mark plus the stack's. `output_mismatches` counts windows
-    whose result differs from the interpreter's; `fallback_ops` names ops whose scales need the exact kernel,
-    which no prediction can know of.
+    `measured_ram_bytes` is the arena's high-water mark plus the stack's, `instructions` those of all windows.
+    `expected` are the interpreter's results (n, 3); `output_mismatches` counts windows whose result differs.
+    `fallback_ops` names ops whose scales need the exact kernel, which no prediction can know of.
     """
 
     predicted: Cost
     measured_cycles: int
     measured_flash_bytes: int
     measured_ram_bytes: int
+    instructions: int
     windows: int
+    expected: npt.NDArray[np.int32]
     output_mismatches: int
     fallback_ops: tuple[str, ...]
 
@@ -94,13 +96,16 @@ def check_image(
     expected = run(model, windows)[model.graph.output.name]
     emulator = Emulator(image)
     measured = run_window(model, emulator, windows[0], cost_model.device.core)
-    results = [measured.result, *(run_network(model, emulator, window)[1] for window in windows[1:])]
+    others = [run_network(model, emulator, window)[:2] for window in windows[1:]]
+    results = [measured.result, *(result for _, result in others)]
     return CheckResult(
         predicted=predicted,
         measured_cycles=measured.cycles,
         measured_flash_bytes=image.flash_bytes,
         measured_ram_bytes=measured.arena_bytes + measured.stack_bytes,
+        instructions=measured.instructions + sum(execution.instructions for execution, _ in others),
         windows=len(windows),
+        expected=expected,
         output_mismatches=int((np.array(results) != expected).any(axis=1).sum()),
         fallback_ops=tuple(fallbacks(model)),
     )

@@ -8,8 +8,6 @@ counts are sums over blocks that were entered, each executed to its end.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ import numpy as np
 import unicorn
 from unicorn import arm_const
 
-from hwmodels.toolchain import ElfImage, ToolchainError, compile_host
+from hwmodels.toolchain import ElfImage, ToolchainError, cached_host_library
 
 RAM_BASE = 0x20000000
 RAM_BYTES = 4 << 20
@@ -150,17 +148,9 @@ def _sizes(pairs: Iterable[tuple[int, int]]) -> dict[int, int]:
 
 def native_hook() -> ctypes.CDLL | None:
     """The compiled block hook, built once per source into the user's cache; None without a host compiler."""
-    source = _HOOK_SOURCE.read_text(encoding="utf-8")
-    name = hashlib.sha256(source.encode()).hexdigest()[:16]
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"
-    library = cache / f"block_hook_{name}.so"
     try:
-        if not library.exists():
-            cache.mkdir(parents=True, exist_ok=True)
-            fresh = library.with_name(f"{library.name}.{os.getpid()}")
-            compile_host({"native_hook.c": source}, fresh)
-            fresh.replace(library)
-        return ctypes.CDLL(str(library))
+        source = _HOOK_SOURCE.read_text(encoding="utf-8")
+        return ctypes.CDLL(str(cached_host_library("block_hook", source)))
     except (OSError, ToolchainError):
         return None
 

@@ -11,7 +11,9 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,7 @@ import numpy as np
 from elftools.elf.elffile import ELFFile
 from numpy.typing import NDArray
 
-from hwmodels.codegen import generate
-from hwmodels.integer import IntegerModel
-from hwmodels.toolchain import Toolchain, ToolchainError, compile_host, run_compiler
+from hwmodels.toolchain import Toolchain, ToolchainError, cached_host_library
 
 _FOLDER = Path(__file__).parent / "qemu"
 _QEMU = "qemu-system-arm"
@@ -42,38 +42,42 @@ def missing() -> str | None:
         return f"{_QEMU} is not installed (apt-get install qemu-system-arm)"
     if shutil.which("cc") is None:
         return "no host compiler for QEMU's counting plugin (apt-get install gcc)"
+    return _has_no_plugins()
+
+
+@cache
+def _has_no_plugins() -> str | None:
     listed = subprocess.run([_QEMU, "-help"], capture_output=True, text=True, check=False).stdout
     return None if "-plugin" in listed else f"this {_QEMU} was built without plugins"
 
 
-def run_on_qemu(model: IntegerModel, windows: NDArray[np.int8], toolchain: Toolchain) -> SecondOpinion:
-    """Boot `model` on QEMU with int8 windows (n, T, C). Raises ToolchainError when something fails."""
+def run_on_qemu(
+    network: Mapping[str, str],
+    windows: NDArray[np.int8],
+    toolchain: Toolchain,
+    compiled: Mapping[str, bytes] | None = None,
+) -> SecondOpinion:
+    """Boot generated sources of a network on QEMU with int8 windows (n, T, C).
+
+    `compiled` gives objects of files that are made already. Raises ToolchainError when something fails.
+    """
     reason = missing()
     if reason:
         raise ToolchainError(reason)
+    sources = dict(network) | {
+        "boot.c": (_FOLDER / "boot.c").read_text(encoding="utf-8"),
+        "windows.h": _windows_header(windows),
+    }
+    plugin = cached_host_library("counter", (_FOLDER / "counter.c").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        sources = generate(model) | {
-            "boot.c": (_FOLDER / "boot.c").read_text(encoding="utf-8"),
-            "windows.h": _windows_header(windows),
-        }
-        for file, text in sources.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        objects = []
-        for unit in sorted(file for file in sources if file.endswith(".c")):
-            objects.append(f"{Path(unit).stem}.o")
-            run_compiler([*toolchain.command, *toolchain.flags, "-c", unit, "-o", objects[-1]], folder)
-        shutil.copy(_FOLDER / "an500.ld", folder)
-        linking = ["-nostdlib", "-Wl,--gc-sections", "-T", "an500.ld", *objects, "-o", "image.elf"]
-        run_compiler([*toolchain.command, *toolchain.target_flags(), *linking], folder)
-        elf: Any = ELFFile(io.BytesIO((folder / "image.elf").read_bytes()))
+        file = Path(name) / "image.elf"
+        toolchain.link(sources, ("boot",), file, compiled, _FOLDER / "an500.ld")
+        elf: Any = ELFFile(io.BytesIO(file.read_bytes()))
         section = elf.get_section_by_name(".ppgnet")
         first, last = section["sh_addr"], section["sh_addr"] + section["sh_size"]
-        counter = (_FOLDER / "counter.c").read_text(encoding="utf-8")
-        plugin = compile_host({"counter.c": counter}, folder / "counter.so")
         command = [
             _QEMU, "-machine", "mps2-an500", "-nographic", "-monitor", "none", "-serial", "none",
-            "-semihosting-config", "enable=on,target=native", "-kernel", str(folder / "image.elf"),
+            "-semihosting-config", "enable=on,target=native", "-kernel", str(file),
             "-plugin", f"{plugin},first={first:#x},last={last:#x}",
         ]  # fmt: skip
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -108,23 +109,33 @@ class Toolchain:
                         sizes[section.name] = sizes.get(section.name, 0) + size
         return sizes
 
+    def objects(self, sources: Mapping[str, str]) -> dict[str, bytes]:
+        """The object of every .c file of `sources`, by file name, for `link` to take many times."""
+        with tempfile.TemporaryDirectory() as folder:
+            units = _units(sources)
+            compiled = self._compile(Path(folder), sources, units)
+            return {unit: path.read_bytes() for unit, path in zip(units, compiled, strict=True)}
+
     def link(
         self,
         sources: Mapping[str, str],
         keep: Sequence[str] = ("ppgnet_run", "ppgnet_prepare"),
         out: Path | None = None,
+        compiled: Mapping[str, bytes] | None = None,
+        layout: Path = _LINKER_SCRIPT,
     ) -> ElfImage:
         """Compile every .c file of `sources` and link what the functions in `keep` need.
 
-        `out` names a file to keep the ELF in. Raises ToolchainError with the compiler's first complaint.
+        `out` names a file to keep the ELF in; `compiled` gives what `objects` made of some of the files;
+        `layout` is the linker script. Raises ToolchainError with the compiler's first complaint.
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            objects = self._compile(folder, sources, _units(sources))
+            objects = self._compile(folder, sources, _units(sources), compiled)
             elf = folder / "image.elf"
             script = folder / "image.ld"
             kept = f"ENTRY({keep[0]})\nEXTERN({' '.join(keep)})\n"
-            script.write_text(kept + _LINKER_SCRIPT.read_text(encoding="utf-8"), encoding="utf-8")
+            script.write_text(kept + layout.read_text(encoding="utf-8"), encoding="utf-8")
             linking = [
                 "-nostdlib",
                 "-Wl,--gc-sections",
@@ -148,13 +159,22 @@ class Toolchain:
             if flag.startswith(("-m", "-target")) or self.flags[index - 1] == "-target"
         ]
 
-    def _compile(self, folder: Path, sources: Mapping[str, str], units: Sequence[str]) -> list[Path]:
+    def _compile(
+        self,
+        folder: Path,
+        sources: Mapping[str, str],
+        units: Sequence[str],
+        compiled: Mapping[str, bytes] | None = None,
+    ) -> list[Path]:
         for name, text in sources.items():
             (folder / name).write_text(text, encoding="utf-8")
         objects = []
         for unit in units:
             target = folder / f"{Path(unit).stem}.o"
-            run_compiler([*self.command, *self.flags, "-c", unit, "-o", str(target)], folder)
+            if compiled and unit in compiled:
+                target.write_bytes(compiled[unit])
+            else:
+                run_compiler([*self.command, *self.flags, "-c", unit, "-o", str(target)], folder)
             objects.append(target)
         return objects
 
@@ -241,3 +261,23 @@ def compile_host(
             [cc, "-std=c11", *flags, *kind, *_units(sources), "-o", str(out.absolute()), "-lm"], Path(folder)
         )
     return out
+
+
+def cached_host_library(name: str, source: str) -> Path:
+    """A shared library of one C file, built once per source into the user's cache.
+
+    Raises ToolchainError when there is no host compiler, OSError when the cache cannot be written.
+    """
+    version = hashlib.sha256(source.encode()).hexdigest()[:16]
+    library = cache_folder() / f"{name}_{version}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        fresh = library.with_name(f"{library.name}.{os.getpid()}")
+        compile_host({f"{name}.c": source}, fresh)
+        fresh.replace(library)
+    return library
+
+
+def cache_folder() -> Path:
+    """Where this user's caches lie; everything in it can be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"

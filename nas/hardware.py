@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from hwmodels.energy import DEFAULT_PERIOD_S
 from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.profiling import build
-from hwmodels.toolchain import Toolchain, find_toolchain
+from hwmodels.toolchain import Toolchain, cache_folder, find_toolchain
 from hwmodels.variants import kernel_hash
 from nas.files import digest
 from nas.progress import progress
@@ -90,5 +89,4 @@ def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: in
 def cache_path(space: SearchSpace, core: str, toolchain: Toolchain) -> Path:
     """Where the user's cache keeps the table of these kernels, this compiler, core and space."""
     name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, entry_keys(space))
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ppg-nas"
-    return folder / f"lut-{name}.json"
+    return cache_folder() / f"lut-{name}.json"

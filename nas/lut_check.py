@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from hwmodels.check import check_graph, random_model, random_windows
+from hwmodels import second_emulator
+from hwmodels.check import check_image, random_model, random_windows
+from hwmodels.codegen import generate
 from hwmodels.cost import CostModel
 from hwmodels.graph import LayerGraph
 from hwmodels.toolchain import Toolchain
+from hwmodels.variants import kernel_sources
 from supernet.space import SearchSpace
 
 WINDOWS = 4
+MOST_CYCLE_ERROR_PCT = 0.5
+MOST_FLASH_ERROR_PCT = 1.0
+_MODEL = "ppgnet_model.c"
+_GROUPS = 10
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,8 @@ class _Task:
     seed: tuple[int, int]
     cost_model: CostModel
     toolchain: Toolchain
+    kernels: Mapping[str, bytes]
+    has_second: bool
 
 
 def check_table(
@@ -38,13 +47,17 @@ def check_table(
 ) -> dict[str, Any]:
     """Compare the table's costs of random members, with random weights, with their code as it runs.
 
-    Per architecture, WINDOWS random windows are executed and every result is compared with the
-    interpreter's. Fields: archs, max_cycle_error_pct, max_flash_error_pct, ram_mismatches,
-    output_mismatches, fallback_archs, and rows, one per architecture.
+    Per architecture, WINDOWS random windows are executed, on QEMU as well where it is installed, and every
+    result is compared with the interpreter's. Fields: archs, max_ and mean_cycle_error_pct,
+    max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs, second_emulator (the networks it
+    ran, those whose instruction count differed, wrong outputs; or why it is missing), by_cycles (as many
+    networks in each row), and worst, the five whose cycles are furthest off.
     """
     archs = space.decode(space.sample(samples, np.random.default_rng([seed, 1])))
+    kernels = toolchain.objects(kernel_sources())
+    lacking = second_emulator.missing()
     tasks = [
-        _Task(str(arch), space.lower(arch), (seed, number), cost_model, toolchain)
+        _Task(str(arch), space.lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
         for number, arch in enumerate(archs)
     ]
     rows: list[dict[str, Any]] = []
@@ -52,25 +65,77 @@ def check_table(
         rows.append(row)
         advance(len(rows), len(tasks), f"cycles off by {row['cycle_error_pct']:+.2f} %")
     return {
+        "device": cost_model.device.name,
+        "seed": seed,
+        "compiler": toolchain.version,
+        **_summary(rows),
+    } | {
+        "second_emulator": {"missing": lacking}
+        if lacking
+        else {
+            "networks": len(rows),
+            "instruction_mismatches": sum(row["instructions"] != row["second_instructions"] for row in rows),
+            "output_mismatches": sum(row["second_output_mismatches"] for row in rows),
+        },
+        "by_cycles": _by_cycles(rows),
+        "worst": sorted(rows, key=lambda row: -abs(row["cycle_error_pct"]))[:5],
+    }
+
+
+def is_bad(found: Mapping[str, Any]) -> bool:
+    """Whether anything that must be equal differs, or cycles or flash are further off than is promised."""
+    second = found["second_emulator"]
+    differ = found["output_mismatches"] + found["ram_mismatches"]
+    differ += second.get("instruction_mismatches", 0) + second.get("output_mismatches", 0)
+    is_off = found["max_cycle_error_pct"] > MOST_CYCLE_ERROR_PCT
+    return bool(differ or is_off or found["max_flash_error_pct"] > MOST_FLASH_ERROR_PCT)
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    errors = [abs(row["cycle_error_pct"]) for row in rows]
+    return {
         "archs": len(rows),
-        "max_cycle_error_pct": max(abs(row["cycle_error_pct"]) for row in rows),
+        "windows": WINDOWS * len(rows),
+        "max_cycle_error_pct": max(errors),
+        "mean_cycle_error_pct": float(np.mean(errors)),
         "max_flash_error_pct": max(abs(row["flash_error_pct"]) for row in rows),
         "ram_mismatches": sum(not row["ram_matches"] for row in rows),
         "output_mismatches": sum(row["output_mismatches"] for row in rows),
         "fallback_archs": sum(bool(row["fallbacks"]) for row in rows),
-        "rows": rows,
+        "median_cycles_per_mac": float(np.median([row["cycles"] / row["macs"] for row in rows])),
     }
+
+
+def _by_cycles(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The networks in groups of equal number, from the quickest to the slowest."""
+    ordered = sorted(rows, key=lambda row: row["cycles"])
+    groups = np.array_split(np.arange(len(ordered)), min(_GROUPS, len(ordered)))
+    return [
+        {
+            "cycles_to": ordered[group[-1]]["cycles"],
+            **{
+                name: value
+                for name, value in _summary([ordered[index] for index in group]).items()
+                if name != "windows"
+            },
+        }
+        for group in groups
+    ]
 
 
 def _check(task: _Task) -> dict[str, Any]:
     rng = np.random.default_rng(task.seed)
     model = random_model(task.graph, rng)
     windows = random_windows(task.graph, WINDOWS, rng)
-    found = check_graph(model, task.cost_model, task.toolchain, windows)
-    return {
+    sources = generate(model)
+    compiled = dict(task.kernels)
+    compiled |= task.toolchain.objects({n: t for n, t in sources.items() if n == _MODEL or n.endswith(".h")})
+    found = check_image(model, task.cost_model, task.toolchain.link(sources, compiled=compiled), windows)
+    row = {
         "arch": task.arch,
         "macs": found.predicted.macs,
         "cycles": found.measured_cycles,
+        "instructions": found.instructions,
         "cycle_error_pct": found.cycle_error_pct,
         "flash_bytes": found.measured_flash_bytes,
         "flash_error_pct": found.flash_error_pct,
@@ -79,3 +144,8 @@ def _check(task: _Task) -> dict[str, Any]:
         "output_mismatches": found.output_mismatches,
         "fallbacks": list(found.fallback_ops),
     }
+    if task.has_second:
+        second = second_emulator.run_on_qemu(sources, windows, task.toolchain, compiled)
+        row["second_instructions"] = second.instructions
+        row["second_output_mismatches"] = int((second.results != found.expected).any(axis=1).sum())
+    return row

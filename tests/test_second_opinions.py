@@ -1,6 +1,9 @@
 """QEMU and llvm-mca beside our emulator and scoreboard, where they are installed."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +11,15 @@ import pytest
 from hwmodels import second_emulator, second_model
 from hwmodels.check import random_model, random_windows, run_network
 from hwmodels.codegen import generate
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
 from hwmodels.integer import run
+from hwmodels.lut import LookUpTable
+from hwmodels.profiling import build
 from hwmodels.toolchain import find_toolchain
 from nas.cli import main
+from nas.lut_check import check_table, is_bad
 from supernet.space import load_space
 from tests.tiny_run import without_arm_compiler
 
@@ -24,8 +32,9 @@ def test_both_emulators_agree_to_the_instruction() -> None:
     space, rng = load_space("demo"), np.random.default_rng(4)
     model = random_model(space.lower(space.decode(space.sample(1, rng))[0]), rng)
     windows = random_windows(model.graph, 2, rng)
-    second = second_emulator.run_on_qemu(model, windows, find_toolchain())
-    first = Emulator(find_toolchain().link(generate(model)))
+    sources = generate(model)
+    second = second_emulator.run_on_qemu(sources, windows, find_toolchain())
+    first = Emulator(find_toolchain().link(sources))
     assert second.instructions == sum(run_network(model, first, one)[0].instructions for one in windows)
     np.testing.assert_array_equal(second.results, run(model, windows)[model.graph.output.name])
 
@@ -42,3 +51,28 @@ def test_validate_prints_every_published_sequence(capsys: pytest.CaptureFixture[
     told = json.loads(capsys.readouterr().out)
     assert len(told["sequences"]) >= 30 and told["wrong"] == []
     assert all(row["model"] == row["published"] for row in told["sequences"])
+
+
+@needs_compiler
+def test_the_table_is_checked_against_both_emulators_and_tells_what_is_off() -> None:
+    space, toolchain, device = load_space("demo"), find_toolchain(), load_device()
+    graphs = [space.lower(arch) for arch in space.decode(space.sample(2, np.random.default_rng([3, 1])))]
+    table = build([op for graph in graphs for op in graph], toolchain, "2026-01-01")
+    with ThreadPoolExecutor(1) as executor:
+
+        def check(table: LookUpTable) -> dict[str, Any]:
+            told: list[int] = []
+            found = check_table(
+                space, CostModel(table, device), toolchain, 2, 3, executor, lambda done, *_: told.append(done)
+            )
+            assert told == [1, 2]
+            return found
+
+        found = check(table)
+        assert found["archs"] == 2 and found["ram_mismatches"] == found["output_mismatches"] == 0
+        assert found["max_cycle_error_pct"] < 0.5 and not is_bad(found)
+        if second_emulator.missing() is None:
+            second = {"networks": 2, "instruction_mismatches": 0, "output_mismatches": 0}
+            assert found["second_emulator"] == second
+        slower = {key: replace(entry, cycles=entry.cycles + 2000) for key, entry in table.entries.items()}
+        assert is_bad(check(replace(table, entries=slower)))

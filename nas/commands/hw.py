@@ -80,8 +80,9 @@ def network_rows(networks: int, space_name: str, cc: str | None) -> list[dict[st
     for number, arch in enumerate(space.decode(space.sample(networks, rng)) if networks else []):
         model = random_model(space.lower(arch), rng)
         windows = random_windows(model.graph, _WINDOWS, rng)
-        second = second_emulator.run_on_qemu(model, windows, toolchain)
-        first = Emulator(toolchain.link(generate(model)))
+        sources = generate(model)
+        second = second_emulator.run_on_qemu(sources, windows, toolchain)
+        first = Emulator(toolchain.link(sources))
         instructions = sum(run_network(model, first, window)[0].instructions for window in windows)
         expected = run(model, windows)[model.graph.output.name]
         wrong = int((second.results != expected).any(axis=1).sum())
