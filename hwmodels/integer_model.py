@@ -26,12 +26,17 @@ class QuantizationError(InputError):
 
 @dataclass(frozen=True)
 class Quantization:
-    """An int8 grid: real = scale * (q - zero_point), q in [-128, 127]."""
+    """An int8 grid: real = scale * (q - zero_point), q in [-128, 127].
+
+    The scale is held in single precision, as model files hold it: multipliers follow from it exactly.
+    """
 
     scale: float
     zero_point: int
 
     def __post_init__(self) -> None:
+        with np.errstate(over="ignore", under="ignore"):
+            object.__setattr__(self, "scale", float(np.float32(self.scale)))
         if not (math.isfinite(self.scale) and self.scale > 0):
             raise QuantizationError(f"scale must be a positive number, got {self.scale!r}")
         if not -128 <= self.zero_point <= 127:
@@ -160,6 +165,24 @@ class IntegerModel:
         """The grid of the tensor that `op` reads as its operand."""
         return self.quantization[self.graph.sources(op.name)[operand]]
 
+    def weight_scale(self, op: Op) -> NDArray[np.float32]:
+        """The steps of the weights' grids, one an output channel (channels_out,), in single precision.
+
+        A multiplier has more digits than the scale that `quantize` made it of, so it tells that scale.
+        Raises QuantizationError when no scale in single precision gives exactly these multipliers.
+        """
+        parameters = self.parameters[op.name]
+        scale_in, scale_out = self.input_quantization(op).scale, self.quantization[op.name].scale
+        real = parameters.multiplier.astype(np.float64) * 2.0 ** (parameters.shift - 31.0)
+        scale = (real * scale_out / scale_in).astype(np.float32)
+        made = [quantized_multiplier(_real_multiplier(scale_in, float(s), scale_out)) for s in scale]
+        if made != list(zip(parameters.multiplier.tolist(), parameters.shift.tolist(), strict=True)):
+            raise QuantizationError(
+                f"op {op.name!r}: its multipliers follow from no scale in single precision; "
+                "quantize the network again"
+            )
+        return scale
+
     def lowest_output(self, op: Op) -> int:
         """The clamp's lower end: the zero point after ReLU, else -128."""
         return self.quantization[op.name].zero_point if op.activation == "relu" else -128
@@ -216,6 +239,7 @@ def quantize(
 ) -> IntegerModel:
     """The integer network of float parameters (batch norms folded) and activation grids.
 
+    Scales and weights are taken in single precision, the precision of training and of model files.
     Weights are symmetric per output channel in [-127, 127] (TFLite int8 specification). A channel of nearly
     no weight gets a coarser scale, so that its requantization stays inside the kernels' fast form.
     Raises QuantizationError naming the op when something is missing, misshapen or not finite.
@@ -237,7 +261,7 @@ def quantize(
 
 
 def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: float) -> IntegerParameters:
-    weight = np.asarray(given.weight, np.float64)
+    weight = np.asarray(given.weight, np.float32)
     bias = np.asarray(given.bias, np.float64)
     if weight.shape != weight_shape(op) or bias.shape != (op.channels_out,):
         raise QuantizationError(
@@ -247,14 +271,19 @@ def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: flo
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise QuantizationError(f"op {op.name!r}: weights or biases are not finite")
     by_channel = weight if op.kind == "depthwise" else weight.reshape(op.channels_out, -1).T
-    scale = np.abs(by_channel).max(axis=0) / 127
-    scale = np.maximum(scale, _SMALLEST_REAL_MULTIPLIER * scale_out / scale_in)
-    scale = np.maximum(scale, np.abs(bias) / (_LARGEST_BIAS * scale_in))
+    scale = np.abs(by_channel).max(axis=0) / np.float32(127)
+    scale = np.maximum(scale, np.float32(_SMALLEST_REAL_MULTIPLIER * scale_out / scale_in))
+    scale = np.maximum(scale, (np.abs(bias) / (_LARGEST_BIAS * scale_in)).astype(np.float32))
     grid = np.clip(np.rint(by_channel / scale), -127, 127).astype(np.int8)
-    pairs = [quantized_multiplier(float(scale_in * s / scale_out)) for s in scale]
+    pairs = [quantized_multiplier(_real_multiplier(scale_in, float(s), scale_out)) for s in scale]
     return IntegerParameters(
         weight=np.ascontiguousarray(grid if op.kind == "depthwise" else grid.T.reshape(weight.shape)),
-        bias=np.rint(bias / (scale_in * scale)).astype(np.int32),
+        bias=np.rint(bias / (scale_in * scale.astype(np.float64))).astype(np.int32),
         multiplier=np.array([m for m, _ in pairs], np.int32),
         shift=np.array([s for _, s in pairs], np.int32),
     )
+
+
+def _real_multiplier(scale_in: float, scale_of_weights: float, scale_out: float) -> float:
+    """What a product of input and weight steps is in output steps, in TFLite's order of operations."""
+    return scale_in * scale_of_weights / scale_out

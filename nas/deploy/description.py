@@ -1,0 +1,46 @@
+"""What a network file says about itself: how to make its input and how to read its output, as plain JSON.
+
+TFLite and ONNX files carry it as metadata; everything in it is of the integer model alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from hwmodels.graph import Op
+from hwmodels.heads import exponential_table
+from hwmodels.integer import HeartRateSettings, IntegerModel
+
+METADATA = "ppg_nas"
+FORMAT = 1
+INPUT, OUTPUT = "samples", "logits"
+"""Names of the files' input and output."""
+
+
+def logits_of(model: IntegerModel) -> Op:
+    """The operation whose output a network file ends with; the head behind it is firmware's."""
+    return model.graph[model.graph.sources(model.graph.output.name)[0]]
+
+
+def describe(model: IntegerModel) -> dict[str, Any]:
+    """The metadata: input (rate, sensors, band, grid), output (grid), head (bins or classes, verdict limit).
+
+    `belief` is the weight of a logit 0, 1, .. 255 steps below the largest one.
+    """
+    settings, logits = model.input, logits_of(model)
+    signals = ["pulse", "pulse without motion", "magnitude of motion", "explained by motion"]
+    grid = model.quantization[model.graph.input.name]
+    head = {"kind": model.graph.output.kind, **asdict(model.head)}
+    if isinstance(model.head, HeartRateSettings):
+        head |= {"bins": logits.channels_out, "estimate": "median of the belief over evenly spaced bins"}
+    return {
+        "format": FORMAT,
+        "input": {
+            "name": INPUT, **asdict(settings), "samples": settings.samples,
+            "channels": signals[: settings.channels], **asdict(grid),
+            "normalization": "per window: the pulse to mean 0 and deviation 1 (hwmodels/preparation.py)",
+        },
+        "output": {"name": OUTPUT, **asdict(model.quantization[logits.name])},
+        "head": {**head, "belief": exponential_table(model.quantization[logits.name].scale).tolist()},
+    }  # fmt: skip
