@@ -130,12 +130,17 @@ class Budgets(_Section):
 
 
 class Search(_Section):
-    """Evolutionary search: how many subnets are evaluated, and on how many windows."""
+    """Evolutionary search: how many subnets are evaluated, and on how many windows.
+
+    `screening` is what chooses candidates: a predictor of accuracy that learns as the search goes, or
+    crossover and mutation alone ("none").
+    """
 
     evaluations: int = Field(default=240, ge=4)
     population: int = Field(default=40, ge=4)
     calibration_windows: int = Field(default=512, ge=32)
     validation_windows: int = Field(default=2000, ge=32)
+    screening: Literal["predictor", "none"] = "predictor"
     workers: int = Field(default=1, ge=1)
 
 

@@ -6,8 +6,10 @@ from search.cost_plan import CostPlan, Costs, compile_costs, required_ops
 from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
 from search.explain import Explanation, explain
 from search.feasibility import Feasibility, InfeasibleBudget, check
+from search.predictor import Predictor, fit_predictor
 from search.query import Answer, Query, QueryError, run_query
-from search.search import SearchResult, SearchSettings, run_search
+from search.search import SearchResult, run_search
+from search.settings import SearchSettings
 
 __all__ = [
     "Answer",
@@ -24,6 +26,7 @@ __all__ = [
     "MacroF1Error",
     "MeanOfSubjects",
     "Metrics",
+    "Predictor",
     "Provenance",
     "Query",
     "QueryError",
@@ -33,6 +36,7 @@ __all__ = [
     "check",
     "compile_costs",
     "explain",
+    "fit_predictor",
     "required_ops",
     "run_query",
     "run_search",

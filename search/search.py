@@ -8,78 +8,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from hwmodels.errors import InputError
 from search.archive import Archive, Row, make_row
 from search.budgets import Budgets
-from search.cost_plan import COST_NAMES, CostPlan
+from search.cost_plan import CostPlan
 from search.evaluator import Evaluator
-from search.evolution import NSGA2, Variation
+from search.evolution import NSGA2
 from search.feasibility import Feasibility, FeasibleSampler, check, spread_over_costs
 from search.pareto import Floats, non_dominated
+from search.screening import Quality, Screening
+from search.settings import SearchSettings
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
 Progress = Callable[[int, int, str], None]
 """Called as progress(done, total, note)."""
-
-
-class SearchSettingsError(InputError):
-    """A setting of the search that cannot be used."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """How the search runs. `evaluations` counts distinct architectures, remembered ones included.
-
-    After the first population, `batch` candidates are bred, evaluated and sorted in at a time: small
-    batches learn sooner, and a batch is the most that workers can share. None is a quarter of the population.
-
-    `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
-    over the costs of feasible samples.
-    """
-
-    evaluations: int = 240
-    population: int = 40
-    batch: int | None = None
-    seed: int = 0
-    objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
-    variation: Variation = field(default_factory=Variation)
-
-    def __post_init__(self) -> None:
-        known = ("error", *COST_NAMES)
-        for name in self.objectives:
-            if name not in known:
-                raise SearchSettingsError(
-                    f"search objectives: unknown {name!r}, known are {', '.join(known)}"
-                )
-        if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
-            raise SearchSettingsError("search objectives: at least one, each stated once")
-        if self.batch is not None and self.batch < 1:
-            raise SearchSettingsError(f"search batch: must be 1 or more, got {self.batch}")
-        if self.population < 2 or self.evaluations < 1 or self.seed < 0:
-            raise SearchSettingsError(
-                f"search: population must be 2 or more, evaluations 1 or more and seed 0 or more, got "
-                f"{self.population}, {self.evaluations}, {self.seed}"
-            )
-
-    @property
-    def batch_size(self) -> int:
-        """Candidates a generation after the first."""
-        return max(1, self.population // 4) if self.batch is None else self.batch
+Say = Callable[[str], None]
+"""Called with one line that the user should read."""
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found: its front and all its rows, best knowledge of feasibility, generations run."""
+    """What a search found: its front and all its rows, best knowledge of feasibility, generations run.
+
+    `predictor` tells how good the accuracy predictor was at the end; `screened` how many of the candidates
+    it chose.
+    """
 
     front: tuple[Row, ...]
     rows: tuple[Row, ...]
     feasibility: Feasibility
     generations: int
+    predictor: Quality | None = None
+    screened: int = 0
 
 
 def run_search(
@@ -93,6 +57,7 @@ def run_search(
     device: str,
     students: Sequence[Arch] = (),
     progress: Progress | None = None,
+    say: Say | None = None,
 ) -> SearchResult:
     """Search `space` within `budgets` on the device that `plan` costs, and write every evaluation.
 
@@ -112,11 +77,24 @@ def run_search(
         initial=np.concatenate([space.encode(list(students)), inherited, fresh]),
         variation=settings.variation,
     )
+    screening = None
+    if settings.is_screened and "error" in settings.objectives:
+        screening = Screening(
+            plan, settings.objectives, population=settings.population, seed=settings.seed,
+            screen=sampler.admits, sample=sampler, variation=settings.variation,
+        )  # fmt: skip
     rows: list[Row] = []
-    generation = 0
+    generation, screened = 0, 0
+    was_trusted: bool | None = None
     while len(rows) < settings.evaluations:
         wanted = settings.batch_size if rows else settings.population
-        genes = algorithm.ask(min(wanted, settings.evaluations - len(rows)))
+        wanted = min(wanted, settings.evaluations - len(rows))
+        chosen = space.lows[None][:0]
+        if screening is not None and screening.is_trusted:
+            chosen = screening.ask(wanted, algorithm.genes, algorithm.objectives)
+            algorithm.exclude(chosen)
+            screened += len(chosen)
+        genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
         if len(genes) == 0:
             break
         archs, costs = space.decode(genes), plan.costs(genes)
@@ -134,10 +112,27 @@ def run_search(
                 best = min(row.error for row in rows)
                 progress(len(rows), settings.evaluations, f"generation {generation}, best {best:.3g}")
         algorithm.tell(genes, _objectives(rows[-len(genes) :], settings.objectives))
+        if screening is not None:
+            screening.learn(genes, np.array(errors))
+            if screening.quality is not None and screening.is_trusted != was_trusted:
+                was_trusted = screening.is_trusted
+                if say:
+                    say(_switched(screening.quality))
         generation += 1
     front = non_dominated(_objectives(rows, settings.objectives))
     best_first = sorted((row for row, is_kept in zip(rows, front, strict=True) if is_kept), key=_by_error)
-    return SearchResult(tuple(best_first), tuple(rows), feasibility, generation)
+    quality = screening.quality if screening is not None else None
+    return SearchResult(tuple(best_first), tuple(rows), feasibility, generation, quality, screened)
+
+
+def _switched(quality: Quality) -> str:
+    """What the user is told when screening begins or ends."""
+    if quality.fault is None:
+        return f"accuracy predictor on after {quality.samples} evaluations: {quality}"
+    return (
+        f"WARNING: accuracy predictor OFF after {quality.samples} evaluations: {quality.fault}; candidates "
+        "come from crossover and mutation alone until it is better"
+    )
 
 
 def _by_error(row: Row) -> tuple[float, float, str]:
@@ -163,7 +158,7 @@ def _inherited(
         "space": space.name, "device": device, "budgets": budgets.limits, "weights": origin.weights,
         "fold": origin.fold, "protocol": origin.protocol, "seed": settings.seed,
         "population": settings.population, "batch": settings.batch_size, "objectives": settings.objectives,
-        "variation": asdict(settings.variation),
+        "variation": asdict(settings.variation), "screened": settings.is_screened,
     }  # fmt: skip
     last = archive.begin_search(json.dumps(description, sort_keys=True))
     rows = archive.rows(

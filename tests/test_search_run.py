@@ -21,7 +21,8 @@ from search.budgets import Budgets
 from search.cost_plan import compile_costs
 from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
 from search.feasibility import InfeasibleBudget
-from search.search import SearchSettings, SearchSettingsError, run_search
+from search.search import run_search
+from search.settings import SearchSettings, SearchSettingsError
 from supernet.arch import Arch
 from tests.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
 

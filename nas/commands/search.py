@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from nas.arguments import positive_count
@@ -46,10 +47,14 @@ def execute(options: argparse.Namespace) -> int:
         result = search_run(run, options.device or run.config.device, budgets, options.evaluations)
     rows = Answer(result.front, len(result.rows), len(result.rows)).table()
     if options.json:
-        print_json({"evaluated": len(result.rows), "front": rows})
+        quality = result.predictor
+        predictor = None if quality is None else {**asdict(quality), "screened": result.screened}
+        print_json({"evaluated": len(result.rows), "predictor": predictor, "front": rows})
     else:
         print_table(rows[: options.top], [name for name in rows[0] if name not in HIDDEN])
         print(f"{len(result.rows)} evaluated, {len(rows)} on the front")
+        if result.predictor is not None:
+            print(f"accuracy predictor: {result.predictor}; chose {result.screened} of the candidates")
     return 0
 
 

@@ -24,7 +24,8 @@ from search.archive import Archive, Provenance
 from search.budgets import Budgets
 from search.cost_plan import compile_costs
 from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects, Score
-from search.search import SearchResult, SearchSettings, run_search
+from search.search import SearchResult, run_search
+from search.settings import SearchSettings
 from supernet.arch import Arch
 from supernet.batches import TrainingSet, input_of
 from supernet.evaluate import predict, ready_subnet
@@ -58,6 +59,8 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         "front": len(result.front),
         "best": best.arch_id,
         "best_error": round(best.error, 4),
+        "predictor": "not used" if result.predictor is None else str(result.predictor),
+        "screened": result.screened,
         "candidates": [row.arch_id for row in result.front[: run.config.finish.candidates]],
     }
 
@@ -73,13 +76,19 @@ def search_run(
     settings, space = run.config.search, space_of(run.config)
     plan = compile_costs(space, cost_model(run, device))
     evaluate = SubnetEvaluation.of(run)
+
+    def say(text: str) -> None:
+        run.say(f"search: {text}")
+        run.log("search", text=text)
+
     executor = worker_pool(settings.workers) if settings.workers > 1 else nullcontext(None)
     with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
         return run_search(
             space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,
             SearchSettings(evaluations=evaluations or settings.evaluations,
-                           population=settings.population, seed=run.config.seed),
-            archive, device=device, students=students_within(space), progress=advance,
+                           population=settings.population, seed=run.config.seed,
+                           is_screened=settings.screening == "predictor"),
+            archive, device=device, students=students_within(space), progress=advance, say=say,
         )  # fmt: skip
 
 

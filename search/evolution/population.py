@@ -6,6 +6,7 @@ NSGA-II and the reference algorithms differ only in whom they keep and how they 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -53,7 +54,7 @@ class PopulationSearch(ABC):
         space: SearchSpace,
         *,
         population: int = 100,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         screen: Screen | None = None,
         sample: Sampler | None = None,
         initial: Genes | None = None,
@@ -73,6 +74,10 @@ class PopulationSearch(ABC):
         self._objectives: Floats = np.zeros((0, 0))
         self._violations: Floats = np.zeros(0)
         self._has_started = False
+
+    def exclude(self, genes: Genes) -> None:
+        """Never propose these canonical genes (n, genes)."""
+        self._ledger.take(genes)
 
     @property
     def genes(self) -> Genes:
@@ -110,7 +115,10 @@ class PopulationSearch(ABC):
         return np.concatenate([children, fresh])
 
     def tell(self, genes: Genes, objectives: Floats, violations: Floats | None = None) -> None:
-        """Merge evaluated candidates and keep the best. Raises ValueError when the lengths differ."""
+        """Merge evaluated candidates and keep the best; they are not proposed again, wherever they came from.
+
+        Raises ValueError when the lengths differ.
+        """
         objectives = np.asarray(objectives, np.float64)
         outside = np.zeros(len(genes)) if violations is None else np.asarray(violations, np.float64)
         if not len(genes) == len(objectives) == len(outside) or objectives.ndim != 2:
@@ -118,6 +126,7 @@ class PopulationSearch(ABC):
                 f"tell: {len(genes)} candidates, objectives of shape {objectives.shape}, "
                 f"{len(outside)} violations"
             )
+        self._ledger.take(genes)
         if self._has_started:
             genes = np.concatenate([self._genes, genes])
             objectives = np.concatenate([self._objectives, objectives])

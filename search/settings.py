@@ -1,0 +1,56 @@
+"""What a search may be told: how much it evaluates, what it minimises, how it varies and screens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hwmodels.errors import InputError
+from search.cost_plan import COST_NAMES
+from search.evolution import Variation
+
+
+class SearchSettingsError(InputError):
+    """A setting of the search that cannot be used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How the search runs. `evaluations` counts distinct architectures, remembered ones included.
+
+    After the first population, `batch` candidates are bred, evaluated and sorted in at a time: small
+    batches learn sooner, and a batch is the most that workers can share. None is a quarter of the population.
+
+    `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
+    over the costs of feasible samples. `is_screened` lets the accuracy predictor choose candidates while
+    it is good enough.
+    """
+
+    evaluations: int = 240
+    population: int = 40
+    batch: int | None = None
+    seed: int = 0
+    objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
+    variation: Variation = field(default_factory=Variation)
+    is_screened: bool = True
+
+    def __post_init__(self) -> None:
+        known = ("error", *COST_NAMES)
+        for name in self.objectives:
+            if name not in known:
+                raise SearchSettingsError(
+                    f"search objectives: unknown {name!r}, known are {', '.join(known)}"
+                )
+        if len(set(self.objectives)) != len(self.objectives) or not self.objectives:
+            raise SearchSettingsError("search objectives: at least one, each stated once")
+        if self.batch is not None and self.batch < 1:
+            raise SearchSettingsError(f"search batch: must be 1 or more, got {self.batch}")
+        if self.population < 2 or self.evaluations < 1 or self.seed < 0:
+            raise SearchSettingsError(
+                f"search: population must be 2 or more, evaluations 1 or more and seed 0 or more, got "
+                f"{self.population}, {self.evaluations}, {self.seed}"
+            )
+
+    @property
+    def batch_size(self) -> int:
+        """Candidates a generation after the first."""
+        return max(1, self.population // 4) if self.batch is None else self.batch
