@@ -23,6 +23,7 @@ _COMMANDS = {
     "run": "run the whole job of a configuration, or continue it",
     "data": "check recordings, or simulate some",
     "hw": "hold the hardware model against what others measured",
+    "cost": "cost any int8 TFLite model on a device, layer by layer",
     "lut": "build, show and check the look-up table of the device model",
     "search": "search a trained supernet for another device or budget, without training",
     "pareto": "query the Pareto front of a run",

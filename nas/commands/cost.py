@@ -1,0 +1,84 @@
+"""`ppg-nas cost model.tflite`: what any int8 TFLite model costs on a device, layer by layer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from hwmodels import lut
+from hwmodels.device import DEFAULT_DEVICE, Device, load_device
+from hwmodels.energy import energy_mj, latency_ms
+from hwmodels.model_cost import LayerCost, ModelCost, cost_tflite
+from hwmodels.toolchain import find_toolchain
+from nas.deploy.verify import readable_cost
+from nas.output import print_fields, print_json, print_table
+
+_COLUMNS = ("index", "operator", "kernel", "macs", "cycles", "ms", "flash_bytes", "ram_bytes", "energy_uj")
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("model", type=Path, help="int8 TFLite file")
+    parser.add_argument("--device", default=DEFAULT_DEVICE, help=f"name or YAML file ({DEFAULT_DEVICE})")
+    parser.add_argument("--table", type=Path, help="look-up table to cost with, e.g. one measured on a board")
+    parser.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(execute=execute)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Print the costs; exit code 2 when an operator has no kernel, after all that is known of the others."""
+    device = load_device(options.device)
+    table = lut.load(options.table, "give another --table") if options.table else None
+    found = cost_tflite(options.model, device, find_toolchain(options.cc), table)
+    rows = [layer_row(one, device) for one in found.layers]
+    unsupported = [{"index": one.index, "operator": one.name, "why": one.reason} for one in found.unsupported]
+    if options.json:
+        total = None if found.total is None else readable_cost(found.total)
+        content = {"model": str(options.model), "device": device.name, "total": total, "layers": rows}
+        print_json(content | {"unsupported": unsupported, "problem": found.problem})
+    else:
+        print_table(rows, _COLUMNS, f"{options.model.name} on {device.name}")
+        for row in rows:
+            if row["note"]:
+                print(f"note: #{row['index']} {row['operator']}: {row['note']}")
+        if found.total is not None:
+            print_fields(readable_cost(found.total))
+    return _complain(options.model, found)
+
+
+def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
+    """An operator as a table row; what nothing is known of is None. RAM is what is live while it runs."""
+    op, cost = one.layer.op, one.cost
+    kernel = "view" if op is None else f"{op.kind} ({op.length_in}, {op.channels_in}) -> {op.channels_out}"
+    row: dict[str, Any] = {
+        "index": one.layer.index,
+        "operator": one.layer.name,
+        "kernel": "not supported" if one.layer.reason else kernel,
+        "note": one.layer.note,
+    }
+    if cost is None or op is None:
+        nothing = None if one.layer.reason else 0
+        return row | dict.fromkeys(("macs", "cycles", "ms", "flash_bytes", "energy_uj"), nothing)
+    return row | {
+        "macs": op.macs,
+        "cycles": cost.cycles,
+        "ms": latency_ms(float(cost.cycles), device.clock_hz),
+        "flash_bytes": cost.data_bytes,
+        "ram_bytes": one.live_bytes,
+        "energy_uj": 1e3 * energy_mj(float(cost.cycles), device.nj_per_cycle),
+    }
+
+
+def _complain(model: Path, found: ModelCost) -> int:
+    """One line for each operator without a kernel, and the exit code."""
+    for one in found.unsupported:
+        print(f"ppg-nas: not supported: #{one.index} {one.name} {one.reason}", file=sys.stderr)
+    if found.total is not None:
+        return 0
+    lacking = f"{len(found.unsupported)} of {len(found.layers)} operators have no kernel"
+    reason = found.problem if not found.unsupported else lacking
+    print(f"ppg-nas: error: {model}: no total, {reason}", file=sys.stderr)
+    return 2
