@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
+from supernet.distillation.distiller import Kind as DistillationKind
+
+NetworkKind = Literal["spectral", "resnet", "transformer", "cnn_lstm"]
 
 
 class ConfigError(InputError):
@@ -17,7 +30,23 @@ class ConfigError(InputError):
 
 
 class _Section(BaseModel):
+    """One part of a configuration.
+
+    Keys in `later` came after the first runs: they are written, and digested, only where they differ from
+    their defaults, so that a run made before them stays up to date.
+    """
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[frozenset[str]] = frozenset()
+
+    @model_serializer(mode="wrap")
+    def _without_later_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        return {
+            key: value
+            for key, value in written.items()
+            if key not in self.later or getattr(self, key) != type(self).model_fields[key].default
+        }
 
 
 class Source(_Section):
@@ -65,8 +94,24 @@ class Task(_Section):
     )
 
 
+class Loss(_Section):
+    """One loss of a distillation: its kind, its weight, and what that kind reads (docs/supernet.md)."""
+
+    kind: DistillationKind
+    weight: float = Field(default=1.0, ge=0)
+    temperature: float = Field(default=2.0, gt=0, description="soft_labels, cross_modal")
+    delta_bpm: float = Field(default=4.0, gt=0, description="regression")
+    blur_bins: float = Field(default=1.0, ge=0, description="bins")
+
+
 class Training(_Section):
-    """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule."""
+    """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule.
+
+    The loss is distillation_alpha of the hard labels' and the rest of the weighted sum of `distillation`;
+    where that list is empty, of soft labels at `temperature`.
+    """
+
+    later = frozenset({"distillation"})
 
     epochs: int = Field(ge=1)
     batch: int = Field(default=64, ge=2)
@@ -76,22 +121,31 @@ class Training(_Section):
     temperature: float = Field(default=2.0, gt=0)
     draws: int = Field(default=8, ge=1, description="variations of the training set, one per epoch in turn")
     validate_every: int = Field(default=2, ge=0, description="epochs; 0 is after the last one only")
+    distillation: tuple[Loss, ...] = ()
 
 
-class Teacher(Training):
-    """The external teacher. `spectral` reads spectra and trains in a minute on one core.
+class TeacherMember(Training):
+    """One teacher network. `spectral` reads spectra and trains in a minute on one core.
 
     `resnet` is a ResNet-1D of `blocks` bottlenecks per stage and base width `width`: 20 with blocks
-    [3, 4, 6, 3] has 50 layers and about 2 million parameters. `transformer` reads patches; `cnn_lstm` is
-    convolutions before a recurrent layer. Each has its own default `width` and `blocks`.
+    [3, 4, 6, 3] has 50 layers and about 2 million parameters. `transformer` reads patches: width 320, 8
+    heads, 6 layers of 20 ms patches are about 5 million. `cnn_lstm` is convolutions before a recurrent
+    layer. Each has its own default `width` and `blocks`. `sensors` may keep a teacher from motion, or
+    insist that there is some.
     """
 
-    kind: Literal["spectral", "resnet", "transformer", "cnn_lstm"] = "spectral"
+    later = frozenset({"distillation", "heads", "layers", "patch_ms", "sensors"})
+
+    kind: NetworkKind = "spectral"
     epochs: int = Field(default=10, ge=1)
     validate_every: int = Field(default=2, ge=0)
     width: int | None = Field(default=None, ge=4)
     blocks: tuple[int, ...] | None = Field(default=None, min_length=1, description="resnet only")
     dropout: float = Field(default=0.2, ge=0, lt=1)
+    heads: int | None = Field(default=None, ge=1, description="transformer only")
+    layers: int | None = Field(default=None, ge=1, description="transformer only")
+    patch_ms: float | None = Field(default=None, ge=5, le=500, description="transformer only")
+    sensors: Literal["available", "ppg", "ppg_acc"] = "available"
 
     @field_validator("blocks")
     @classmethod
@@ -99,6 +153,49 @@ class Teacher(Training):
         if blocks is not None and info.data.get("kind") != "resnet":
             raise ValueError("only a resnet has stages of blocks; leave it out")
         return blocks
+
+    @field_validator("heads", "layers", "patch_ms")
+    @classmethod
+    def _has_heads(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("kind") != "transformer":
+            raise ValueError("only a transformer has it; leave it out")
+        return value
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> TeacherMember:
+        if self.kind == "transformer" and (self.width or 96) % (self.heads or 6):
+            raise ValueError(f"width {self.width or 96} is not a multiple of {self.heads or 6} heads")
+        return self
+
+
+class Teacher(TeacherMember):
+    """The external teacher: one network, or an `ensemble` of `members`, each trained by its own settings.
+
+    With `scaling: temperature`, and always in an ensemble, beliefs are made as sure as they are right on
+    validation subjects (Guo et al. 2017).
+    """
+
+    later = TeacherMember.later | {"members", "scaling"}
+
+    kind: NetworkKind | Literal["ensemble"] = "spectral"  # type: ignore[assignment]
+    members: tuple[TeacherMember, ...] = ()
+    scaling: Literal["none", "temperature"] = "none"
+
+    @model_validator(mode="after")
+    def _has_members(self) -> Teacher:
+        if (self.kind == "ensemble") != bool(self.members):
+            raise ValueError("members go with kind: ensemble, which needs at least one")
+        return self
+
+    @property
+    def networks(self) -> tuple[TeacherMember, ...]:
+        """The networks to train: the members, or this one alone."""
+        return self.members or (self,)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether what teaches is a mixture with temperatures rather than one bare network."""
+        return bool(self.members) or self.scaling == "temperature"
 
 
 class Supernet(Training):

@@ -55,7 +55,8 @@ def run_pipeline(run: RunDirectory, until: str | None = None) -> None:
             else:
                 bring_up_to_date(run, stage, inputs)
             # Kept until the stage is stamped: a kill just before that repeats no training.
-            (run.path / stage.NAME / CHECKPOINT).unlink(missing_ok=True)
+            for checkpoint in (run.path / stage.NAME).rglob(CHECKPOINT):
+                checkpoint.unlink()
             if until == stage.NAME:
                 break
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nas.config import Config, Training
 from nas.data.windows import WindowSet
 from supernet.batches import TrainingSet
+from supernet.distillation import Term
 from supernet.settings import TrainSettings
 from supernet.tasks import HeartRateTask, RhythmTask
 
@@ -49,6 +50,7 @@ def training_set(windows: WindowSet, trusted_only: bool = True) -> TrainingSet:
 
 def train_settings(section: Training, seed: int) -> TrainSettings:
     """The trainer's settings of one section of the configuration."""
-    own = section.model_dump()
-    known = {field.name for field in dataclasses.fields(TrainSettings)}
-    return TrainSettings(**{key: value for key, value in own.items() if key in known}, seed=seed)
+    known = {field.name for field in dataclasses.fields(TrainSettings)} - {"distillation"}
+    own = {key: getattr(section, key) for key in type(section).model_fields if key in known}
+    terms = tuple(Term(**dict(loss)) for loss in section.distillation)
+    return TrainSettings(**own, distillation=terms, seed=seed)

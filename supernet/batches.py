@@ -26,6 +26,7 @@ from hwmodels.preparation import (
     lag_samples,
 )
 from supernet.arch import Arch
+from supernet.distillation.seen import Seen
 from supernet.tasks import Task
 
 _GEOMETRY, _CORRUPTION, _ORDER = 1, 2, 3
@@ -119,11 +120,11 @@ NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Windows of one training step: normalized inputs by rate, labels (n,), teacher logits or None."""
+    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them."""
 
     inputs: Inputs
     targets: Tensor
-    teacher_logits: Tensor | None = None
+    teacher: Seen | None = None
 
 
 class Draw:

@@ -10,19 +10,28 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from supernet.arch import Arch
-from supernet.batches import Batch, Draw, TrainingSet, input_of
+from supernet.batches import Batch, TrainingSet, input_of
 from supernet.calibrate import calibrate
-from supernet.distillation import blend, soft_label_loss
+from supernet.distillation import (
+    ON_LOGITS,
+    DistillationError,
+    Distiller,
+    Seen,
+    Term,
+    blend,
+    joint_belief,
+    see,
+)
 from supernet.evaluate import predict, ready_subnet, subnet_error
 from supernet.network import SuperNet
 from supernet.settings import TrainSettings
 from supernet.sorting import channel_order, reorder
-from supernet.tasks import Task
+from supernet.tasks import HeartRateTask, RhythmTask, Task
+from supernet.teaching import Teaching, distiller_of
 
 _SUBNETS = 11
 
@@ -40,6 +49,17 @@ class Method(Protocol):
     def rates(self) -> tuple[int, ...]:
         """The sampling rates in Hz that it reads."""
 
+    @property
+    def helpers(self) -> nn.Module | None:
+        """What is trained beside the module and thrown away; None or empty where nothing is."""
+
+    def prepare(self, settings: TrainSettings, teacher: Teaching | None, window_s: float) -> None:
+        """Make ready for a training by this teacher, before its first epoch."""
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether it compares more of a teacher than its logits."""
+
     def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
         """Prepare for an epoch (counted from 0)."""
 
@@ -55,15 +75,36 @@ class SingleNetwork:
     """Train one network (teacher, subnet, student) that reads `channels` channels at `rate_hz`."""
 
     module: nn.Module
-    task: Task
+    task: HeartRateTask | RhythmTask
     rate_hz: int
     channels: int
     name: str = "network"
+    _distiller: Distiller | None = field(default=None, init=False)
 
     @property
     def rates(self) -> tuple[int, ...]:
         """The one rate it reads."""
         return (self.rate_hz,)
+
+    @property
+    def helpers(self) -> nn.Module | None:
+        """Adaptors from its features to the teacher's."""
+        return self._distiller
+
+    @property
+    def needs_maps(self) -> bool:
+        """Whether a loss looks at features or attention."""
+        return self._distiller is not None and self._distiller.needs_maps
+
+    def prepare(self, settings: TrainSettings, teacher: Teaching | None, window_s: float) -> None:
+        """Compose the losses of the settings."""
+        if teacher is None or not settings.distillation:
+            self._distiller = Distiller(_terms(settings), self.task)
+            return
+        samples = round(window_s * self.rate_hz)
+        self._distiller = distiller_of(
+            settings.distillation, self.task, self.module, self.channels, samples, teacher, window_s
+        )
 
     def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
         """Training mode: batch statistics."""
@@ -71,8 +112,10 @@ class SingleNetwork:
 
     def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
         """One backward pass on the blended loss."""
-        logits = self.module(batch.inputs[self.rate_hz][:, : self.channels])
-        loss = _loss(self.task, logits, batch.targets, batch.teacher_logits, settings)
+        assert self._distiller is not None, "fit prepares it"
+        x = batch.inputs[self.rate_hz][:, : self.channels]
+        student = see(self.module, x) if self.needs_maps else Seen(self.module(x))
+        loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
         return float(loss.detach())
 
@@ -105,8 +148,10 @@ class Sandwich:
     """
 
     supernet: SuperNet
-    task: Task
+    task: HeartRateTask | RhythmTask
     name: str = "sandwich"
+    needs_maps = False
+    _distiller: Distiller | None = field(default=None, init=False)
     _largest: Arch = field(init=False)
     _smallest: Arch = field(init=False)
 
@@ -123,6 +168,21 @@ class Sandwich:
         """Every rate of the space."""
         return self.supernet.space.rates
 
+    @property
+    def helpers(self) -> nn.Module | None:
+        """None: subnets of all widths share no adaptor."""
+        return None
+
+    def prepare(self, settings: TrainSettings, teacher: Teaching | None, window_s: float) -> None:
+        """Compose the losses. Raises DistillationError for one that needs more than logits."""
+        for term in settings.distillation:
+            if term.kind not in ON_LOGITS:
+                raise DistillationError(
+                    f"supernet.distillation, {term.kind}: subnets of all widths share no features; "
+                    f"use {', '.join(ON_LOGITS)} here, and {term.kind} in finish.fine_tuning"
+                )
+        self._distiller = Distiller(_terms(settings), self.task)
+
     def start_epoch(self, epoch: int, settings: TrainSettings, optimizer: Optimizer) -> None:
         """Sort channels when warm-up ends."""
         self.supernet.train()
@@ -131,11 +191,12 @@ class Sandwich:
 
     def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
         """Gradients of the largest subnet, then of the others; their mean loss is returned."""
-        guide, losses = batch.teacher_logits, []
+        guide, losses = batch.teacher, []
         archs = self._randoms(settings, epoch, step)
         if step % settings.extremes_every == 0:
-            logits, loss = self._backward(self._largest, batch, batch.teacher_logits, settings)
-            guide = _joint_belief(logits, batch.teacher_logits, settings)
+            logits, loss = self._backward(self._largest, batch, batch.teacher, settings)
+            known = None if batch.teacher is None else batch.teacher.logits
+            guide = Seen(joint_belief(logits, known, settings.in_place_share))
             losses.append(loss)
             if epoch >= settings.warmup_epochs:
                 archs = [self._smallest, *archs]
@@ -143,10 +204,11 @@ class Sandwich:
         return float(np.mean(losses))
 
     def _backward(
-        self, arch: Arch, batch: Batch, guide: Tensor | None, settings: TrainSettings
+        self, arch: Arch, batch: Batch, guide: Seen | None, settings: TrainSettings
     ) -> tuple[Tensor, float]:
+        assert self._distiller is not None, "fit prepares it"
         logits = self.supernet(input_of(batch.inputs, arch), arch)
-        loss = _loss(self.task, logits, batch.targets, guide, settings)
+        loss = _loss(self.task, self._distiller, Seen(logits), batch.targets, guide, settings)
         loss.backward()
         return logits.detach(), float(loss.detach())
 
@@ -178,33 +240,6 @@ class Sandwich:
         }
 
 
-class TeacherLogits:
-    """A frozen teacher's logits for every window of a draw, computed once per draw and kept.
-
-    They are computed in the order of the windows, so that they do not depend on how batches fall.
-    """
-
-    def __init__(self, teacher: nn.Module, rate_hz: int, channels: int = 4) -> None:
-        self.teacher, self.rate_hz, self.channels = teacher.eval(), rate_hz, channels
-        self._training: TrainingSet | None = None
-        self._known: dict[object, Tensor] = {}
-
-    def of(self, draw: Draw, batch: int = 256) -> Tensor:
-        """Logits (n, outputs) for the windows of a draw."""
-        if draw.training is not self._training:
-            self._training = draw.training
-            self._known.clear()
-        if draw.identity not in self._known:
-            parts = []
-            with torch.no_grad():
-                for start in range(0, len(draw.training), batch):
-                    chosen = np.arange(start, min(start + batch, len(draw.training)))
-                    inputs = draw.inputs(chosen, (self.rate_hz,))[self.rate_hz]
-                    parts.append(self.teacher(inputs[:, : self.channels]))
-            self._known[draw.identity] = torch.cat(parts)
-        return self._known[draw.identity]
-
-
 def widest(supernet: SuperNet, genes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.int16]:
     """The genes with full widths and depths, and every inverted residual at its largest expansion."""
     space = supernet.space
@@ -220,16 +255,18 @@ def widest(supernet: SuperNet, genes: npt.NDArray[Any], rng: np.random.Generator
 
 
 def _loss(
-    task: Task, logits: Tensor, targets: Tensor, guide: Tensor | None, settings: TrainSettings
+    task: Task,
+    distiller: Distiller,
+    student: Seen,
+    targets: Tensor,
+    guide: Seen | None,
+    settings: TrainSettings,
 ) -> Tensor:
-    hard = task.loss(logits, targets)
-    soft = None if guide is None else soft_label_loss(logits, guide, settings.temperature)
+    hard = task.loss(student.logits, targets)
+    soft = None if guide is None else distiller(student, guide, targets)
     return blend(hard, soft, settings.distillation_alpha)
 
 
-def _joint_belief(largest: Tensor, teacher: Tensor | None, settings: TrainSettings) -> Tensor:
-    """Log of both beliefs' mixture: `in_place_share` of it the largest subnet's, the rest the teacher's."""
-    if teacher is None:
-        return largest
-    share = settings.in_place_share
-    return torch.log(share * largest.softmax(1) + (1.0 - share) * teacher.softmax(1) + 1e-12)
+def _terms(settings: TrainSettings) -> tuple[Term, ...]:
+    """The losses of the settings, or soft labels alone."""
+    return settings.distillation or (Term("soft_labels", temperature=settings.temperature),)

@@ -7,6 +7,9 @@ from typing import Any
 
 from hwmodels.errors import InputError
 from supernet.batches import Augmentation
+from supernet.distillation import Term
+
+_LATER = ("distillation",)
 
 
 @dataclass(frozen=True)
@@ -14,14 +17,14 @@ class TrainSettings:
     """How long and how fast to train, and from whom.
 
     batch: windows per step. learning_rate: peak of a cosine schedule after a linear rise over
-    `rise_share` of all steps. distillation_alpha: share of the hard labels. draws: how many
-    variations of the training set are cycled through, one per epoch (their teacher logits are kept).
-    validate_every: epochs; 0 is only after the last one.
-    For supernets only: warmup_epochs; random_subnets per step; extremes_every: the largest and the
-    smallest join in every so many steps, as the largest costs as much as several others;
-    in_place_share: the largest's share in what teaches the others in such a step;
-    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull
-    the shared weights away from using the accelerometer).
+    `rise_share` of all steps. distillation_alpha: share of the hard labels. distillation: the losses whose
+    weighted sum is the rest, or none for soft labels at `temperature`. draws: how many variations of the
+    training set are cycled through, one per epoch (their teacher logits are kept). validate_every: epochs;
+    0 is only after the last one. For supernets only: warmup_epochs; random_subnets per step;
+    extremes_every: the largest and the smallest join in every so many steps, as the largest costs as much
+    as several others; in_place_share: the largest's share in what teaches the others in such a step;
+    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull the
+    shared weights away from using the accelerometer).
     """
 
     epochs: int = 12
@@ -41,6 +44,7 @@ class TrainSettings:
     all_sensors_share: float = 0.8
     validate_every: int = 0
     seed: int = 0
+    distillation: tuple[Term, ...] = ()
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -54,5 +58,6 @@ class TrainSettings:
                 raise InputError(f"training settings, {name}: {value} is not between {low} and {high}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for fingerprints and logs."""
-        return asdict(self)
+        """Plain values, for fingerprints and logs; what came later is left out while it holds its default."""
+        content = asdict(self)
+        return {key: value for key, value in content.items() if key not in _LATER or value}

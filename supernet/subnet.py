@@ -48,6 +48,21 @@ def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor |
     return y.flatten(1)
 
 
+def observed(graph: LayerGraph, run: Callable[[OnTensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """Logits of `run(on_output)`, and what the graph's last pooling reads: (batch, channels, positions)."""
+    pool = [op for op in graph if op.kind == "average_pool"][-1]
+    source = graph.sources(pool.name)[0]
+    kept: list[Tensor] = []
+
+    def keep(op: Op, y: Tensor) -> Tensor:
+        if op.name == source:
+            kept.append(y[:, :, 0])
+        return y
+
+    logits = run(keep)
+    return logits, kept[0]
+
+
 def normalize_and_activate(
     op: Op, y: Tensor, scale: Tensor, shift: Tensor, statistics: tuple[Tensor, Tensor] | None
 ) -> Tensor:
@@ -118,6 +133,8 @@ class Subnet(nn.Module):
     Weights are drawn from `rng` (default: seed 0). `layers[name]` holds the parameters of op `name`.
     """
 
+    reads_along_time = True
+
     def __init__(self, graph: LayerGraph, rng: np.random.Generator | None = None) -> None:
         super().__init__()
         rng = rng or np.random.default_rng(0)
@@ -145,6 +162,10 @@ class Subnet(nn.Module):
         """
         layers = self.layers
         return execute(self.graph, x, lambda op, tensor: layers[op.name](tensor, on_weight), on_output)
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are pooled from: features (batch, channels, positions) along time."""
+        return observed(self.graph, lambda keep: self(x, None, keep))
 
     def norms(self) -> dict[str, nn.BatchNorm2d]:
         """Op name -> batch norm, of the convolutions that still have one."""

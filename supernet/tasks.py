@@ -71,6 +71,10 @@ class HeartRateTask:
         distance = (self.centres() - targets[:, None]) / self.sigma_bpm
         return functional.softmax(-0.5 * distance**2, dim=1)
 
+    def beliefs(self, targets: Tensor) -> Tensor:
+        """What labels (n,) say as beliefs: the soft labels."""
+        return self.soft_labels(targets)
+
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of the belief against the soft labels."""
         return functional.cross_entropy(logits, self.soft_labels(targets))
@@ -124,6 +128,10 @@ class RhythmTask:
     def outputs(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    def beliefs(self, targets: Tensor) -> Tensor:
+        """What labels (n,) say as beliefs (n, classes): one class each."""
+        return functional.one_hot(targets.long(), len(self.classes)).float()
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy, weighted by class."""

@@ -22,9 +22,10 @@ from hwmodels.errors import InputError
 from supernet.allocation import keep_freed_memory
 from supernet.batches import Batch, Draw, TrainingSet, corrupt, epoch_order
 from supernet.checkpoint import load_checkpoint, save_checkpoint
-from supernet.methods import Method, TeacherLogits
+from supernet.methods import Method
 from supernet.settings import TrainSettings
 from supernet.tasks import Task
+from supernet.teaching import Teaching
 
 
 class DivergedError(InputError):
@@ -50,7 +51,7 @@ def fit(
     settings: TrainSettings,
     *,
     validation: TrainingSet | None = None,
-    teacher: TeacherLogits | None = None,
+    teacher: Teaching | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
 ) -> list[EpochRecord]:
@@ -65,12 +66,19 @@ def fit(
     missing = set(method.rates) - set(training.inputs)
     if missing:
         raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
-    optimizer = AdamW(_groups(method.module, settings.weight_decay), lr=settings.learning_rate)
+    method.prepare(settings, teacher, training.window_s)
+    groups = _groups(method.module, settings.weight_decay)
+    helpers = [] if method.helpers is None else list(method.helpers.parameters())
+    if helpers:
+        groups.append({"params": helpers, "weight_decay": settings.weight_decay})
+    optimizer = AdamW(groups, lr=settings.learning_rate)
     mark = _fingerprint(method, training, settings)
     history: list[EpochRecord] = []
     if checkpoint is not None and checkpoint.exists():
         content = load_checkpoint(checkpoint, mark)
         method.module.load_state_dict(content["module"])
+        if helpers and method.helpers is not None:
+            method.helpers.load_state_dict(content["helpers"])
         optimizer.load_state_dict(content["optimizer"])
         history = [EpochRecord(**record) for record in content["history"]]
     for epoch in range(len(history), settings.epochs):
@@ -89,6 +97,8 @@ def fit(
                 "optimizer": optimizer.state_dict(),
                 "history": [asdict(record) for record in history],
             }
+            if helpers and method.helpers is not None:
+                content["helpers"] = method.helpers.state_dict()
             save_checkpoint(checkpoint, content)
         if on_epoch is not None:
             on_epoch(history[-1])
@@ -101,14 +111,15 @@ def _epoch(
     training: TrainingSet,
     task: Task,
     settings: TrainSettings,
-    teacher: TeacherLogits | None,
+    teacher: Teaching | None,
     optimizer: AdamW,
     epoch: int,
 ) -> tuple[float, int]:
     """Train one epoch; returns the mean loss and the number of windows seen."""
     draw = Draw(training, settings.augmentation, task, settings.seed, epoch % settings.draws)
-    known = None if teacher is None else teacher.of(draw)
+    known = None if teacher is None else teacher.of(draw, with_maps=method.needs_maps)
     parameters = list(method.module.parameters())
+    parameters += [] if method.helpers is None else list(method.helpers.parameters())
     order = list(epoch_order(len(training), settings.batch, settings.seed, epoch))
     total, windows = 0.0, 0
     with torch.random.fork_rng(devices=[]):

@@ -57,8 +57,8 @@ def chosen(run: Path) -> str:
 def test_a_run_leaves_what_the_design_says(run):
     for name in ("config.yaml", "log.jsonl", "archive.sqlite", "report.html", "front.png"):
         assert (run / name).stat().st_size > 0
-    for name in ("teacher", "supernet"):
-        assert {path.name for path in (run / name).iterdir()} == {"model.pt", "history.json"}
+    for name, more in (("teacher", {"reliability.json", "beliefs"}), ("supernet", set())):
+        assert {path.name for path in (run / name).iterdir()} == {"model.pt", "history.json"} | more
     subnet = run / "subnets" / chosen(run)
     assert {path.name for path in (subnet / "float").iterdir()} == {"model.pt", "history.json"}
     networks = {"model.pt", "history.json", "model.npz"}

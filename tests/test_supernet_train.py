@@ -10,12 +10,13 @@ from torch import nn
 
 from supernet.checkpoint import CheckpointError, load_checkpoint
 from supernet.evaluate import predict
-from supernet.methods import Sandwich, SingleNetwork, TeacherLogits
+from supernet.methods import Sandwich, SingleNetwork
 from supernet.network import SuperNet
 from supernet.settings import TrainSettings
 from supernet.subnet import Subnet
 from supernet.tasks import HeartRateTask
 from supernet.teachers import ResNet
+from supernet.teaching import Teaching
 from supernet.train import DivergedError, EpochRecord, fit, schedule
 from tests.supernet_sets import sines, small_space
 
@@ -43,9 +44,9 @@ def sandwich() -> Sandwich:
     return Sandwich(SuperNet(small_space(), np.random.default_rng(2)), TASK)
 
 
-def teacher() -> TeacherLogits:
+def teacher() -> Teaching:
     """A small teacher; dropout makes its training depend on torch's generator."""
-    return TeacherLogits(ResNet(24, width=4, blocks=(1, 1), kernel=3), 32)
+    return Teaching(ResNet(24, width=4, blocks=(1, 1), kernel=3), 32)
 
 
 def teacher_training() -> SingleNetwork:

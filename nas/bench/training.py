@@ -23,6 +23,7 @@ from hwmodels.graph import Op
 from nas.arguments import positive_count
 from nas.config import Supernet, Task
 from supernet.batches import Batch
+from supernet.distillation import Seen
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
 from supernet.settings import TrainSettings
@@ -68,7 +69,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
     bpm = torch.from_numpy(rng.uniform(50, 180, settings.batch).astype(np.float32))
     teacher = torch.from_numpy(rng.standard_normal((settings.batch, task.bins), np.float32))
-    batch = Batch(inputs, bpm, teacher)
+    batch = Batch(inputs, bpm, Seen(teacher))
+    method.prepare(settings, None, float(space.window_s))
     plain = _patched(plain_conv1d)
     seconds: dict[str, list[float]] = {"plain": [], "ours": []}
     gradients: dict[str, Tensor] = {}

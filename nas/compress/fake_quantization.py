@@ -21,7 +21,7 @@ from hwmodels.integer import (
     quantize,
 )
 from hwmodels.packing import FastFormError, add_constants
-from supernet.subnet import OnTensor, Subnet, execute
+from supernet.subnet import OnTensor, Subnet, execute, observed
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
@@ -113,6 +113,8 @@ class FakeQuantNetwork(nn.Module):
     Takes a copy of `subnet` and folds its batch norms. Call `calibrate` once before training it.
     """
 
+    reads_along_time = True
+
     def __init__(self, subnet: Subnet) -> None:
         super().__init__()
         self.subnet = copy.deepcopy(subnet)
@@ -169,6 +171,10 @@ class FakeQuantNetwork(nn.Module):
             graph, x, lambda op, y: layers[op.name](y, _on_weight_grid),
             lambda op, y: then(op, on_grid(y, grids[op.name])),
         )  # fmt: skip
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are pooled from: features (batch, channels, positions) along time."""
+        return observed(self.graph, lambda keep: self.on_graph(self.graph, x, keep))
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[Tensor], percentile: float = 0.9999) -> None:

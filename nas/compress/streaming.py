@@ -137,7 +137,7 @@ def adapt_to_streaming(run: RunDirectory, arch: Arch, settings: Training) -> Int
     load_network(network, run.subnet(arch.id) / "int8" / "model.pt")
     teacher = trained_teacher(run)
     guide = logits_of(
-        teacher.teacher, torch.from_numpy(windows.normalized(teacher.rate_hz)[:, : teacher.channels])
+        teacher.network, torch.from_numpy(windows.normalized(teacher.rate_hz)[:, : teacher.channels])
     )[data.window]
     targets = torch.from_numpy(windows.heart_rate_bpm[data.window])
     streamed = Streamed(network.train(), data.samples - windows.normalized(arch.rate_hz).shape[2])

@@ -71,7 +71,7 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
     teacher = trained_teacher(run)
     rate = teacher_rate(run)
     found = {
-        "teacher": network_estimates(teacher.teacher, windows, rate, teacher.channels, task),
+        "teacher": network_estimates(teacher.network, windows, rate, teacher.channels, task),
         "float subnet": network_estimates(
             finished_float(run, arch), windows, arch.rate_hz, arch.channels, task
         ),

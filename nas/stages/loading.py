@@ -17,12 +17,13 @@ from nas.progress import progress
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
 from nas.tasks import task_of, train_settings, training_set
+from nas.teachers import new_teacher
 from supernet.batches import TrainingSet
 from supernet.checkpoint import load_checkpoint, save_checkpoint
-from supernet.methods import Method, TeacherLogits
+from supernet.methods import Method
 from supernet.network import SuperNet
 from supernet.tasks import HeartRateTask, RhythmTask
-from supernet.teachers import ConvolutionalRecurrent, PatchTransformer, ResNet, SpectralNetwork
+from supernet.teaching import Teaching
 from supernet.train import EpochRecord, fit
 
 CHECKPOINT = "checkpoint.pt"
@@ -66,39 +67,17 @@ def training_task(run: RunDirectory, training: TrainingSet) -> HeartRateTask | R
     return task_of(run.config, training.targets)
 
 
-def teacher_sensors(run: RunDirectory, training: TrainingSet) -> int:
-    """Channels the teacher reads: all, unless no training window has an accelerometer."""
-    return 4 if training.has_acc.any() else 1
-
-
-def new_teacher(run: RunDirectory, channels: int) -> torch.nn.Module:
-    """The teacher of the configuration, untrained."""
-    own, task, outputs, seed = run.config.teacher, run.config.task, run.config.outputs, run.config.seed
-    given: dict[str, Any] = {"dropout": own.dropout, "seed": seed}
-    given |= {} if own.width is None else {"width": own.width}
-    rate = teacher_rate(run)
-    if own.kind == "spectral":
-        rhythm = task.kind == "rhythm"
-        band: dict[str, Any] = {} if rhythm else {"first_bpm": task.first_bpm, "last_bpm": task.last_bpm}
-        return SpectralNetwork(outputs, channels, rate, pools=rhythm, **band, **given)
-    if own.kind == "transformer":
-        return PatchTransformer(outputs, channels, rate * run.config.data.window_s, **given)
-    if own.kind == "cnn_lstm":
-        return ConvolutionalRecurrent(outputs, channels, **given)
-    given |= {} if own.blocks is None else {"blocks": own.blocks}
-    return ResNet(outputs, channels, **given)
-
-
 def teacher_rate(run: RunDirectory) -> int:
     """The rate in Hz that the teacher reads: the space's highest."""
     return max(space_of(run.config).rates)
 
 
-def trained_teacher(run: RunDirectory) -> TeacherLogits:
-    """The trained teacher of a run, ready to give logits."""
-    channels = int(run.summary("teacher")["channels"])
-    teacher = load_network(new_teacher(run, channels), run.path / "teacher" / "model.pt")
-    return TeacherLogits(teacher, teacher_rate(run), channels)
+def trained_teacher(run: RunDirectory) -> Teaching:
+    """The trained teacher of a run; what it says of each draw is kept in teacher/beliefs."""
+    widest, rate = int(run.summary("teacher")["channels"]), teacher_rate(run)
+    channels = tuple(1 if member.sensors == "ppg" else widest for member in run.config.teacher.networks)
+    network = load_network(new_teacher(run.config, channels, rate), run.path / "teacher" / "model.pt")
+    return Teaching(network, rate, widest, run.path / "teacher" / "beliefs")
 
 
 def trained_supernet(run: RunDirectory) -> SuperNet:
@@ -115,7 +94,7 @@ def train(
     data: tuple[TrainingSet, TrainingSet],
     task: HeartRateTask | RhythmTask,
     section: Training,
-    teacher: TeacherLogits | None = None,
+    teacher: Teaching | None = None,
 ) -> list[EpochRecord]:
     """Train into model.pt and history.json of `folder`; the checkpoint there is for the caller to remove."""
     torch.set_num_threads(run.config.threads)

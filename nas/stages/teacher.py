@@ -1,24 +1,28 @@
-"""Stage 3: the teacher, trained on the training subjects with all sensors there are."""
+"""Stage 3: the teacher, one network or an ensemble, trained on the training subjects and made reliable."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
+from nas.files import write_json
 from nas.run_directory import RunDirectory
-from nas.stages.loading import (
-    network_files,
-    new_teacher,
-    sides,
-    teacher_rate,
-    teacher_sensors,
-    train,
-    training_task,
-)
+from nas.stages.loading import network_files, sides, teacher_rate, train, training_task
+from nas.teachers import member_channels, new_teacher
+from supernet.batches import TrainingSet
+from supernet.checkpoint import save_checkpoint
+from supernet.evaluate import logits_of
 from supernet.methods import SingleNetwork
+from supernet.reliability import Reliability, fit_temperature, reliability
+from supernet.tasks import HeartRateTask, RhythmTask
+from supernet.teachers import Ensemble
 
 NAME = "teacher"
 NEEDS: tuple[str, ...] = ("prepare",)
+_RELIABILITY = "reliability.json"
 
 
 def inputs(run: RunDirectory) -> object:
@@ -32,17 +36,56 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
-    """Train and keep teacher/model.pt and its history."""
+    """Train and keep teacher/model.pt, its history, and how reliable it is on validation subjects."""
     training, validation = sides(run)
-    channels = teacher_sensors(run, training)
-    network = new_teacher(run, channels)
-    task = training_task(run, training)
-    method = SingleNetwork(network, task, teacher_rate(run), channels, name="teacher")
-    history = train(
-        run, "teacher", run.path / "teacher", method, (training, validation), task, run.config.teacher
-    )
+    task, rate, folder = training_task(run, training), teacher_rate(run), run.path / "teacher"
+    channels = tuple(member_channels(member, training) for member in run.config.teacher.networks)
+    network = new_teacher(run.config, channels, rate)
+    members = list(network.members) if isinstance(network, Ensemble) else [network]
+    for number, (section, member, own) in enumerate(
+        zip(run.config.teacher.networks, members, channels, strict=True)
+    ):
+        title = f"teacher {number + 1} {section.kind}" if len(members) > 1 else "teacher"
+        place = folder / f"member{number}" if len(members) > 1 else folder
+        method = SingleNetwork(member, task, rate, own, name=title)
+        history = train(run, title, place, method, (training, validation), task, section)
+    errors = {"validation_error": round(history[-1].validation["error"], 4)}
+    before, after = _settle(network.eval(), validation, rate, max(channels), task)
+    found: dict[str, Any] = {"before": before.to_dict(), "after": after.to_dict()}
+    if isinstance(network, Ensemble):
+        save_checkpoint(network_files(folder)[0], {"module": network.state_dict()})
+        estimate, _ = task.estimate(logits_of(network, validation.windows(rate)[:, : max(channels)]))
+        errors["validation_error"] = round(
+            task.error(estimate.numpy(), validation.targets, validation.subjects), 4
+        )
+        found["temperatures"] = [round(float(held), 4) for held in network.temperatures]
+        write_json(
+            network_files(folder)[1], {"members": [section.kind for section in run.config.teacher.networks]}
+        )
+    write_json(folder / _RELIABILITY, found)
     return {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "channels": channels,
-        "validation_error": round(history[-1].validation["error"], 4),
+        "channels": max(channels),
+        **errors,
+        "calibration_error": round(before.ece, 4),
+        **({"calibration_error_scaled": round(after.ece, 4)} if isinstance(network, Ensemble) else {}),
     }
+
+
+def _settle(
+    network: nn.Module, validation: TrainingSet, rate_hz: int, channels: int, task: HeartRateTask | RhythmTask
+) -> tuple[Reliability, Reliability]:
+    """Reliability on validation windows before and after temperatures are fitted, which happens in place.
+
+    A bare network keeps its logits; `after` then says what a temperature would give.
+    """
+    x, targets = validation.windows(rate_hz)[:, :channels], validation.targets
+    with torch.no_grad():
+        before = reliability(logits_of(network, x), targets, task)
+        if isinstance(network, Ensemble):
+            for number, (member, own) in enumerate(zip(network.members, network.channels, strict=True)):
+                network.temperatures[number] = fit_temperature(logits_of(member, x[:, :own]), targets, task)
+            network.temperatures[-1] = fit_temperature(logits_of(network, x), targets, task)
+            return before, reliability(logits_of(network, x), targets, task)
+        logits = logits_of(network, x)
+        return before, reliability(logits / fit_temperature(logits, targets, task), targets, task)

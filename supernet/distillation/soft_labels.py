@@ -18,6 +18,14 @@ def soft_label_loss(logits: Tensor, teacher_logits: Tensor, temperature: float) 
     return temperature**2 * functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
 
 
+def soft_label_divergences(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
+    """The same window by window: (n,)."""
+    student = functional.log_softmax(logits / temperature, dim=1)
+    teacher = functional.log_softmax(teacher_logits.detach() / temperature, dim=1)
+    divergence = functional.kl_div(student, teacher, reduction="none", log_target=True)
+    return temperature**2 * divergence.sum(dim=1)
+
+
 def blend(hard: Tensor, soft: Tensor | None, alpha: float) -> Tensor:
     """alpha * hard + (1 - alpha) * soft, or the hard loss alone when there is no teacher."""
     return hard if soft is None else alpha * hard + (1.0 - alpha) * soft

@@ -17,6 +17,8 @@ class ConvolutionalRecurrent(nn.Module):
     read forwards and backwards; their outputs' mean is classified. Weights are drawn from `seed`.
     """
 
+    reads_along_time = True
+
     def __init__(
         self,
         outputs: int,
@@ -46,8 +48,11 @@ class ConvolutionalRecurrent(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of windows (batch, channels, samples)."""
+        return self.observe(x)[0]
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are made of: states (batch, channels, positions) along time."""
         features = self.features(x).transpose(1, 2)
         states, _ = self.memory(features)
         pooled = functional.dropout(states.mean(dim=1), self.dropout, self.training)
-        logits: Tensor = self.logits(pooled)
-        return logits
+        return self.logits(pooled), states.transpose(1, 2)

@@ -48,6 +48,8 @@ class ResNet(nn.Module):
     parameters. Weights are drawn from `seed`.
     """
 
+    reads_along_time = True
+
     def __init__(
         self,
         outputs: int,
@@ -76,7 +78,11 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of windows (batch, channels, samples)."""
+        return self.observe(x)[0]
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are made of: features (batch, channels, positions) along time."""
         y = x[:, :, None, :].contiguous(memory_format=torch.channels_last)
         y = self.blocks(functional.relu(self.stem(y)))
         logits: Tensor = self.logits(functional.dropout(y.mean(dim=(2, 3)), self.dropout, self.training))
-        return logits
+        return logits, y[:, :, 0]

@@ -44,6 +44,8 @@ class SpectralNetwork(nn.Module):
     frequencies, features of 96 frequencies are averaged first. Weights are drawn from `seed`.
     """
 
+    reads_along_time = False
+
     def __init__(
         self,
         outputs: int,
@@ -75,10 +77,14 @@ class SpectralNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of windows (batch, channels, samples)."""
+        return self.observe(x)[0]
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are made of: features (batch, channels, positions) along frequency."""
         y = self.stem(self.spectra(x)) + self.place
         y = functional.relu(self.norm(self.blocks(y)))
         logits: Tensor = self.logits(y.mean(dim=2)) if self.pools else self.logits(y)[:, 0]
-        return logits
+        return logits, y
 
     def spectra(self, x: Tensor) -> Tensor:
         """Log power (batch, features, bins): per signal, per stretch of the window, at f and at 2 f."""

@@ -7,15 +7,22 @@ After Dosovitskiy et al. 2021 (arXiv 2010.11929), figure 1, along time, with nor
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
+
+_SAMPLES_A_PATCH = 2
 
 
 class PatchTransformer(nn.Module):
     """float32 (batch, channels, samples), normalized -> logits (batch, outputs).
 
     Tokens are patches of `patch` samples, overlapping by half, embedded in `width` channels by two
-    convolutions; `blocks` layers of `heads` heads; the mean over tokens is classified.
+    convolutions; `blocks` layers of `heads` heads; the mean over tokens is classified. With `patch_ms`,
+    windows at `rate_hz` are first resampled linearly to two samples a patch, and patches do not overlap: 20
+    ms make 400 tokens of 8 s whatever the rate. Width 320, 8 heads and 6 blocks are about 5 M parameters.
     """
+
+    reads_along_time = True
 
     def __init__(
         self,
@@ -28,9 +35,16 @@ class PatchTransformer(nn.Module):
         blocks: int = 4,
         dropout: float = 0.1,
         seed: int = 0,
+        patch_ms: float | None = None,
+        rate_hz: int = 32,
     ) -> None:
         super().__init__()
+        self.resampled: int | None = None
         step = max(1, patch // 2)
+        if patch_ms is not None:
+            patch = step = _SAMPLES_A_PATCH
+            samples = _SAMPLES_A_PATCH * round(1000.0 * samples / rate_hz / patch_ms)
+            self.resampled = samples
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.embed = nn.Sequential(
@@ -51,6 +65,11 @@ class PatchTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, outputs) of windows (batch, channels, samples)."""
-        tokens = self.embed(x).transpose(1, 2) + self.position
-        logits: Tensor = self.logits(self.blocks(tokens).mean(dim=1))
-        return logits
+        return self.observe(x)[0]
+
+    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and what they are made of: tokens (batch, channels, positions) along time."""
+        if self.resampled is not None:
+            x = functional.interpolate(x, self.resampled, mode="linear", align_corners=False)
+        tokens = self.blocks(self.embed(x).transpose(1, 2) + self.position)
+        return self.logits(tokens.mean(dim=1)), tokens.transpose(1, 2)

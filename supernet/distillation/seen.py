@@ -1,0 +1,77 @@
+"""What one network makes of windows, as distillation compares it: logits, pooled features, attention.
+
+Teachers and students are both looked at through `see`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+from supernet.teachers.ensemble import Ensemble
+
+POSITIONS = 32
+"""Attention maps are resampled to so many positions, so that networks of any stride can be compared."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """Of n windows: logits (n, outputs); features (n, channels), the mean over positions of what the logits
+    are made of; attention (n, POSITIONS) along time. None where not looked at, or where there is none.
+    """
+
+    logits: Tensor
+    features: Tensor | None = None
+    attention: Tensor | None = None
+
+    def __getitem__(self, chosen: Any) -> Seen:
+        """The same of some of the windows."""
+        return Seen.of(
+            {name: None if held is None else held[chosen] for name, held in self.tensors().items()}
+        )
+
+    def tensors(self) -> dict[str, Tensor | None]:
+        """The three fields by name, None where absent."""
+        return {"logits": self.logits, "features": self.features, "attention": self.attention}
+
+    @staticmethod
+    def of(parts: Mapping[str, Tensor | None]) -> Seen:
+        """From what `tensors` gave."""
+        logits = parts["logits"]
+        assert logits is not None
+        return Seen(logits, parts.get("features"), parts.get("attention"))
+
+
+def see(network: nn.Module, x: Tensor) -> Seen:
+    """Look at what `network` makes of windows (n, channels, samples).
+
+    A network shows itself by `observe(x) -> (logits, maps (n, channels, positions))` and says by
+    `reads_along_time` whether the positions are moments; one without `observe` shows its logits alone. An
+    ensemble shows the features of all members, and the attention of the first that has one.
+    """
+    if isinstance(network, Ensemble):
+        parts = [see(member, part) for member, part in network.parts(x)]
+        pooled = [part.features for part in parts if part.features is not None]
+        attention = next((part.attention for part in parts if part.attention is not None), None)
+        logits = network.combine([part.logits for part in parts])
+        return Seen(logits, torch.cat(pooled, dim=1) if pooled else None, attention)
+    if not hasattr(network, "observe"):
+        return Seen(network(x))
+    logits, maps = network.observe(x)  # type: ignore[operator]
+    along_time = getattr(network, "reads_along_time", False)
+    return Seen(logits, maps.mean(dim=2), attention_map(maps) if along_time else None)
+
+
+def attention_map(maps: Tensor) -> Tensor:
+    """Where a network is active: squares of maps (n, channels, positions), summed over channels, of norm 1.
+
+    Zagoruyko and Komodakis 2017 (arXiv 1612.03928), section 3.1, F_sum with p = 2; resampled to (n,
+    POSITIONS).
+    """
+    energy = maps.square().sum(dim=1, keepdim=True)
+    return functional.normalize(functional.adaptive_avg_pool1d(energy, POSITIONS)[:, 0], dim=1)
