@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,4 +75,99 @@ def litert_tensors(
         places = {details["name"]: details["index"] for details in interpreter.get_tensor_details()}
         return {name: interpreter.get_tensor(places[name])[:, 0] for name in names}
     except (RuntimeError, ValueError, KeyError) as error:
-        raise InputError(f"LiteRT refuses the TFLite file: {str(error).splitlines()[0]}") from None
+        raise InputError(f"LiteRT refuses the TFLite file: {_first_line(error)}") from None
+
+
+def onnx_tensors(
+    content: bytes, windows: NDArray[np.int8], names: Iterable[str]
+) -> dict[str, NDArray[np.int8]]:
+    """The named tensors (n, length, channels) of an ONNX file by onnxruntime with its default settings.
+
+    Raises InputError when it is not installed or does not take the file.
+    """
+    onnx = _onnx()
+    try:
+        model = onnx.load_from_string(content)
+        (given,) = model.graph.input
+        wanted = [name for name in names if name != given.name]
+        _ask_for(model, wanted)
+        return {given.name: windows} | _run_onnx(model, {given.name: windows}, wanted)
+    except _onnx_errors() as error:
+        raise InputError(f"onnxruntime refuses the ONNX file: {_first_line(error)}") from None
+
+
+def onnx_operations(content: bytes, tensors: Tensors, names: Iterable[str]) -> dict[str, NDArray[np.int8]]:
+    """As `onnx_tensors`, but every operation reads the given `tensors` instead of what was made before it."""
+    onnx = _onnx()
+    try:
+        model = onnx.load_from_string(content)
+        (given,) = model.graph.input
+        wanted = [name for name in names if name != given.name]
+        read = {}
+        for node in model.graph.node:
+            if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
+                read[f"{node.input[0]}.given"] = tensors[node.input[0]]
+                node.input[0] += ".given"
+        del model.graph.input[:]
+        model.graph.input.extend(
+            onnx.helper.make_tensor_value_info(
+                name, onnx.TensorProto.INT8, [None, values.shape[2], values.shape[1]]
+            )
+            for name, values in read.items()
+        )
+        _ask_for(model, wanted)
+        return _run_onnx(model, read, wanted)
+    except _onnx_errors() as error:
+        raise InputError(f"onnxruntime refuses the ONNX file: {_first_line(error)}") from None
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+        import onnxruntime  # noqa: F401
+    except ModuleNotFoundError:
+        raise InputError("onnxruntime is not installed; pip install onnx onnxruntime") from None
+    return onnx
+
+
+def _onnx_errors() -> tuple[type[Exception], ...]:
+    from google.protobuf.message import DecodeError
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = (
+        state.Fail,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.InvalidProtobuf,
+        state.NotImplemented,
+    )
+    return (DecodeError, ValueError, *kinds)
+
+
+def _ask_for(model: Any, names: list[str]) -> None:
+    """Make tensors outputs of the graph."""
+    onnx = _onnx()
+    del model.graph.output[:]
+    model.graph.output.extend(
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.INT8, None) for name in names
+    )
+
+
+def _run_onnx(model: Any, given: Tensors, names: list[str]) -> dict[str, NDArray[np.int8]]:
+    """Feed and fetch tensors (n, length, channels), which lie channels first in the file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    feeds = {name: np.ascontiguousarray(values.transpose(0, 2, 1)) for name, values in given.items()}
+    return {
+        name: values.transpose(0, 2, 1) for name, values in zip(names, session.run(names, feeds), strict=True)
+    }
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["unreadable"])[0]
