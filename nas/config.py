@@ -229,14 +229,19 @@ class Budgets(_Section):
 class Search(_Section):
     """Evolutionary search: how many subnets are evaluated, and on how many windows.
 
-    `screening` is what chooses candidates: a predictor of accuracy that learns as the search goes, or
-    crossover and mutation alone ("none").
+    Every candidate is measured on `validation_windows`; those that may belong to the front, at most
+    `reevaluations` of them (a quarter of the evaluations unless given), again on `racing_windows`, until
+    the front is stable at `confidence`. `screening` is what chooses candidates: a predictor of accuracy
+    that learns as the search goes, or crossover and mutation alone ("none").
     """
 
     evaluations: int = Field(default=240, ge=4)
     population: int = Field(default=40, ge=4)
     calibration_windows: int = Field(default=512, ge=32)
     validation_windows: int = Field(default=2000, ge=32)
+    racing_windows: int = Field(default=4000, ge=32)
+    reevaluations: int | None = Field(default=None, ge=0)
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
     screening: Literal["predictor", "none"] = "predictor"
     workers: int = Field(default=1, ge=1)
 

@@ -70,6 +70,8 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 # CROSS JOIN fixes SQLite's loop order: this one walks the covering index of each origin.
 _JOINED = "origins CROSS JOIN evaluations USING (origin)"
+NOT_SUPERSEDED = "id NOT IN (SELECT id FROM superseded)"
+"""Condition on rows after `mark_superseded`: the architecture was not measured on more windows elsewhere."""
 _ORIGIN = ("space", "device", "metric", "weights", "fold", "protocol")
 
 
@@ -275,6 +277,29 @@ class Archive:
         statement = "SELECT rows_before FROM searches WHERE description = ?"
         before: int = self._connection.execute(statement, (description,)).fetchone()[0]
         return before
+
+    def mark_superseded(self) -> None:
+        """Note, for this connection alone, the rows of architectures that another protocol measured on more
+        windows (or later on as many): same space, device, metric, weights and fold. For `NOT_SUPERSEDED`.
+        """
+        run = self._connection.execute
+        run("CREATE TEMP TABLE IF NOT EXISTS superseded (id INTEGER PRIMARY KEY)")
+        run("DELETE FROM superseded")
+        same = " AND ".join(f"less.{name} = more.{name}" for name in _ORIGIN if name != "protocol")
+        pairs = run(
+            f"SELECT less.origin, more.origin FROM origins AS less JOIN origins AS more ON {same} "
+            "WHERE less.origin != more.origin"
+        ).fetchall()
+        counts = {origin: self.count("origin = ?", [origin]) for origin in {pair[0] for pair in pairs}}
+        for less, more in pairs:
+            # CROSS JOIN keeps the order of the loops: the smaller origin is walked, the other looked up.
+            order = ("less", "more") if counts[less] < counts[more] else ("more", "less")
+            run(
+                f"INSERT OR IGNORE INTO superseded SELECT less.id FROM evaluations AS {order[0]} "
+                f"CROSS JOIN evaluations AS {order[1]} USING (genes) WHERE less.origin = ? "
+                "AND more.origin = ? AND (more.windows, more.id) > (less.windows, less.id)",
+                (less, more),
+            )
 
     def metrics(self, genes: Genes, space: str, provenance: Provenance) -> list[Metrics | None]:
         """What is known of each row of genes under this provenance, whatever device it was costed for."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +20,8 @@ from search.cost_plan import CostPlan
 from search.evaluator import Evaluator
 from search.evolution import NSGA2
 from search.feasibility import Feasibility, FeasibleSampler, check, spread_over_costs
-from search.pareto import Floats, non_dominated
+from search.pareto import non_dominated
+from search.racing import contenders, most_precise, objectives_of
 from search.screening import Quality, Screening
 from search.settings import SearchSettings
 from supernet.arch import Arch
@@ -34,8 +37,9 @@ Say = Callable[[str], None]
 class SearchResult:
     """What a search found: its front and all its rows, best knowledge of feasibility, generations run.
 
-    `predictor` tells how good the accuracy predictor was at the end; `screened` how many of the candidates
-    it chose.
+    `front` and `rows` hold each architecture once, as measured on most windows. `predictor` tells how good
+    the accuracy predictor was at the end, `screened` how many candidates it chose; `reevaluated` how many
+    were measured again on more windows, and `open_contenders` how many more might have changed the front.
     """
 
     front: tuple[Row, ...]
@@ -44,6 +48,38 @@ class SearchResult:
     generations: int
     predictor: Quality | None = None
     screened: int = 0
+    reevaluated: int = 0
+    open_contenders: int = 0
+
+
+@dataclass
+class _Recorder:
+    """Measures, costs and archives candidates, one row after the other, so that none is lost."""
+
+    plan: CostPlan
+    archive: Archive
+    device: str
+    seed: int
+    progress: Progress | None
+    total: int
+    rows: list[Row] = field(default_factory=list)
+
+    def __call__(self, evaluator: Evaluator, genes: Genes, generation: int) -> list[Row]:
+        """The rows of genes (n, genes); what the archive knows is not measured again."""
+        space = self.plan.space
+        archs, costs = space.decode(genes), self.plan.costs(genes)
+        known = self.archive.metrics(genes, space.name, evaluator.provenance)
+        for index, metrics in enumerate(evaluator(archs, known)):
+            row = make_row(
+                archs[index], genes[index], space.name, self.device, costs.row(index), metrics,
+                evaluator.provenance, self.seed, generation,
+            )  # fmt: skip
+            self.archive.append([row])
+            self.rows.append(row)
+            if self.progress:
+                best = min(row.error for row in self.rows)
+                self.progress(len(self.rows), self.total, f"generation {generation}, best {best:.3g}")
+        return self.rows[len(self.rows) - len(genes) :]
 
 
 def run_search(
@@ -56,39 +92,35 @@ def run_search(
     *,
     device: str,
     students: Sequence[Arch] = (),
+    finer: Sequence[Evaluator] = (),
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> SearchResult:
     """Search `space` within `budgets` on the device that `plan` costs, and write every evaluation.
 
     `students` are architectures to try first where they fit; the front of earlier searches with the
-    same weights is tried next. Raises InfeasibleBudget before anything is evaluated.
+    same weights is tried next. `finer` evaluators measure on more and more windows: those who may belong
+    to the front go through them. Raises InfeasibleBudget before anything is evaluated.
     """
     feasibility = check(plan, budgets, settings.seed)
     sampler = FeasibleSampler(plan, budgets, feasibility)
     inherited = _inherited(space, plan, evaluator, budgets, settings, archive, device)
     fresh = _first_candidates(space, plan, sampler, feasibility, settings)
-    algorithm = NSGA2(
-        space,
-        population=settings.population,
-        seed=settings.seed,
-        screen=sampler.admits,
-        sample=sampler,
-        initial=np.concatenate([space.encode(list(students)), inherited, fresh]),
-        variation=settings.variation,
-    )
-    screening = None
-    if settings.is_screened and "error" in settings.objectives:
-        screening = Screening(
-            plan, settings.objectives, population=settings.population, seed=settings.seed,
-            screen=sampler.admits, sample=sampler, variation=settings.variation,
-        )  # fmt: skip
-    rows: list[Row] = []
+    shared: dict[str, Any] = {
+        "population": settings.population, "seed": settings.seed, "screen": sampler.admits,
+        "sample": sampler, "variation": settings.variation,
+    }  # fmt: skip
+    initial = np.concatenate([space.encode(list(students)), inherited, fresh])
+    algorithm = NSGA2(space, initial=initial, **shared)
+    is_screened = settings.is_screened and "error" in settings.objectives
+    screening = Screening(plan, settings.objectives, **shared) if is_screened else None
+    most = settings.evaluations + (settings.reevaluation_limit if finer else 0)
+    measure = _Recorder(plan, archive, device, settings.seed, progress, most)
     generation, screened = 0, 0
     was_trusted: bool | None = None
-    while len(rows) < settings.evaluations:
-        wanted = settings.batch_size if rows else settings.population
-        wanted = min(wanted, settings.evaluations - len(rows))
+    while len(measure.rows) < settings.evaluations:
+        wanted = settings.batch_size if generation else settings.population
+        wanted = min(wanted, settings.evaluations - len(measure.rows))
         chosen = space.lows[None][:0]
         if screening is not None and screening.is_trusted:
             chosen = screening.ask(wanted, algorithm.genes, algorithm.objectives)
@@ -97,32 +129,51 @@ def run_search(
         genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
         if len(genes) == 0:
             break
-        archs, costs = space.decode(genes), plan.costs(genes)
-        known = archive.metrics(genes, space.name, evaluator.provenance)
-        errors = []
-        for index, metrics in enumerate(evaluator(archs, known)):
-            row = make_row(
-                archs[index], genes[index], space.name, device, costs.row(index), metrics,
-                evaluator.provenance, settings.seed, generation,
-            )  # fmt: skip
-            archive.append([row])
-            rows.append(row)
-            errors.append(metrics.error)
-            if progress:
-                best = min(row.error for row in rows)
-                progress(len(rows), settings.evaluations, f"generation {generation}, best {best:.3g}")
-        algorithm.tell(genes, _objectives(rows[-len(genes) :], settings.objectives))
+        rows = measure(evaluator, genes, generation)
+        algorithm.tell(genes, objectives_of(rows, settings.objectives))
         if screening is not None:
-            screening.learn(genes, np.array(errors))
+            screening.learn(genes, np.array([row.error for row in rows]))
             if screening.quality is not None and screening.is_trusted != was_trusted:
                 was_trusted = screening.is_trusted
                 if say:
                     say(_switched(screening.quality))
         generation += 1
-    front = non_dominated(_objectives(rows, settings.objectives))
+    first_look = len(measure.rows)
+    still_open = _race(measure, finer, settings, generation, say) if finer else 0
+    rows = most_precise(measure.rows)
+    front = non_dominated(objectives_of(rows, settings.objectives))
     best_first = sorted((row for row, is_kept in zip(rows, front, strict=True) if is_kept), key=_by_error)
-    quality = screening.quality if screening is not None else None
-    return SearchResult(tuple(best_first), tuple(rows), feasibility, generation, quality, screened)
+    return SearchResult(
+        tuple(best_first), tuple(rows), feasibility, generation,
+        screening.quality if screening is not None else None, screened,
+        len(measure.rows) - first_look, still_open,
+    )  # fmt: skip
+
+
+def _race(
+    measure: _Recorder, finer: Sequence[Evaluator], settings: SearchSettings, generation: int, say: Say | None
+) -> int:
+    """Measure contenders on more windows until the front is stable or the evaluations for it are spent.
+
+    Returns how many contenders are left.
+    """
+    next_of = {before.provenance.protocol: after for before, after in pairwise(finer)}
+    final, left = finer[-1].provenance.protocol, settings.reevaluation_limit
+    while True:
+        rows = contenders(most_precise(measure.rows), settings.objectives, final, settings.confidence)
+        if not rows or left == 0:
+            break
+        # Only those of one protocol go together: the evaluator is theirs.
+        held = [row for row in rows if row.protocol == rows[0].protocol][: min(left, settings.batch_size)]
+        genes = np.array([row.genes for row in held], np.int16)
+        measure(next_of.get(held[0].protocol, finer[0]), genes, generation)
+        left -= len(held)
+        generation += 1
+    if say:
+        spent = f"{settings.reevaluation_limit - left} re-evaluated on more windows"
+        told = f"{len(rows)} contenders left unmeasured" if rows else "the front is stable"
+        say(f"{spent}: {told} at {settings.confidence:.0%} confidence")
+    return len(rows)
 
 
 def _switched(quality: Quality) -> str:
@@ -137,10 +188,6 @@ def _switched(quality: Quality) -> str:
 
 def _by_error(row: Row) -> tuple[float, float, str]:
     return row.error, row.latency_ms, row.arch
-
-
-def _objectives(rows: Sequence[Row], names: tuple[str, ...]) -> Floats:
-    return np.array([[getattr(row, name) for name in names] for row in rows], np.float64)
 
 
 def _inherited(

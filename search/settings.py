@@ -22,7 +22,8 @@ class SearchSettings:
 
     `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
     over the costs of feasible samples. `is_screened` lets the accuracy predictor choose candidates while
-    it is good enough.
+    it is good enough. At most `reevaluations` are spent on measuring again, on more windows, who may belong
+    to the front at `confidence`; None is a quarter of the evaluations.
     """
 
     evaluations: int = 240
@@ -32,6 +33,8 @@ class SearchSettings:
     objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
     variation: Variation = field(default_factory=Variation)
     is_screened: bool = True
+    reevaluations: int | None = None
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         known = ("error", *COST_NAMES)
@@ -49,6 +52,16 @@ class SearchSettings:
                 f"search: population must be 2 or more, evaluations 1 or more and seed 0 or more, got "
                 f"{self.population}, {self.evaluations}, {self.seed}"
             )
+
+        if not 0.5 <= self.confidence < 1.0:
+            raise SearchSettingsError(f"search confidence: must lie from 0.5 to 1, got {self.confidence}")
+        if self.reevaluations is not None and self.reevaluations < 0:
+            raise SearchSettingsError(f"search reevaluations: must be 0 or more, got {self.reevaluations}")
+
+    @property
+    def reevaluation_limit(self) -> int:
+        """How many architectures may be measured again."""
+        return self.evaluations // 4 if self.reevaluations is None else self.reevaluations
 
     @property
     def batch_size(self) -> int:

@@ -16,7 +16,8 @@ from search.archive import Archive, Metrics, Provenance, make_row
 from search.budgets import Budgets
 from search.cost_plan import compile_costs
 from search.filters import FilterError, parse, to_sql
-from search.query import Query, QueryError, indistinguishable_from_best, run_query
+from search.query import Query, QueryError, run_query
+from search.ties import indistinguishable_from_best
 from tests.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
 
 SPACE = small_space()
@@ -204,7 +205,7 @@ def test_table_rows_are_plain_and_name_the_metric(filled) -> None:
     archive, _ = filled
     row = run_query(archive, Query(top=1)).table()[0]
     assert {"id", "mae_bpm", "mae_bpm_low", "mae_bpm_high", "latency_ms", "flash_kb", "tie"} <= set(row)
-    assert all(isinstance(value, str | int | float | bool) for value in row.values())
+    assert all(isinstance(value, str | int | float | bool | None) for value in row.values())
     assert row["tie"] is True
 
 

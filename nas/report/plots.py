@@ -81,7 +81,8 @@ def pareto_front(
 ) -> Figure:
     """Error over latency of every evaluated subnet; the front with its intervals; colour is flash.
 
-    Rows hold id, error, error_low, error_high, latency_ms and flash_kb.
+    Rows hold id, error, error_low, error_high, latency_ms and flash_kb; a member with `quicker_tie` has an
+    error that cannot be told from a quicker member's, and wears a white dot.
     """
     figure, axes = new_axes(8, 4.4)
     others = [row for row in rows if row["id"] not in {member["id"] for member in front}]
@@ -98,6 +99,11 @@ def pareto_front(
             edgecolors="white", linewidths=0.6, label="Pareto front",
         )  # fmt: skip
         figure.colorbar(shown, ax=axes, label="flash, KB")
+        alike = [row for row in front if row.get("quicker_tie")]
+        axes.scatter(
+            _column(alike, "latency_ms"), _column(alike, "error"), s=9, color="white", zorder=4,
+            label="no surer than a quicker one" if alike else None,
+        )  # fmt: skip
     for row in front:
         if row["id"] == chosen_id:
             axes.scatter(

@@ -31,7 +31,8 @@ _HEART_RATE_COLUMNS = {
 _STEPS = ("inherited", "fine_tuned", "post_training_quantized", "int8")
 _FRONT_COLUMNS = {
     "id": "subnet", "error": "error", "error_low": "low", "error_high": "high", "latency_ms": "ms",
-    "flash_kb": "flash KB", "ram_kb": "RAM KB", "energy_mj": "mJ", "arch": "architecture",
+    "flash_kb": "flash KB", "ram_kb": "RAM KB", "energy_mj": "mJ", "quicker_tie": "as good, quicker",
+    "arch": "architecture",
 }  # fmt: skip
 
 
@@ -57,7 +58,8 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page.heading("Pareto front")
     page.figures(figure)
     page.note(
-        "Errors are those of inherited weights on validation subjects, with 95 % intervals over subjects."
+        "Errors are those of inherited weights on validation subjects, with 95 % intervals over subjects. "
+        "Where a quicker member is named, they cannot be told apart (paired bootstrap over subjects, 95 %)."
     )
     page.table(front, _FRONT_COLUMNS, chosen)
 

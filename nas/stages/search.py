@@ -61,6 +61,8 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         "best_error": round(best.error, 4),
         "predictor": "not used" if result.predictor is None else str(result.predictor),
         "screened": result.screened,
+        "reevaluated": result.reevaluated,
+        "open_contenders": result.open_contenders,
         "candidates": [row.arch_id for row in result.front[: run.config.finish.candidates]],
     }
 
@@ -75,7 +77,6 @@ def search_run(
     torch.set_num_threads(run.config.threads)
     settings, space = run.config.search, space_of(run.config)
     plan = compile_costs(space, cost_model(run, device))
-    evaluate = SubnetEvaluation.of(run)
 
     def say(text: str) -> None:
         run.say(f"search: {text}")
@@ -83,12 +84,17 @@ def search_run(
 
     executor = worker_pool(settings.workers) if settings.workers > 1 else nullcontext(None)
     with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
+        first, *finer = (
+            Evaluator(held, held.score(run), held.provenance(run), pool)
+            for held in SubnetEvaluation.all_of(run)
+        )
         return run_search(
-            space, plan, Evaluator(evaluate, evaluate.score(run), evaluate.provenance(run), pool), budgets,
+            space, plan, first, budgets,
             SearchSettings(evaluations=evaluations or settings.evaluations,
                            population=settings.population, seed=run.config.seed,
-                           is_screened=settings.screening == "predictor"),
-            archive, device=device, students=students_within(space), progress=advance, say=say,
+                           is_screened=settings.screening == "predictor",
+                           reevaluations=settings.reevaluations, confidence=settings.confidence),
+            archive, device=device, students=students_within(space), finer=finer, progress=advance, say=say,
         )  # fmt: skip
 
 
@@ -135,15 +141,16 @@ class SubnetEvaluation:
         self._calibration_windows = calibration_windows
 
     @classmethod
-    def of(cls, run: RunDirectory) -> SubnetEvaluation:
-        """The evaluation of a run, on at most the configured number of its validation windows."""
+    def all_of(cls, run: RunDirectory) -> list[SubnetEvaluation]:
+        """Those of a run: on the windows of the first look, then on those of the race where they are more."""
         settings = run.config.search
         training, validation = sides(run)
-        task = training_task(run, training)
-        limit = settings.validation_windows
-        if len(validation) > limit:
-            validation = _thinned(validation, limit)
-        return cls(trained_supernet(run), training, validation, task, settings.calibration_windows)
+        task, supernet = training_task(run, training), trained_supernet(run)
+        counts = [min(settings.validation_windows, len(validation))]
+        if min(settings.racing_windows, len(validation)) > counts[0]:
+            counts.append(min(settings.racing_windows, len(validation)))
+        sets = (_thinned(validation, count) for count in counts)
+        return [cls(supernet, training, held, task, settings.calibration_windows) for held in sets]
 
     def __call__(self, arch: Arch) -> NDArray[np.float64]:
         """Figures of one arch, (n,)."""
