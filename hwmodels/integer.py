@@ -24,6 +24,7 @@ from hwmodels.integer_model import (
     Quantization,
     QuantizationError,
     quantize,
+    quantize_parameters,
     weight_shape,
 )
 from hwmodels.model_file import ModelFileError, load_model, save_model
@@ -47,6 +48,7 @@ __all__ = [
     "prepare_window",
     "quantize",
     "quantize_input",
+    "quantize_parameters",
     "run",
     "save_model",
     "weight_shape",

@@ -244,6 +244,16 @@ def quantize(
     no weight gets a coarser scale, so that its requantization stays inside the kernels' fast form.
     Raises QuantizationError naming the op when something is missing, misshapen or not finite.
     """
+    parameters = quantize_parameters(graph, float_parameters, quantization)
+    return IntegerModel(graph, dict(quantization), parameters, head, input)
+
+
+def quantize_parameters(
+    graph: LayerGraph,
+    float_parameters: Mapping[str, FloatParameters],
+    quantization: Mapping[str, Quantization],
+) -> dict[str, IntegerParameters]:
+    """The integer parameters of every op that has some; see `quantize`."""
     parameters = {}
     for op in graph:
         if not op.has_parameters:
@@ -257,7 +267,7 @@ def quantize(
         parameters[op.name] = _quantize_op(
             op, float_parameters[op.name], quantization[source].scale, quantization[op.name].scale
         )
-    return IntegerModel(graph, dict(quantization), parameters, head, input)
+    return parameters
 
 
 def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: float) -> IntegerParameters:

@@ -153,7 +153,11 @@ def prepare_window(
 
 def quantize_input(model: IntegerModel, x: NDArray[np.floating]) -> NDArray[np.int8]:
     """Normalized input (n, T, channels) onto the int8 grid of the network's input, half away from zero."""
-    quantization = model.quantization[model.graph.input.name]
+    return on_input_grid(model.quantization[model.graph.input.name], x)
+
+
+def on_input_grid(quantization: Quantization, x: NDArray[np.floating]) -> NDArray[np.int8]:
+    """As `quantize_input`, for a grid; any shape."""
     return _to_grid(np.asarray(x, _FLOAT) * _FLOAT(1 / quantization.scale), quantization)
 
 

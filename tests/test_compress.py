@@ -9,7 +9,9 @@ import torch
 from hwmodels.codegen import fallbacks
 from hwmodels.graph import Op
 from hwmodels.integer import HeartRateSettings, InputSettings, Quantization, quantize, quantize_input, run
+from hwmodels.rounding import multiply_by_quantized_multiplier
 from nas.compress.fake_quantization import FakeQuantNetwork, _on_weight_grid, on_grid
+from nas.compress.integer_arithmetic import requantized
 from supernet.arch import Arch
 from supernet.calibrate import calibrate
 from supernet.space import load_space
@@ -34,6 +36,34 @@ def quantized(arch: Arch, seed: int) -> tuple[FakeQuantNetwork, torch.Tensor]:
 def export(network: FakeQuantNetwork, arch: Arch):
     settings = InputSettings(arch.rate_hz, SPACE.window_s, arch.sensors, (0.4, 8.0), 0.3)
     return network.export(HEAD, settings)
+
+
+@pytest.mark.parametrize("arch", ARCHS, ids=str)
+def test_in_eval_mode_every_element_is_the_integer_networks(arch: Arch) -> None:
+    network, x = quantized(arch, 0)
+    model = export(network, arch)
+    extremes = torch.tensor([-1e9, 1e9, 0.0])[:, None, None].expand(3, *x.shape[1:])
+    alternating = torch.where(torch.arange(x.shape[2]) % 2 == 0, 50.0, -50.0).expand(1, *x.shape[1:])
+    x = torch.cat([x, 20 * x[:8], extremes, alternating])
+    integers = run(model, quantize_input(model, x.numpy().transpose(0, 2, 1)))
+    found = network.integer_tensors(x)
+    assert set(found) == {op.name for op in model.graph if op.output_bytes}
+    for name, values in found.items():
+        assert np.array_equal(values[:, :, 0].permute(0, 2, 1).numpy(), integers[name]), name
+    with torch.no_grad():
+        logits = network(x) / model.quantization["logits"].scale + model.quantization["logits"].zero_point
+    assert np.array_equal(logits.numpy().round(), integers["logits"][:, 0])
+
+
+def test_requantization_equals_tflites_two_roundings() -> None:
+    rng = np.random.default_rng(0)
+    total = np.concatenate([rng.integers(-(1 << 25), 1 << 25, 4000), np.arange(-600, 600)])
+    for shift in (1, 0, -1, -2, -7, -20):
+        multiplier = rng.integers(1 << 30, 1 << 31, total.size)
+        multiplier[-1200:] = 1 << 30
+        expected = multiply_by_quantized_multiplier(total, multiplier, shift)
+        given = (torch.from_numpy(total), torch.from_numpy(multiplier), torch.tensor(shift))
+        assert np.array_equal(requantized(*given).numpy(), expected)
 
 
 @pytest.mark.parametrize("arch", ARCHS, ids=str)
@@ -71,7 +101,7 @@ def test_quantization_keeps_the_float_network_in_sight() -> None:
 
 def test_gradients_reach_every_weight_and_every_range() -> None:
     network, x = quantized(ARCHS[0], 2)
-    network(x).square().sum().backward()
+    network.train()(x).square().sum().backward()
     missing = [
         name
         for name, parameter in network.named_parameters()

@@ -1,12 +1,13 @@
 """A float network that rounds as int8 will: weights and activations on their grids, gradients let through.
 
-Post-training quantization is its calibration alone; quantization-aware training goes on from there.
+Post-training quantization is its calibration alone; quantization-aware training goes on from there. When not
+being trained it computes the deployed integers themselves.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,11 @@ from hwmodels.integer import (
     IntegerModel,
     Quantization,
     quantize,
+    quantize_parameters,
 )
 from hwmodels.packing import FastFormError, add_constants
+from hwmodels.preparation import on_input_grid
+from nas.compress.integer_arithmetic import integer_tensors
 from supernet.subnet import OnTensor, Subnet, execute, observed
 
 Grid = tuple[Tensor, Tensor]
@@ -30,6 +34,7 @@ _LARGEST_MULTIPLIER = 0.4995
 """Fast kernels need every requantization multiplier below a half (hwmodels/packing.py proves it)."""
 _LARGEST_ADD_RATIO = 6.5
 _NUDGE, _NUDGES = 1 / 1024, 24
+_WINDOWS_AT_ONCE = 32
 
 
 def _round(x: Tensor) -> Tensor:
@@ -108,8 +113,10 @@ def _on_weight_grid(op: Op, weight: Tensor) -> Tensor:
 
 
 class FakeQuantNetwork(nn.Module):
-    """A subnet in float arithmetic with int8 rounding; windows (batch, channels, samples) -> logits.
+    """A subnet with int8 rounding; windows (batch, channels, samples) -> logits.
 
+    While training, in float arithmetic with gradients: a value on the edge between two steps may fall on the
+    other side than TFLite's rounding takes it. In eval mode without gradients, exactly what is exported.
     Takes a copy of `subnet` and folds its batch norms. Call `calibrate` once before training it.
     """
 
@@ -161,20 +168,53 @@ class FakeQuantNetwork(nn.Module):
         """Logits (batch, outputs) of normalized windows."""
         return self.on_graph(self.graph, x)
 
-    def on_graph(self, graph: LayerGraph, x: Tensor, then: OnTensor = lambda op, y: y) -> Tensor:
+    def on_graph(self, graph: LayerGraph, x: Tensor, then: OnTensor | None = None) -> Tensor:
         """As `forward`, with `graph` in place of its own: the same ops over inputs of another length.
 
         `then` may change each output once it is on its grid.
         """
+        if not self.training:
+            return self._exact_logits(graph, x, then)
         grids, layers = self.grids(), self.subnet.layers
-        return execute(
-            graph, x, lambda op, y: layers[op.name](y, _on_weight_grid),
-            lambda op, y: then(op, on_grid(y, grids[op.name])),
-        )  # fmt: skip
+
+        def rounded(op: Op, y: Tensor) -> Tensor:
+            y = on_grid(y, grids[op.name])
+            return y if then is None else then(op, y)
+
+        return execute(graph, x, lambda op, y: layers[op.name](y, _on_weight_grid), rounded)
 
     def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""
         return observed(self.graph, lambda keep: self.on_graph(self.graph, x, keep))
+
+    def integer_tensors(self, x: Tensor) -> dict[str, Tensor]:
+        """What the deployed network computes: int64 (batch, channels, 1, length) by op name, no heads."""
+        return next(self._integers(self.graph, x, None, max(1, len(x))))
+
+    @torch.no_grad()
+    def _integers(
+        self, graph: LayerGraph, x: Tensor, then: OnTensor | None, windows: int
+    ) -> Iterator[dict[str, Tensor]]:
+        """As `integer_tensors`, so many windows at a time."""
+        grids = self.quantizations()
+        parameters = quantize_parameters(self.graph, self.float_parameters(), grids)
+
+        def changed(op: Op, q: Tensor) -> Tensor:
+            if then is None:
+                return q
+            grid = grids[op.name]
+            real = then(op, (q - grid.zero_point).float() * grid.scale)
+            return (real / grid.scale).round().long() + grid.zero_point
+
+        for part in x.split(windows):
+            given = torch.from_numpy(on_input_grid(grids[graph.input.name], part.numpy()))
+            yield integer_tensors(graph, grids, parameters, given, changed)
+
+    def _exact_logits(self, graph: LayerGraph, x: Tensor, then: OnTensor | None) -> Tensor:
+        name = graph.sources(graph.output.name)[0]
+        grid = self.quantizations()[name]
+        parts = [tensors[name] for tensors in self._integers(graph, x, then, _WINDOWS_AT_ONCE)]
+        return (torch.cat(parts) - grid.zero_point).flatten(1).float() * grid.scale
 
     @torch.no_grad()
     def calibrate(self, batches: Sequence[Tensor], percentile: float = 0.9999) -> None:
