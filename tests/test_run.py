@@ -57,7 +57,7 @@ def chosen(run: Path) -> str:
 def test_a_run_leaves_what_the_design_says(run):
     for name in ("config.yaml", "log.jsonl", "archive.sqlite", "report.html", "front.png"):
         assert (run / name).stat().st_size > 0
-    for name, more in (("teacher", {"reliability.json", "beliefs"}), ("supernet", set())):
+    for name, more in (("teacher", {"reliability.json"}), ("supernet", set())):
         assert {path.name for path in (run / name).iterdir()} == {"model.pt", "history.json"} | more
     subnet = run / "subnets" / chosen(run)
     assert {path.name for path in (subnet / "float").iterdir()} == {"model.pt", "history.json"}
