@@ -38,6 +38,7 @@ _ZIG_FLAGS = (
     "-fno-builtin", "-fno-unroll-loops", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables",
     "-fno-stack-protector", *_COMMON_FLAGS,
 )  # fmt: skip
+_HOST_FLAGS = ("-std=c11", "-O2", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror")
 _INSTALL_HINT = "install it with `apt-get install gcc-arm-none-eabi` or `pip install ziglang`"
 
 
@@ -102,7 +103,7 @@ class Toolchain:
         """
         sizes: dict[str, int] = {}
         with tempfile.TemporaryDirectory() as folder:
-            for compiled in self._compile(Path(folder), sources, _units(sources)):
+            for compiled in self.compile(Path(folder), sources, _units(sources)):
                 for section in ELFFile(io.BytesIO(compiled.read_bytes())).iter_sections():
                     if section["sh_size"] and section.name.startswith((".text", ".rodata")):
                         size = -(-section["sh_size"] // 4) * 4
@@ -113,7 +114,7 @@ class Toolchain:
         """The object of every .c file of `sources`, by file name, for `link` to take many times."""
         with tempfile.TemporaryDirectory() as folder:
             units = _units(sources)
-            compiled = self._compile(Path(folder), sources, units)
+            compiled = self.compile(Path(folder), sources, units)
             return {unit: path.read_bytes() for unit, path in zip(units, compiled, strict=True)}
 
     def link(
@@ -131,7 +132,7 @@ class Toolchain:
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            objects = self._compile(folder, sources, _units(sources), compiled)
+            objects = self.compile(folder, sources, _units(sources), compiled)
             elf = folder / "image.elf"
             script = folder / "image.ld"
             kept = f"ENTRY({keep[0]})\nEXTERN({' '.join(keep)})\n"
@@ -159,13 +160,14 @@ class Toolchain:
             if flag.startswith(("-m", "-target")) or self.flags[index - 1] == "-target"
         ]
 
-    def _compile(
+    def compile(
         self,
         folder: Path,
         sources: Mapping[str, str],
         units: Sequence[str],
         compiled: Mapping[str, bytes] | None = None,
     ) -> list[Path]:
+        """Objects of `units` in `folder`; those that `compiled` holds are taken as they are."""
         for name, text in sources.items():
             (folder / name).write_text(text, encoding="utf-8")
         objects = []
@@ -261,6 +263,25 @@ def compile_host(
             [cc, "-std=c11", *flags, *kind, *_units(sources), "-o", str(out.absolute()), "-lm"], Path(folder)
         )
     return out
+
+
+def host_toolchain(cc: str = "cc") -> Toolchain:
+    """The compiler of this machine, for shared libraries. Raises ToolchainError when there is none."""
+    found = shutil.which(cc)
+    if found is None:
+        raise ToolchainError(f"host compiler {cc!r} was not found: install it with `apt-get install {cc}`")
+    return Toolchain((found,), _version((found, "--version"), ""), _HOST_FLAGS)
+
+
+def link_shared(
+    toolchain: Toolchain, sources: Mapping[str, str], compiled: Mapping[str, bytes], out: Path
+) -> None:
+    """A shared library of sources, some of them compiled already; see `Toolchain.link`."""
+    with tempfile.TemporaryDirectory() as name:
+        objects = toolchain.compile(Path(name), sources, _units(sources), compiled)
+        run_compiler(
+            [*toolchain.command, "-shared", *map(str, objects), "-o", str(out.absolute())], Path(name)
+        )
 
 
 def cached_host_library(name: str, source: str) -> Path:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hwmodels.codegen import default_plan
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.integer import (
     ClassSettings,
@@ -18,8 +17,6 @@ from hwmodels.integer import (
     quantize,
     weight_shape,
 )
-from hwmodels.memory import MemoryPlan, place_states
-from hwmodels.variants import scratch_bytes
 
 
 def random_graph(
@@ -128,21 +125,3 @@ def random_windows(rng: np.random.Generator, graph: LayerGraph, count: int) -> n
     for index, window in enumerate(adversarial[: count - 1]):
         windows[index] = window
     return windows
-
-
-def disjoint_plan(model: IntegerModel) -> MemoryPlan:
-    """Every tensor and scratch in a place of its own, so that all are there to be looked at after a run."""
-    offsets: dict[str, int] = {}
-    scratch_offsets: dict[str, int] = {}
-    scratch = {op.name: scratch_bytes(op) for op in model.graph}
-    end = 0
-    for op in model.graph:
-        if op.output_bytes:
-            offsets[op.name] = end
-            end += -(-op.output_bytes // 4) * 4
-        if scratch[op.name]:
-            scratch_offsets[op.name] = end
-            end += scratch[op.name]
-    default = default_plan(model)
-    states, end = place_states(model.graph, end)
-    return MemoryPlan(offsets, scratch_offsets, scratch, end, default.lower_bound_bytes, states)

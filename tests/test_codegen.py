@@ -13,12 +13,13 @@ import pytest
 
 from hwmodels.codegen import default_plan, fallbacks, generate, predicted_flash_bytes
 from hwmodels.emulator import RAM_BASE, Emulator
+from hwmodels.execution import spread_plan
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.integer import IntegerModel, Quantization, prepare_window, run
 from hwmodels.memory import MemoryPlan
 from hwmodels.toolchain import Toolchain, ToolchainError, compile_host, find_toolchain
 from hwmodels.variants import code_unit_bytes, kernel_hash, kernel_sources
-from tests.random_networks import disjoint_plan, random_graph, random_model, random_windows
+from tests.random_networks import random_graph, random_model, random_windows
 
 _MODEL_FILES = ("ppgnet_model.c", "ppgnet_model.h")
 _SANITIZERS = {
@@ -58,7 +59,7 @@ def together(models: list[IntegerModel], plans: list[MemoryPlan]) -> dict[str, s
 
 
 def check_on_emulator(models: list[IntegerModel], chain: Toolchain, rng: np.random.Generator) -> None:
-    plans = [disjoint_plan(model) if index % 2 else default_plan(model) for index, model in enumerate(models)]
+    plans = [spread_plan(model) if index % 2 else default_plan(model) for index, model in enumerate(models)]
     keep = tuple(f"ppgnet_run_{index}" for index in range(len(models)))
     emulator = Emulator(chain.link(together(models, plans), keep))
     result, arena = RAM_BASE, RAM_BASE + 64
@@ -154,7 +155,7 @@ def test_networks_on_this_machine_equal_the_interpreter_and_are_clean(compiler: 
         pytest.skip(f"{compiler} is not installed")
     rng = np.random.default_rng(3)
     models = make_models(400, 14)
-    plans = [disjoint_plan(model) for model in models]
+    plans = [spread_plan(model) for model in models]
     sources = together(models, plans)
     windows = [random_windows(rng, model.graph, 3) for model in models]
     body = ""

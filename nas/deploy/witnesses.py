@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel
+from nas.compress.fake_quantization import FakeQuantNetwork
 
 Tensors = Mapping[str, NDArray]
 
@@ -47,8 +49,18 @@ def agreement(expected: Tensors, found: Tensors) -> Agreement:
 
 
 def activations(model: IntegerModel) -> list[str]:
-    """The operations whose outputs a network file holds: all but the head."""
-    return [op.name for op in model.graph if op.output_bytes]
+    """The operations whose outputs a network file computes: all but the head."""
+    return [op.name for op in list(model.graph)[1:] if op.output_bytes]
+
+
+def qat_tensors(
+    network: FakeQuantNetwork, model: IntegerModel, windows: NDArray[np.int8]
+) -> dict[str, NDArray[np.int64]]:
+    """What the quantized module that `model` was exported of computes of windows on its input grid."""
+    grid = model.quantization[model.graph.input.name]
+    real = (windows.astype(np.float32) - grid.zero_point) * np.float32(grid.scale)
+    tensors = network.integer_tensors(torch.from_numpy(real.transpose(0, 2, 1).copy()))
+    return {name: tensors[name][:, :, 0].permute(0, 2, 1).numpy() for name in activations(model)}
 
 
 def litert_tensors(
@@ -88,10 +100,9 @@ def onnx_tensors(
     onnx = _onnx()
     try:
         model = onnx.load_from_string(content)
-        (given,) = model.graph.input
-        wanted = [name for name in names if name != given.name]
+        wanted = list(names)
         _ask_for(model, wanted)
-        return {given.name: windows} | _run_onnx(model, {given.name: windows}, wanted)
+        return _run_onnx(model, {model.graph.input[0].name: windows}, wanted)
     except _onnx_errors() as error:
         raise InputError(f"onnxruntime refuses the ONNX file: {_first_line(error)}") from None
 
@@ -101,9 +112,7 @@ def onnx_operations(content: bytes, tensors: Tensors, names: Iterable[str]) -> d
     onnx = _onnx()
     try:
         model = onnx.load_from_string(content)
-        (given,) = model.graph.input
-        wanted = [name for name in names if name != given.name]
-        read = {}
+        wanted, read = list(names), {}
         for node in model.graph.node:
             if node.op_type == "DequantizeLinear" and node.input[0] in tensors:
                 read[f"{node.input[0]}.given"] = tensors[node.input[0]]
