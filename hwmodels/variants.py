@@ -85,7 +85,7 @@ _OTHER = {
 _HELPERS = {
     "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
     "ppgnet_dense": frozenset({"ppgnet_gather"}),
-    "ppgnet_heart_rate": frozenset({"ppgnet_estimate"}),
+    "ppgnet_heart_rate": frozenset({"ppgnet_read_belief"}),
     "ppgnet_history": frozenset({"ppgnet_forget", "ppgnet_stream_reset"}),
     "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
 }

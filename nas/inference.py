@@ -1,7 +1,6 @@
 """The integer network on any recording: a run or a bundle in, heart rates every two seconds out.
 
-What `ppg-nas predict` prints and `nas.infer_heart_rate` returns; the interpreter's integers are those of the
-firmware.
+What `ppg-nas predict` prints and `nas.infer_heart_rate` returns: the firmware's integers, front end included.
 """
 
 from __future__ import annotations
@@ -14,14 +13,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hwmodels.errors import InputError
+from hwmodels.front import REASONS, UNCERTAIN, Front, readings
 from hwmodels.integer import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.tracker import Tracker, load_tracker
 from nas.compress.finish import finished_model, finished_tracker
 from nas.data.recording import Recording
 from nas.data.windows import make_windows
 from nas.deploy.bundle import MANIFEST, TRACKER, read_bundle
-from nas.estimates import integer_estimates
+from nas.estimates import Estimates, integer_estimates
 from nas.run_directory import RunDirectory
+from nas.sensing import continued, counts_of
 from nas.stages.choice import chosen_arch
 from nas.tracking import tracked_estimates
 
@@ -36,7 +37,8 @@ class Inference:
 
     time_s: middle of each window. estimate: BPM, or class index for rhythms (named by `classes`).
     confidence: expected error in BPM, or probability of the class. valid: False where the window cannot be
-    trusted. reference_bpm: the recording's own label there, NaN where there is none.
+    trusted, and `invalid` its reasons as bits (hwmodels.front.REASONS). reference_bpm: the recording's own
+    label there, NaN where there is none.
     """
 
     recording: str
@@ -46,6 +48,12 @@ class Inference:
     valid: NDArray[np.bool_]
     reference_bpm: NDArray[np.float64]
     classes: tuple[str, ...] = ()
+    invalid: NDArray[np.int64] | None = None
+
+    def reasons(self, window: int) -> str:
+        """Why a window cannot be trusted, in words joined by +; "" when it can."""
+        bits = 0 if self.invalid is None else int(self.invalid[window])
+        return "+".join(word for bit, word in REASONS.items() if bits & bit)
 
     @property
     def mae_bpm(self) -> float | None:
@@ -79,30 +87,70 @@ def infer(
 
     Raises InputError when the recording lacks a sensor that the network reads, or is shorter than a window.
     """
-    settings = model.input
-    if settings.sensors == "ppg_acc" and recording.acc is None:
+    if model.input.sensors == "ppg_acc" and recording.acc is None:
         raise InputError(
             f"{recording.name}: acc is missing, and this network reads the accelerometer; record it, or "
             "search for a network of PPG alone (sensors: [ppg] in the space)"
         )
-    plain = replace(
-        recording, label_times_s=None, heart_rate_bpm=None, rhythm=None, activity=None, trusted=None
+    if recording.segment_s is None:
+        middle, found, invalid = _through_front_end(model, recording, tracker, step_s)
+    else:
+        middle, found, invalid = _in_segments(model, recording, tracker, step_s)
+    classes = model.head.names if isinstance(model.head, ClassSettings) else ()
+    confidence = 1.0 - found.spread if classes else found.spread
+    references = references_of(recording, middle)
+    return Inference(
+        recording.name, middle, found.estimate, confidence, invalid == 0, references, classes, invalid
     )
-    rate = round(settings.rate_hz)
+
+
+_Found = tuple[NDArray[np.float64], Estimates, NDArray[np.int64]]
+
+
+def _through_front_end(
+    model: IntegerModel, recording: Recording, tracker: Tracker | None, step_s: float
+) -> _Found:
+    """Middles of windows (n,), estimates, and bits of distrust (n,), as firmware reads the samples."""
+    counts = counts_of(recording)
+    front = Front(counts.sensors, model.input, model.input.step_s or step_s)
+    counts = continued(counts, front.delay_s)
+    rows = readings(front, model, counts.ppg, counts.acc, tracker)
+    # What the last samples were continued by makes no window of its own.
+    rows = rows[: max(0, int((recording.duration_s - model.input.window_s) / front.step_s + 1e-6) + 1)]
+    if not len(rows) or recording.duration_s < model.input.window_s:
+        raise InputError(
+            f"{recording.name}: lasts {recording.duration_s:.1f} s, shorter than one window of "
+            f"{model.input.window_s:g} s; check its rate"
+        )
+    if isinstance(model.head, ClassSettings):
+        estimates = Estimates(rows[:, 0].astype(float), 1.0 - rows[:, 1] / 32768.0, rows[:, 2] == 0)
+    else:
+        estimates = Estimates(rows[:, 0] / 256.0, rows[:, 1] / 256.0, rows[:, 2] == 0)
+    middle = np.arange(len(rows), dtype=np.float64) * front.step_s + model.input.window_s / 2
+    return middle, estimates, rows[:, 2]
+
+
+def _in_segments(model: IntegerModel, recording: Recording, tracker: Tracker | None, step_s: float) -> _Found:
+    """The same of independent segments, each filtered by itself as training does."""
     windows = make_windows(
-        [plain], rates=(rate,), window_s=round(settings.window_s), step_s=step_s, margin_s=0.0
-    )
+        [without_labels(recording)], rates=(round(model.input.rate_hz),),
+        window_s=round(model.input.window_s), step_s=step_s, margin_s=0.0,
+    )  # fmt: skip
     found = integer_estimates(model, windows)
     if tracker is not None:
         found = tracked_estimates(model, tracker, windows)
-    middle = windows.start_s + settings.window_s / 2
-    classes = model.head.names if isinstance(model.head, ClassSettings) else ()
-    confidence = 1.0 - found.spread if classes else found.spread
-    references = _references(recording, middle)
-    return Inference(recording.name, middle, found.estimate, confidence, found.valid, references, classes)
+    invalid = np.where(found.valid, 0, UNCERTAIN)
+    return windows.start_s + model.input.window_s / 2, found, invalid
 
 
-def _references(recording: Recording, middle: NDArray[np.float64]) -> NDArray[np.float64]:
+def without_labels(recording: Recording) -> Recording:
+    """The signals alone, which make windows from their start on."""
+    return replace(
+        recording, label_times_s=None, heart_rate_bpm=None, rhythm=None, activity=None, trusted=None
+    )
+
+
+def references_of(recording: Recording, middle: NDArray[np.float64]) -> NDArray[np.float64]:
     """The label nearest to each window's middle, if within a second."""
     found = np.full(middle.size, np.nan)
     if recording.heart_rate_bpm is None or recording.label_times_s is None or not recording.label_count:

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from hwmodels.errors import InputError
+from hwmodels.filters import filter_rate_hz
 from hwmodels.preparation import ACC_SCALE_G, RIDGE, normalized_windows
 from nas.data.folds import Fold, subject_folds
-from nas.data.preprocess import BAND_HZ, band_pass, filter_rate_hz, resample
+from nas.data.preprocess import BAND_HZ, band_pass, resample
 from nas.data.recording import Recording
 from nas.data.windows import WindowSet, concatenate, make_windows
 
@@ -63,7 +64,7 @@ def test_a_pulse_keeps_its_frequency_through_every_change_of_rate(hz: float, rat
 
 
 def test_windows_of_16_hz_are_filtered_at_a_rate_that_holds_the_band() -> None:
-    assert [filter_rate_hz(rate) for rate in (8, 16, 20, 25, 32, 64)] == [32, 32, 20, 25, 32, 64]
+    assert [filter_rate_hz(rate, BAND_HZ) for rate in (8, 16, 20, 25, 32, 64)] == [32, 32, 20, 25, 32, 64]
 
 
 def test_band_pass_is_causal_and_starts_settled() -> None:

@@ -13,7 +13,7 @@ PPGNET_INLINE int32_t largest(const int8_t *logits, uint32_t count)
 }
 
 /* The median of the belief minimises the expected absolute error, which is the second figure. */
-PPGNET_SMALL void ppgnet_estimate(
+PPGNET_SMALL void ppgnet_read_belief(
     const ppgnet_heart_rate_parameters *head, const uint16_t *belief, ppgnet_result *result)
 {
     uint32_t total = 0;
@@ -51,7 +51,7 @@ PPGNET_SMALL void ppgnet_heart_rate(
     int32_t top = largest(input, head->bins);
     for (uint32_t bin = 0; bin < head->bins; bin++)
         belief[bin] = (uint16_t)ppgnet_belief_in(&head->belief, top - input[bin]);
-    ppgnet_estimate(head, belief, output);
+    ppgnet_read_belief(head, belief, output);
 }
 
 PPGNET_SMALL void ppgnet_class(

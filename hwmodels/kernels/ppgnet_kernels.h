@@ -119,7 +119,7 @@ ppgnet_kernel ppgnet_history;
 /* Heads write a ppgnet_result. */
 ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
 /* What a belief over the head's bins says; its total must be 256 or more. */
-void ppgnet_estimate(
+void ppgnet_read_belief(
     const ppgnet_heart_rate_parameters *head, const uint16_t *belief, ppgnet_result *result);
 
 /* Widen the inputs of one output position to int16 pairs, `step` words apart; returns the end. */

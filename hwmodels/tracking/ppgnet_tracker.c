@@ -38,5 +38,5 @@ void ppgnet_tracker_update(ppgnet_tracker *tracker, const int8_t *logits, ppgnet
         shift++;
     for (uint32_t bin = 0; bin < BINS; bin++)
         tracker->belief[bin] = (uint16_t)(product[bin] >> shift);
-    ppgnet_estimate(head, tracker->belief, result);
+    ppgnet_read_belief(head, tracker->belief, result);
 }

@@ -74,7 +74,7 @@ def _rows(one: Inference) -> list[dict[str, Any]]:
                 "heart_rate_bpm": round(float(one.estimate[index]), 3),
                 "expected_error_bpm": round(float(one.confidence[index]), 3),
             }
-        rows.append({**row, "valid": bool(one.valid[index])})
+        rows.append({**row, "valid": bool(one.valid[index]), "reasons": one.reasons(index)})
     return rows
 
 

@@ -1,21 +1,19 @@
 """From a recording's own rates to a network's rate: polyphase resampling and the causal band-pass.
 
-Between Recording and windows. The deployed code runs the same filter, sample by sample.
+Between Recording and windows. Firmware runs the same filters in integers (hwmodels/front.py).
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import butter, resample_poly, sosfilt, sosfilt_zi
+from scipy.signal import resample_poly, sosfilt, sosfilt_zi
 
 from hwmodels.errors import InputError
+from hwmodels.filters import band_pass_sections, filter_rate_hz, rate_ratio
 from nas.data.recording import FloatArray, Recording
 
 BAND_HZ = (0.4, 8.0)
-FILTER_ORDER = 2
 _PRE_ROLL_S = 4.0
 
 
@@ -26,27 +24,10 @@ def resample(signal: FloatArray, from_hz: float, to_hz: float) -> NDArray[np.flo
     Raises InputError if the two rates have no ratio of whole numbers up to 20000.
     """
     wide = np.asarray(signal, dtype=np.float64)
-    ratio = Fraction(to_hz).limit_denominator(1000) / Fraction(from_hz).limit_denominator(1000)
-    if max(ratio.numerator, ratio.denominator) > 20_000:
-        raise InputError(
-            f"rates {from_hz} Hz and {to_hz} Hz have no usable ratio; round the recording's rate"
-        )
+    ratio = rate_ratio(from_hz, to_hz)
     if ratio == 1:
         return wide
     return resample_poly(wide, ratio.numerator, ratio.denominator, axis=-1, padtype="edge")
-
-
-def filter_rate_hz(rate_hz: int, band_hz: tuple[float, float] = BAND_HZ) -> int:
-    """The rate at which the band-pass runs for a network of rate_hz: rate_hz doubled until the band fits."""
-    rate = rate_hz
-    while rate <= 2.25 * band_hz[1]:
-        rate *= 2
-    return rate
-
-
-def band_pass_sections(rate_hz: float, band_hz: tuple[float, float] = BAND_HZ) -> NDArray[np.float64]:
-    """Second-order sections (sections, 6) of the Butterworth band-pass at that rate."""
-    return butter(FILTER_ORDER, band_hz, btype="bandpass", fs=rate_hz, output="sos")
 
 
 def band_pass(
