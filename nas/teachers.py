@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from hwmodels.errors import InputError
-from nas.config import Config, TeacherMember
+from nas.config import Config, Teacher, TeacherMember
 from supernet.batches import TrainingSet
 from supernet.teachers import ConvolutionalRecurrent, Ensemble, PatchTransformer, ResNet, SpectralNetwork
 
@@ -50,13 +50,16 @@ def new_member(config: Config, member: TeacherMember, channels: int, rate_hz: in
     return ResNet(outputs, channels, **given)
 
 
-def new_teacher(config: Config, channels: tuple[int, ...], rate_hz: int) -> nn.Module:
-    """The teacher of a configuration, untrained; `channels` are those of its networks in order.
+def new_teacher(
+    config: Config, channels: tuple[int, ...], rate_hz: int, section: Teacher | None = None
+) -> nn.Module:
+    """The teacher of a configuration, or of another section, untrained; `channels` of its networks in order.
 
     Networks of an ensemble start from seeds of their own.
     """
+    section = section or config.teacher
     members = [
         new_member(config, member, own, rate_hz, config.seed + number)
-        for number, (member, own) in enumerate(zip(config.teacher.networks, channels, strict=True))
+        for number, (member, own) in enumerate(zip(section.networks, channels, strict=True))
     ]
-    return Ensemble(members, channels) if config.teacher.is_mixed else members[0]
+    return Ensemble(members, channels) if section.is_mixed else members[0]

@@ -7,7 +7,7 @@ resumed training sees what an undisturbed one would.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,16 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def subset(self, chosen: npt.NDArray[Any]) -> TrainingSet:
+        """Some of the windows, by mask or index."""
+        return replace(
+            self,
+            inputs={rate: held[chosen] for rate, held in self.inputs.items()},
+            has_acc=self.has_acc[chosen],
+            targets=self.targets[chosen],
+            subjects=None if self.subjects is None else self.subjects[chosen],
+        )
 
     def windows(self, rate_hz: int, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
         """Normalized windows proper, without margins or augmentation: (n, 4, window_s * rate_hz)."""

@@ -43,14 +43,18 @@ def closing_summary(run: RunDirectory) -> dict[str, Any]:
         "seed": run.config.seed,
         "fold": f"{run.config.data.fold} of {run.config.data.folds}",
         "config_digest": digest(run.config.model_dump(mode="json")),
-        "version": version("ppg-nas"),
-        "hardware": f"{platform.machine()}, {os.cpu_count()} cores",
+        **made_with(),
         "seconds_by_stage": {stage: stamp["seconds"] for stage, stamp in stamps.items()},
         "seconds": round(sum(stamp["seconds"] for stamp in stamps.values()), 1),
         "report": str(run.path / "report.html"),
         "picture": str(run.path / "front.png"),
         "bundle": str(run.subnet(finished["chosen"]) / "export"),
     }
+
+
+def made_with() -> dict[str, str]:
+    """Code version and hardware, as result files state them."""
+    return {"version": version("ppg-nas"), "hardware": f"{platform.machine()}, {os.cpu_count()} cores"}
 
 
 def is_synthetic(run: RunDirectory) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,14 +109,7 @@ def students_within(space: SearchSpace) -> list[Arch]:
 
 def _thinned(windows: TrainingSet, count: int) -> TrainingSet:
     """`count` of the windows, evenly spaced."""
-    chosen = np.linspace(0, len(windows) - 1, count).round().astype(int)
-    return replace(
-        windows,
-        inputs={rate: held[chosen] for rate, held in windows.inputs.items()},
-        has_acc=windows.has_acc[chosen],
-        targets=windows.targets[chosen],
-        subjects=None if windows.subjects is None else windows.subjects[chosen],
-    )
+    return windows.subset(np.linspace(0, len(windows) - 1, count).round().astype(int))
 
 
 class SubnetEvaluation:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas.config import Teacher
 from nas.files import write_json
 from nas.run_directory import RunDirectory
 from nas.stages.loading import network_files, sides, teacher_rate, train, training_task
@@ -19,6 +20,7 @@ from supernet.methods import SingleNetwork
 from supernet.reliability import Reliability, fit_temperature, reliability
 from supernet.tasks import HeartRateTask, RhythmTask
 from supernet.teachers import Ensemble
+from supernet.teaching import Teaching
 
 NAME = "teacher"
 NEEDS: tuple[str, ...] = ("prepare",)
@@ -37,18 +39,25 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Train and keep teacher/model.pt, its history, and how reliable it is on validation subjects."""
-    training, validation = sides(run)
-    task, rate, folder = training_task(run, training), teacher_rate(run), run.path / "teacher"
-    channels = tuple(member_channels(member, training) for member in run.config.teacher.networks)
-    network = new_teacher(run.config, channels, rate)
+    return train_teacher(run, run.config.teacher, run.path / "teacher", *sides(run))[1]
+
+
+def train_teacher(
+    run: RunDirectory, section: Teacher, folder: Path, training: TrainingSet, validation: TrainingSet
+) -> tuple[Teaching, dict[str, Any]]:
+    """Train the teacher of any section into model.pt, history.json and reliability.json of `folder`.
+
+    Returns it, keeping what it says in memory alone, and a summary.
+    """
+    task, rate = training_task(run, training), teacher_rate(run)
+    channels = tuple(member_channels(member, training) for member in section.networks)
+    network = new_teacher(run.config, channels, rate, section)
     members = list(network.members) if isinstance(network, Ensemble) else [network]
-    for number, (section, member, own) in enumerate(
-        zip(run.config.teacher.networks, members, channels, strict=True)
-    ):
-        title = f"teacher {number + 1} {section.kind}" if len(members) > 1 else "teacher"
+    for number, (settings, member, own) in enumerate(zip(section.networks, members, channels, strict=True)):
+        title = f"teacher {number + 1} {settings.kind}" if len(members) > 1 else "teacher"
         place = folder / f"member{number}" if len(members) > 1 else folder
         method = SingleNetwork(member, task, rate, own, name=title)
-        history = train(run, title, place, method, (training, validation), task, section)
+        history = train(run, title, place, method, (training, validation), task, settings)
     errors = {"validation_error": round(history[-1].validation["error"], 4)}
     before, after = _settle(network.eval(), validation, rate, max(channels), task)
     found: dict[str, Any] = {"before": before.to_dict(), "after": after.to_dict()}
@@ -59,17 +68,16 @@ def execute(run: RunDirectory) -> dict[str, Any]:
             task.error(estimate.numpy(), validation.targets, validation.subjects), 4
         )
         found["temperatures"] = [round(float(held), 4) for held in network.temperatures]
-        write_json(
-            network_files(folder)[1], {"members": [section.kind for section in run.config.teacher.networks]}
-        )
+        write_json(network_files(folder)[1], {"members": [settings.kind for settings in section.networks]})
     write_json(folder / _RELIABILITY, found)
-    return {
+    summary = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "channels": max(channels),
         **errors,
         "calibration_error": round(before.ece, 4),
         **({"calibration_error_scaled": round(after.ece, 4)} if isinstance(network, Ensemble) else {}),
     }
+    return Teaching(network, rate, max(channels)), summary
 
 
 def _settle(

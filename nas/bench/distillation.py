@@ -1,0 +1,200 @@
+"""What each distillation loss brings a small student: with and without it, by sensors, by number of people.
+
+With --fold, one fixed student is trained once for each row, on that fold's training subjects, and its
+errors on validation and test subjects are written to --results; the table is assembled from the files there
+alone. Choose by the validation column; the test column only reports.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nas.commands.run import prepared_run
+from nas.config import load_config
+from nas.pipeline import run_pipeline
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.loading import trained_teacher
+from nas.stages.teacher import train_teacher
+from nas.trials import (
+    FoldData,
+    TrialError,
+    add_fold_arguments,
+    load_rows,
+    mean_and_gain,
+    once,
+    origin,
+    recipe,
+    save_rows,
+    settings_of,
+    together,
+    train_graph,
+)
+from supernet.arch import Arch
+from supernet.distillation import KINDS, DistillationError, Term, train_in_turn
+from supernet.settings import TrainSettings
+from supernet.students import STUDENTS
+from supernet.teaching import Teaching
+
+RESULTS = Path("docs/results/distillation")
+HARD, HARD_PPG = "hard labels", "PPG alone: hard labels"
+_PARTS = ("losses", "sensors", "subjects")
+_PEOPLE = (4, 8, 16)
+_TEACHERS = "teachers"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ppg-nas bench distillation`."""
+    add_fold_arguments(parser, RESULTS)
+    parser.add_argument("--student", choices=(*STUDENTS, "largest", "smallest"), default="mobilenet-1d",
+                        help="who learns (mobilenet-1d); largest and smallest are the space's")  # fmt: skip
+    parser.add_argument("--part", choices=_PARTS, action="append",
+                        help="rows: single losses, PPG alone, numbers of people (all)")  # fmt: skip
+    parser.add_argument("--losses", action="append", default=[], metavar="KIND[+KIND...]",
+                        help="a further row with this sum of losses (repeatable)")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One training: its name, losses by kind (none: hard labels alone), and what is changed."""
+
+    name: str
+    kinds: tuple[str, ...] = ()
+    sensors: str = "ppg_acc"
+    teacher_sensors: str = "available"
+    people: int | None = None
+    is_progressive: bool = False
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train what is missing of the folds asked for, then say what all files of the configuration tell."""
+    name = load_config(options.config).name
+    for fold in options.fold:
+        directory = prepared_run(
+            options.config, options.data, options.run, fold=fold, threads=options.threads
+        )
+        run_pipeline(directory, "teacher")
+        with directory.exclusive():
+            rows = list(_train(directory, options))
+        settings = settings_of(directory, options.student, options.epochs)
+        save_rows(options.results / f"{name}-fold{fold}.json", directory, settings, rows)
+    return summary(load_rows(options.results, name))
+
+
+def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """A row for each training: errors on validation and test subjects, and what it gains on hard labels."""
+    sides = {side: together(folds, side) for side in ("validation", "test")}
+    told: dict[str, Any] = {"folds": ", ".join(str(fold["fold"]) for fold in folds)}
+    rows = []
+    for name in sides["test"]:
+        against = _reference(name)
+        row: dict[str, Any] = {"name": name, "against": against}
+        for side, errors in sides.items():
+            mean, gain = mean_and_gain(errors, name, against)
+            row |= {f"{side}_mae_bpm": vars(mean), f"{side}_subjects": len(errors[name])}
+            row[f"{side}_gain_bpm"] = None if gain is None else vars(gain)
+            told[f"{name}, {side}"] = f"{mean}" if gain is None else f"{mean}, gains {gain}"
+        rows.append(row)
+    refused = {row["name"]: row["refused"] for fold in folds for row in fold["rows"] if "refused" in row}
+    seconds = sum(row.get("seconds", 0.0) for fold in folds for row in fold["rows"])
+    return {**told, "seconds": round(seconds, 1), "rows": rows, "refused": refused}
+
+
+def _reference(name: str) -> str:
+    """The row that another one is held against: hard labels with the same sensors and people."""
+    if name.startswith("PPG alone"):
+        return HARD_PPG
+    people = name.partition(" people: ")
+    return f"{people[0]} people: {HARD}" if people[1] else HARD
+
+
+def _rows(options: argparse.Namespace) -> Iterator[_Row]:
+    parts = options.part or _PARTS
+    if "losses" in parts:
+        yield _Row(HARD)
+        yield from (_Row(kind, (kind,)) for kind in KINDS if kind != "cross_modal")
+        yield _Row("progressive", ("soft_labels",), is_progressive=True)
+    for text in options.losses:
+        kinds = tuple(text.split("+"))
+        if unknown := [kind for kind in kinds if kind not in KINDS]:
+            raise TrialError(f"--losses {text}: no kind {unknown[0]!r}; there are {', '.join(KINDS)}")
+        yield _Row(text, kinds)
+    if "sensors" in parts:
+        yield _Row(HARD_PPG, sensors="ppg")
+        yield _Row("PPG alone: soft_labels of a teacher of PPG alone", ("soft_labels",), "ppg", "ppg")
+        yield _Row("PPG alone: soft_labels of a teacher with motion", ("soft_labels",), "ppg")
+        yield _Row("PPG alone: cross_modal", ("cross_modal",), "ppg")
+    if "subjects" in parts:
+        for people in _PEOPLE:
+            yield _Row(f"{people} people: {HARD}", people=people)
+            yield _Row(f"{people} people: soft_labels", ("soft_labels",), people=people)
+
+
+def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    data, settings = FoldData.of(run), recipe(run, options.epochs)
+    base = [*origin(run, "teacher"), settings.to_dict(), options.student]
+    for row in _rows(options):
+        path = run.path / "distillation" / f"{_file_name(row.name)}-{options.student}.json"
+        run.say(f"{row.name}")
+        yield once(path, [base, vars(row)], _training(data, options.student, row, settings))
+
+
+def _training(
+    data: FoldData, student: str, row: _Row, settings: TrainSettings
+) -> Callable[[], dict[str, Any]]:
+    def train() -> dict[str, Any]:
+        own = data if row.people is None else data.of_subjects(row.people)
+        arch, space = _arch(data.run, student, row.sensors), space_of(data.run.config)
+        terms = tuple(Term(kind, temperature=settings.temperature) for kind in row.kinds)  # type: ignore[arg-type]
+        taught = replace(settings, distillation=terms)
+        told: dict[str, Any] = {
+            "name": row.name,
+            "student": student,
+            "losses": list(row.kinds),
+            "arch": str(arch),
+        }
+        try:
+            teacher = _teacher(own, row) if terms else None
+            if row.is_progressive:
+                assert teacher is not None
+
+                def follow(pupil: Arch, master: Teaching) -> Teaching:
+                    method = train_graph(own, space.lower(pupil), taught, master)
+                    return Teaching(method.module, pupil.rate_hz, pupil.channels)
+
+                medium = _arch(data.run, "largest", row.sensors)
+                network = train_in_turn([medium, arch], teacher, follow).network
+            else:
+                network = train_graph(own, space.lower(arch), taught, teacher).module
+        except DistillationError as error:
+            return {**told, "refused": str(error)}
+        return {**told, **data.errors(network, arch.rate_hz, arch.channels)}
+
+    return train
+
+
+def _teacher(data: FoldData, row: _Row) -> Teaching:
+    """The run's teacher, or one of the same kind trained on fewer people or sensors."""
+    if row.people is None and row.teacher_sensors == "available":
+        return trained_teacher(data.run)
+    section = data.run.config.teacher
+    if row.teacher_sensors == "ppg":
+        members = tuple(member.model_copy(update={"sensors": "ppg"}) for member in section.members)
+        section = section.model_copy(update={"sensors": "ppg", "members": members})
+    folder = data.run.path / "distillation" / _TEACHERS / f"{row.teacher_sensors}-{row.people or 'all'}"
+    return train_teacher(data.run, section, folder, data.training, data.validation)[0]
+
+
+def _arch(run: RunDirectory, student: str, sensors: str) -> Arch:
+    space = space_of(run.config)
+    makers = {"largest": space.largest, "smallest": space.smallest}
+    arch = makers[student]() if student in makers else STUDENTS[student]()
+    return replace(arch, sensors=sensors)  # type: ignore[arg-type]
+
+
+def _file_name(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
