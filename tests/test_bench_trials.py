@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.bench import distillation
+from nas.bench import distillation, ranks
 from nas.cli import main
 from nas.run_directory import RunDirectory
 from nas.trials import FoldData, TrialError, load_rows, mean_and_gain, once, save_rows, together
+from search.archive import Row
+from search.pareto import non_dominated
 from tests.supernet_sets import sines
 from tests.tiny_run import copy_of, finished_run
 
@@ -113,3 +115,48 @@ def test_files_that_do_not_belong_together_are_refused(run: Path, tmp_path: Path
     (tmp_path / "tiny-fold1.json").write_text("{}")
     with pytest.raises(TrialError, match="not a file of this benchmark"):
         load_rows(tmp_path, "tiny")
+
+
+def archived(arch_id: str, error: float, latency_ms: float) -> Row:
+    """A row of an archive."""
+    costs = (latency_ms, 0, 0, 0, 0.0, 0.0)
+    return Row(arch_id, "", (), "", "", *costs, "mae_bpm", error, error, error, {}, 1, "", "", "", 0, 0)
+
+
+def test_archs_are_taken_over_the_whole_cost_range_of_the_front() -> None:
+    rng = np.random.default_rng(0)
+    latency = rng.uniform(2, 50, 200)
+    rows = [archived(f"{i:03}", 20 / t + rng.exponential(2.0), t) for i, t in enumerate(latency)]
+    chosen = ranks.chosen_rows(rows, 30)
+    assert len({row.arch_id for row in chosen}) == 30
+    taken = sorted(row.latency_ms for row in chosen)
+    front = np.array([[row.error, row.latency_ms] for row in rows])
+    on_front = front[non_dominated(front)]
+    span = on_front[:, 1].max() - on_front[:, 1].min()
+    assert on_front[:, 1].min() <= taken[0] and taken[-1] <= on_front[:, 1].max()
+    assert max(np.diff(taken)) < span / 6
+    assert len(ranks.chosen_rows(rows[:2], 30)) <= 2
+
+
+def test_tau_is_that_of_its_definition_and_its_interval_holds_it() -> None:
+    first = np.arange(30.0)
+    assert ranks.rank_correlation(first, 2 * first) == pytest.approx((1.0, 1.0, 1.0))
+    assert ranks.rank_correlation(first, -first)[0] == pytest.approx(-1.0)
+    noisy = first + np.random.default_rng(0).normal(0, 8, 30)
+    tau, low, high = ranks.rank_correlation(first, noisy)
+    pairs = [(i, j) for i in range(30) for j in range(i)]
+    assert tau == pytest.approx(np.mean([np.sign(noisy[i] - noisy[j]) for i, j in pairs]))
+    assert 0 < low < tau < high < 1
+
+
+def test_ranks_are_measured_arch_by_arch_and_continue(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ["ranks", run, "--archs", 3, "--epochs", 1, "--tuning-epochs", 1]
+    assert main(["bench", *map(str, given), "--seconds", "1", "--json"]) in (0, 2)
+    capsys.readouterr()
+    first = told(capsys, *given)
+    assert first["archs"] == 3 and -1 <= first["tau_inherited_independent"] <= 1
+    assert {"inherited", "independent", "fine_tuned", "latency_ms"} <= set(first["rows"][0])
+    monkeypatch.setattr(ranks, "train_graph", None)
+    assert told(capsys, *given) == first

@@ -1,0 +1,178 @@
+"""Whether inherited weights rank subnets as training each one by itself would, and how far they lie apart.
+
+Architectures are taken evenly over the cost range of the run's front. Each is judged on validation subjects
+with inherited weights, after a training of its own from random weights, and after fine-tuning; every one is
+kept in RUN/ranks, so that an interrupted measurement goes on. Test subjects are not read.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+
+from hwmodels.device import load_device
+from nas.arguments import positive_count
+from nas.progress import progress
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.choice import archive_path, shared_weights
+from nas.stages.loading import trained_supernet, trained_teacher
+from nas.trials import FoldData, TrialError, by_subject, once, origin, recipe, train_graph
+from search.archive import Archive, Row
+from search.pareto import non_dominated
+from supernet.arch import Arch
+from supernet.evaluate import predict, ready_subnet
+from supernet.network import SuperNet
+from supernet.settings import TrainSettings
+from supernet.teaching import Teaching
+
+_KINDS = ("inherited", "independent", "fine_tuned")
+_RESAMPLES = 2000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ppg-nas bench ranks`."""
+    parser.add_argument("run", type=Path, help="run directory whose search is done")
+    parser.add_argument("--archs", type=positive_count, default=30, help="architectures (30)")
+    parser.add_argument("--epochs", type=positive_count, default=10, help="of a training by itself (10)")
+    parser.add_argument("--tuning-epochs", type=positive_count, default=3, help="of fine-tuning (3)")
+    parser.add_argument("--seconds", type=positive_count, help="begin no further one after so many seconds")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what is missing, then the rank correlations of all that is there."""
+    directory = RunDirectory.open(options.run)
+    with directory.exclusive():
+        rows = _measured(directory, options)
+    return {**summary(rows), "epochs": options.epochs, "tuning_epochs": options.tuning_epochs, "rows": rows}
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Kendall's tau of each pair of errors with its interval, and the gaps between them; errors in BPM.
+
+    Intervals are 95 % bootstraps over architectures (resampled pairs of one architecture with itself count as
+    ties, which tau-b leaves out).
+    """
+    if len(rows) < 3:
+        raise TrialError(f"{len(rows)} architectures are too few to rank; give --archs 30")
+    errors = {kind: np.array([row[kind] for row in rows]) for kind in _KINDS}
+    told: dict[str, Any] = {"archs": len(rows)}
+    for first, second in (
+        ("inherited", "independent"),
+        ("inherited", "fine_tuned"),
+        ("fine_tuned", "independent"),
+    ):
+        tau, low, high = rank_correlation(errors[first], errors[second])
+        told[f"tau_{first}_{second}"] = round(tau, 3)
+        told[f"tau_{first}_{second}_interval"] = f"[{low:.2f}, {high:.2f}]"
+    for kind in _KINDS:
+        told[f"{kind}_mae_bpm"] = round(float(errors[kind].mean()), 3)
+    told["gap_inherited_fine_tuned_bpm"] = round(
+        float((errors["inherited"] - errors["fine_tuned"]).mean()), 3
+    )
+    told["gap_inherited_independent_bpm"] = round(
+        float((errors["inherited"] - errors["independent"]).mean()), 3
+    )
+    told["latency_ms"] = (
+        f"{min(row['latency_ms'] for row in rows):.1f} to {max(row['latency_ms'] for row in rows):.1f}"
+    )
+    told["seconds"] = round(sum(row["seconds"] for row in rows), 1)
+    return told
+
+
+def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Kendall's tau-b of two figures of the same architectures (n,), and its 95 % bootstrap interval."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(first), size=(_RESAMPLES, len(first)))
+    found = np.array([kendalltau(first[draw], second[draw]).statistic for draw in draws])
+    low, high = np.quantile(found[np.isfinite(found)], [0.025, 0.975])
+    return float(kendalltau(first, second).statistic), float(low), float(high)
+
+
+def chosen_rows(rows: list[Row], count: int) -> list[Row]:
+    """At most `count` archived rows, evenly over the latency range of the front of error and latency.
+
+    Members of the front come first; where none lies near, the row nearest in latency stands in.
+    """
+    costs = np.array([[row.error, row.latency_ms] for row in rows])
+    on_front = non_dominated(costs)
+    low, high = costs[on_front, 1].min(), costs[on_front, 1].max()
+    within = [i for i in range(len(rows)) if low <= costs[i, 1] <= high]
+    left, picked = set(within), []
+    width = (high - low) / max(1, count)
+    for target in np.linspace(low, high, count):
+        if not left:
+            break
+        near = [i for i in left if on_front[i] and abs(costs[i, 1] - target) <= width / 2]
+        best = min(near or left, key=lambda i: (abs(costs[i, 1] - target), rows[i].arch_id))
+        left.discard(best)
+        picked.append(rows[best])
+    return picked
+
+
+def _measured(run: RunDirectory, options: argparse.Namespace) -> list[dict[str, Any]]:
+    data, supernet, teacher = FoldData.of(run), trained_supernet(run), trained_teacher(run)
+    own = recipe(run, options.epochs)
+    tuning = recipe(run, options.tuning_epochs)
+    base = [*origin(run, "teacher", "supernet"), own.to_dict(), tuning.to_dict()]
+    found: list[dict[str, Any]] = []
+    chosen = chosen_rows(_archived(run), options.archs)
+    spent = 0.0
+    with progress("ranks") as advance:
+        for number, row in enumerate(chosen):
+            arch = space_of(run.config).decode([row.genes])[0]
+            path = run.path / "ranks" / f"{arch.id}.json"
+            if options.seconds and spent > options.seconds and not path.exists():
+                continue
+            before = path.stat().st_mtime_ns if path.exists() else None
+            held = once(
+                path, [base, str(arch)], _measuring(data, supernet, teacher, arch, own, tuning, number)
+            )
+            spent += held["seconds"] if path.stat().st_mtime_ns != before else 0.0
+            costs = {"latency_ms": round(row.latency_ms, 3), "flash_bytes": row.flash_bytes}
+            found.append({"id": arch.id, **costs, "searched_error": round(row.error, 4), **held})
+            advance(number + 1, len(chosen), f"{held['inherited']:.2f} {held['independent']:.2f} BPM")
+    return found
+
+
+def _measuring(
+    data: FoldData, supernet: SuperNet, teacher: Teaching, arch: Arch, own: TrainSettings,
+    tuning: TrainSettings, number: int,
+) -> Callable[[], dict[str, Any]]:  # fmt: skip
+    def measure() -> dict[str, Any]:
+        subnet = ready_subnet(supernet, arch, data.training)
+        inputs = data.validation.windows(arch.rate_hz)[:, : arch.channels]
+        told: dict[str, Any] = {"arch": str(arch)}
+
+        def judge(kind: str, network: Any) -> None:
+            estimate, _ = predict(network.eval(), inputs, data.task)
+            told[kind] = round(
+                data.task.error(estimate, data.validation.targets, data.validation.subjects), 4
+            )
+            told[f"{kind}_by_subject"] = by_subject(estimate, data.validation)
+
+        judge("inherited", subnet)
+        judge("fine_tuned", train_graph(data, subnet.graph, tuning, teacher, subnet).module)
+        judge("independent", train_graph(data, subnet.graph, own, teacher).module)
+        data.run.say(f"{number + 1} {arch.id}: {', '.join(f'{kind} {told[kind]:.2f}' for kind in _KINDS)}")
+        return told
+
+    return measure
+
+
+def _archived(run: RunDirectory) -> list[Row]:
+    """What the run's search has evaluated on its device by its present supernet."""
+    device, weights = load_device(run.config.device).name, shared_weights(run)
+    with Archive(archive_path(run), create=False) as archive:
+        rows = [row for row in archive.rows() if row.device == device and row.weights == weights]
+    if len(rows) < 3:
+        raise TrialError(
+            f"{run.path}: the archive holds {len(rows)} architectures of its supernet; search first"
+        )
+    return list({row.arch_id: row for row in rows}.values())
