@@ -31,9 +31,11 @@ from hwmodels.integer import (
 from hwmodels.memory import MemoryPlan, aligned
 from hwmodels.pipeline import PipelineModel
 from hwmodels.preparation import prepare_window
+from hwmodels.target import Target
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
 
+_TIGHTLY_COUPLED = Target()
 _SENSORS = {1: "ppg", 4: "ppg_acc"}
 _PAINTS = (0xA5, 0x5A)
 _MARGIN_BYTES = 4096
@@ -94,8 +96,9 @@ def check_image(
     """As `check_graph`, of an image that is already linked from the code of `model`."""
     predicted = cost_model.cost(model.graph)
     expected = run(model, windows)[model.graph.output.name]
-    emulator = Emulator(image)
-    measured = run_window(model, emulator, windows[0], cost_model.device.core)
+    target = cost_model.device.target
+    emulator = Emulator(image, flash=target.flash)
+    measured = run_window(model, emulator, windows[0], target)
     others = [run_network(model, emulator, window)[:2] for window in windows[1:]]
     results = [measured.result, *(result for _, result in others)]
     return CheckResult(
@@ -126,13 +129,14 @@ class NetworkRun:
 
 
 def run_window(
-    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], core: str = "cortex-m7"
+    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], target: Target = _TIGHTLY_COUPLED
 ) -> NetworkRun:
     """Run one int8 window (T, C), placed in the arena, through the linked network.
 
     The network runs whole; then its steps run one by one over the same arena, because branches are
-    mispredicted per kernel call. Raises EmulationError on a fault, or when the steps execute other blocks
-    than the whole did.
+    mispredicted per kernel call. `emulator` counts missed lines of the target's flash, if it has one; caches
+    are empty when the network starts. Raises EmulationError on a fault, or when the steps execute other
+    blocks than the whole did.
     """
     places = default_plan(model)
     start = places.offsets[model.graph.input.name]
@@ -146,10 +150,11 @@ def run_window(
         touched |= np.frombuffer(emulator.read(RAM_BASE, touched.size), np.uint8) != before
     emulator.write(RAM_BASE, before.tobytes())
     steps = _run_steps(emulator, RAM_BASE + start)
-    pipeline = PipelineModel(emulator.image, core)
+    pipeline = PipelineModel(emulator.image, target.core)
     symbols = [emulator.image.symbols[name] for name in _RUNNER]
     ranges = [range(symbol.address, symbol.address + symbol.size) for symbol in symbols]
     cycles = pipeline.issue_cycles(execution)
+    cycles += target.stall_cycles(execution.instruction_misses, execution.constant_misses)
     cycles += sum(pipeline.misprediction_cycles(execution, within) for within in ranges)
     cycles += sum(map(pipeline.misprediction_cycles, steps))
     whole = _entries([execution])

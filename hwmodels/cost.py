@@ -50,17 +50,22 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of graphs on one device, by a table made for its core. Raises CostError for another core's."""
+    """Costs of graphs on one device. Raises CostError for a table of another core or memory."""
 
     lut: LookUpTable
     device: Device
 
     def __post_init__(self) -> None:
-        core = self.lut.provenance.core
-        if core != self.device.core:
+        made, target = self.lut.provenance, self.device.target
+        if made.core != target.core:
             raise CostError(
-                f"device {self.device.name!r} has a {self.device.core}, the look-up table is for a {core}; "
+                f"device {self.device.name!r} has a {target.core}, the look-up table is for a {made.core}; "
                 f"{REBUILD} for this device"
+            )
+        if made.memory != target.memory:
+            raise CostError(
+                f"device {self.device.name!r} has its code and constants {target.memory}, the look-up table "
+                f"{made.memory}; {REBUILD} for this device"
             )
 
     @property

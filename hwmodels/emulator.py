@@ -18,6 +18,7 @@ import numpy as np
 import unicorn
 from unicorn import arm_const
 
+from hwmodels.target import Cache, Flash
 from hwmodels.toolchain import ElfImage, ToolchainError, cached_host_library
 
 RAM_BASE = 0x20000000
@@ -46,7 +47,8 @@ class Execution:
 
     `edges` counts pairs (source block, target block) of addresses; the first block's source is ENTRY.
     `blocks` gives each executed block's size in bytes. `instructions` counts issued instructions, those an
-    IT block skips included. `stack_bytes` is the painted stack's high-water mark.
+    IT block skips included. `stack_bytes` is the painted stack's high-water mark. Misses are lines that the
+    caches of the emulator's flash, empty when the call began, had to fetch.
     """
 
     edges: dict[tuple[int, int], int]
@@ -54,12 +56,15 @@ class Execution:
     instructions: int
     return_value: int
     stack_bytes: int
+    instruction_misses: int = 0
+    constant_misses: int = 0
 
 
 class _Profile(ctypes.Structure):
     _fields_ = [
         ("table", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
+        ("instructions", ctypes.c_void_p),
         ("blocks", ctypes.c_uint64),
         ("block_limit", ctypes.c_uint64),
         ("mask", ctypes.c_uint32),
@@ -69,13 +74,71 @@ class _Profile(ctypes.Structure):
     ]
 
 
+class _CacheState(ctypes.Structure):
+    _fields_ = [
+        ("tags", ctypes.c_void_p),
+        ("used", ctypes.c_void_p),
+        ("clock", ctypes.c_uint64),
+        ("misses", ctypes.c_uint64),
+        ("sets", ctypes.c_uint32),
+        ("ways", ctypes.c_uint32),
+        ("line_bytes", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
 _FAILURES = {1: "more block edges than the table holds", 2: "it does not end", 3: "a block changed its size"}
 
 
-class _NativeCounter:
-    """Edge counts by the compiled hook."""
+class _NativeCache:
+    """A cache that the compiled hooks look lines up in."""
 
-    def __init__(self, engine: Any, library: ctypes.CDLL) -> None:
+    def __init__(self, cache: Cache) -> None:
+        self._tags = np.zeros(cache.sets * cache.ways, np.uint32)
+        self._used = np.zeros(cache.sets * cache.ways, np.uint64)
+        self.state = _CacheState(sets=cache.sets, ways=cache.ways, line_bytes=cache.line_bytes)
+        self.state.tags, self.state.used = self._tags.ctypes.data, self._used.ctypes.data
+
+    def reset(self) -> None:
+        self._tags[:] = self._used[:] = 0
+        self.state.clock = self.state.misses = 0
+
+    @property
+    def misses(self) -> int:
+        return int(self.state.misses)
+
+
+class _PythonCache:
+    """The same without a host compiler: per set, lines in the order of their last use."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self.reset()
+
+    def reset(self) -> None:
+        self._sets: list[list[int]] = [[] for _ in range(self._cache.sets)]
+        self.misses = 0
+
+    def touch(self, address: int, size: int) -> None:
+        for line in range(
+            address // self._cache.line_bytes, (address + size - 1) // self._cache.line_bytes + 1
+        ):
+            held = self._sets[line % len(self._sets)]
+            if line in held:
+                held.remove(line)
+            else:
+                self.misses += 1
+                del held[: len(held) - self._cache.ways + 1]
+            held.append(line)
+
+
+_Ranges = Sequence[tuple[int, int]]
+
+
+class _NativeCounter:
+    """Edge counts and missed lines by the compiled hooks."""
+
+    def __init__(self, engine: Any, library: ctypes.CDLL, flash: Flash | None, constants: _Ranges) -> None:
         from unicorn.unicorn_py3.unicorn import uclib
 
         self._library = library
@@ -85,24 +148,42 @@ class _NativeCounter:
         self._profile.mask = _TABLE_SIZE - 1
         unicorn_library = ctypes.CDLL(uclib._name)
         self._profile.stop = ctypes.cast(unicorn_library.uc_emu_stop, ctypes.c_void_p).value
-        add = unicorn_library.uc_hook_add
+        self._add = unicorn_library.uc_hook_add
         pointer, address = ctypes.c_void_p, ctypes.c_uint64
-        add.argtypes = [pointer, pointer, ctypes.c_int, pointer, pointer, address, address]
+        self._add.argtypes = [pointer, pointer, ctypes.c_int, pointer, pointer, address, address]
+        kept = (flash.instruction_cache, flash.constant_cache) if flash else (None, None)
+        self._caches = [_NativeCache(cache) if cache else None for cache in kept]
+        if self._caches[0]:
+            self._profile.instructions = ctypes.addressof(self._caches[0].state)
+        self._hook(engine, unicorn.UC_HOOK_BLOCK, library.ppgnet_count_block, self._profile, (1, 0))
+        if self._caches[1]:
+            for span in constants:
+                state = self._caches[1].state
+                self._hook(engine, unicorn.UC_HOOK_MEM_READ, library.ppgnet_count_read, state, span)
+
+    def _hook(self, engine: Any, kind: int, callback: Any, user: Any, span: tuple[int, int]) -> None:
         handle = ctypes.c_size_t(0)
-        callback = ctypes.cast(library.ppgnet_count_block, ctypes.c_void_p)
-        user = ctypes.cast(ctypes.byref(self._profile), ctypes.c_void_p)
-        status = add(engine._uch, ctypes.byref(handle), unicorn.UC_HOOK_BLOCK, callback, user, 1, 0)
+        function = ctypes.cast(callback, ctypes.c_void_p)
+        record = ctypes.cast(ctypes.byref(user), ctypes.c_void_p)
+        status = self._add(engine._uch, ctypes.byref(handle), kind, function, record, *span)
         if status != 0:
-            raise EmulationError(f"the emulator refused the block hook (status {status})")
+            raise EmulationError(f"the emulator refused a hook (status {status})")
 
     def reset(self) -> None:
         self._table[:] = 0
         self._profile.blocks = self._profile.filled = self._profile.failed = 0
         self._profile.previous = ENTRY
+        for cache in self._caches:
+            if cache:
+                cache.reset()
 
     @property
     def failure(self) -> str | None:
         return _FAILURES.get(self._profile.failed)
+
+    @property
+    def misses(self) -> list[int]:
+        return [cache.misses if cache else 0 for cache in self._caches]
 
     def counts(self) -> tuple[dict[tuple[int, int], int], dict[int, int]]:
         rows = self._table[self._table["used"] != 0]
@@ -114,17 +195,31 @@ class _NativeCounter:
 class _PythonCounter:
     """The same counts without a host compiler, about five times slower."""
 
-    def __init__(self, engine: Any) -> None:
+    def __init__(self, engine: Any, flash: Flash | None, constants: _Ranges) -> None:
+        kept = (flash.instruction_cache, flash.constant_cache) if flash else (None, None)
+        self._caches = [_PythonCache(cache) if cache else None for cache in kept]
         self.reset()
         engine.hook_add(unicorn.UC_HOOK_BLOCK, self._count)
+        if self._caches[1]:
+            for begin, end in constants:
+                engine.hook_add(unicorn.UC_HOOK_MEM_READ, self._read, None, begin, end)
 
     def reset(self) -> None:
         self._edges: dict[tuple[int, int, int], int] = {}
         self._previous = ENTRY
         self._blocks = 0
         self.failure: str | None = None
+        for cache in self._caches:
+            if cache:
+                cache.reset()
+
+    def _read(self, engine: Any, kind: int, address: int, size: int, value: int, user: object) -> None:
+        if self._caches[1]:
+            self._caches[1].touch(address, size)
 
     def _count(self, engine: Any, address: int, size: int, user: object) -> None:
+        if self._caches[0]:
+            self._caches[0].touch(address, size)
         key = (self._previous, address, size)
         self._edges[key] = self._edges.get(key, 0) + 1
         self._previous = address
@@ -132,6 +227,10 @@ class _PythonCounter:
         if self._blocks > _BLOCK_LIMIT:
             self.failure = _FAILURES[2]
             engine.emu_stop()
+
+    @property
+    def misses(self) -> list[int]:
+        return [cache.misses if cache else 0 for cache in self._caches]
 
     def counts(self) -> tuple[dict[tuple[int, int], int], dict[int, int]]:
         sizes = _sizes((target, size) for _, target, size in self._edges)
@@ -159,10 +258,18 @@ class Emulator:
     """One loaded image; `call` runs a function of it any number of times.
 
     Memory: the image where it was linked, RAM_BYTES from RAM_BASE for data, the stack at the end of that.
-    `native=False` counts by Python alone.
+    `native=False` counts by Python alone. With `flash`, lines that miss its caches are counted: the code's,
+    and those of constants, which are what is read from the image and from `constants`, spans (first address,
+    last address) of the RAM.
     """
 
-    def __init__(self, image: ElfImage, native: bool = True) -> None:
+    def __init__(
+        self,
+        image: ElfImage,
+        native: bool = True,
+        flash: Flash | None = None,
+        constants: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self.image = image
         engine = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
         engine.ctl_set_cpu_model(arm_const.UC_CPU_ARM_CORTEX_M7)
@@ -177,7 +284,10 @@ class Emulator:
         _enable_floating_point(engine)
         self._engine = engine
         library = native_hook() if native else None
-        self._counter = _NativeCounter(engine, library) if library else _PythonCounter(engine)
+        spans = [*constants, *((start, start + len(content) - 1) for start, content in image.segments)]
+        self._counter: _NativeCounter | _PythonCounter = (
+            _NativeCounter(engine, library, flash, spans) if library else _PythonCounter(engine, flash, spans)
+        )
         self._instruction_counts: dict[tuple[int, int], int] = {}
 
     @property
@@ -227,9 +337,8 @@ class Emulator:
         blocks.pop(_RETURN_ADDRESS, None)
         lengths = {address: self._instructions(address, size) for address, size in blocks.items()}
         instructions = sum(count * lengths[target] for (_, target), count in edges.items())
-        return Execution(
-            edges, blocks, instructions, engine.reg_read(arm_const.UC_ARM_REG_R0), self._stack_used(pointer)
-        )
+        returned, used = engine.reg_read(arm_const.UC_ARM_REG_R0), self._stack_used(pointer)
+        return Execution(edges, blocks, instructions, returned, used, *self._counter.misses)
 
     def _instructions(self, address: int, size: int) -> int:
         known = self._instruction_counts.get((address, size))

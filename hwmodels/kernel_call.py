@@ -37,6 +37,8 @@ from hwmodels.variants import (
 _PARAMETERS = RAM_BASE
 _DATA = RAM_BASE + 0x1000
 _ARENA = RAM_BASE + (2 << 20)
+CONSTANTS = (_PARAMETERS, _ARENA - 1)
+"""First and last address of what a network would hold in flash."""
 _GUARD_BYTES = 16
 _GRID = Quantization(0.05, -128)
 _HEART_RATE = HeartRateSettings(30, 220, 20)

@@ -19,9 +19,9 @@ from hwmodels.files import replace_file
 from hwmodels.graph import Op
 from hwmodels.variants import kernel_hash, variant_of
 
-FORMAT = 1
+FORMAT = 2
 REBUILD = "run `ppg-nas lut build`"
-_RULES = ("instructions.py", "pipeline.py", "cortex_m4.py", "profiling.py")
+_RULES = ("instructions.py", "pipeline.py", "cortex_m4.py", "profiling.py", "target.py")
 
 Origin = Literal["measured", "modelled"]
 
@@ -64,7 +64,7 @@ class Runner:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a table comes from. `wait_states` is 0: code and data in tightly coupled memory."""
+    """Where a table comes from. `core` and `memory` are a target's (hwmodels.target)."""
 
     kernel_hash: str
     rules_hash: str
@@ -72,7 +72,7 @@ class Provenance:
     flags: tuple[str, ...]
     emulator: str
     core: str
-    wait_states: int
+    memory: str
     date: str
 
 

@@ -20,6 +20,7 @@ from hwmodels.device import Device
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.lut import LookUpTable, TableError, entry_key
 from hwmodels.profiling import build
+from hwmodels.target import Target
 from hwmodels.tflite_layers import TFLiteLayer, TFLiteModel, layers_of
 from hwmodels.tflite_reader import read_tflite
 from hwmodels.toolchain import Toolchain, cache_folder
@@ -64,7 +65,7 @@ def cost_tflite(
     """
     model = _within_limits(layers_of(read_tflite(path)))
     ops = [layer.op for layer in model.layers if layer.op is not None]
-    cost_model = CostModel(table or profiled(ops, device.core, toolchain), device)
+    cost_model = CostModel(table or profiled(ops, device.target, toolchain), device)
     costs = {layer.index: cost_model.op_cost(layer.op) for layer in model.layers if layer.op is not None}
     live: dict[str, int] = {}
     if model.graph is not None:
@@ -82,12 +83,12 @@ def cost_tflite(
 
 def profiled(
     ops: list[Op],
-    core: str,
+    target: Target,
     toolchain: Toolchain,
     progress: Callable[[int, int], None] | None = None,
 ) -> LookUpTable:
     """A table that holds at least these operations: the user's cached one, what it lacked added."""
-    identity = (kernel_hash(), lut.rules_hash(), toolchain.version, *toolchain.flags, core)
+    identity = (kernel_hash(), lut.rules_hash(), toolchain.version, *toolchain.flags, target.name)
     name = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:24]
     path = cache_folder() / f"calls-{name}.json"
     known: LookUpTable | None = None
@@ -98,7 +99,7 @@ def profiled(
         return known
     missing = [op for op in ops if entry_key(op) not in entries]
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    made = build(missing, toolchain, date, core, progress=progress)
+    made = build(missing, toolchain, date, target, progress=progress)
     whole = LookUpTable(made.provenance, made.runner, made.code_bytes, {**entries, **made.entries})
     whole.save(path)
     return whole

@@ -17,12 +17,14 @@ import unicorn
 
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.graph import Op
-from hwmodels.kernel_call import kernel_call
+from hwmodels.kernel_call import CONSTANTS, kernel_call
 from hwmodels.lut import Entry, LookUpTable, Provenance, Runner, entry_key, rules_hash
 from hwmodels.pipeline import PipelineModel
+from hwmodels.target import Target
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import (
     ENTRY_POINTS,
+    STEP_BYTES,
     code_unit_bytes,
     kernel_hash,
     kernel_sources,
@@ -30,6 +32,7 @@ from hwmodels.variants import (
 )
 
 _CHUNK = 16
+_TIGHTLY_COUPLED = Target()
 _HARNESS = f"""\
 #include "ppgnet_kernels.h"
 extern const ppgnet_network network;
@@ -49,11 +52,11 @@ def build(
     ops: Iterable[Op],
     toolchain: Toolchain,
     date: str,
-    core: str = "cortex-m7",
+    target: Target = _TIGHTLY_COUPLED,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> LookUpTable:
-    """Measure every distinct kernel call among `ops`; inputs, which no kernel serves, are passed over.
+    """Cost every distinct kernel call among `ops` on `target`; inputs need no kernel and are passed over.
 
     `date` goes into the provenance. The table is the same whatever the executor and its workers;
     `progress(done, total)` is called as entries arrive. Raises InputError for an op without a kernel.
@@ -65,7 +68,7 @@ def build(
     image = _image(toolchain, [*distinct.values(), _POOL])
     keys = sorted(distinct)
     chunks = [[distinct[key] for key in keys[at : at + _CHUNK]] for at in range(0, len(keys), _CHUNK)]
-    tasks = [_Task(image, core, tuple(chunk)) for chunk in chunks]
+    tasks = [_Task(image, target, tuple(chunk)) for chunk in chunks]
     entries: list[Entry] = []
     for measured in executor.map(_measure, tasks) if executor else map(_measure, tasks):
         entries += measured
@@ -78,25 +81,25 @@ def build(
             compiler=toolchain.version,
             flags=toolchain.flags,
             emulator=f"unicorn {unicorn.__version__}",
-            core=core,
-            wait_states=0,
+            core=target.core,
+            memory=target.memory,
             date=date,
         ),
-        _runner(image, core),
+        _runner(image, target),
         code_unit_bytes(toolchain),
         dict(zip(keys, entries, strict=True)),
     )
 
 
-def measure_ops(ops: Sequence[Op], toolchain: Toolchain, core: str = "cortex-m7") -> list[Entry]:
+def measure_ops(ops: Sequence[Op], toolchain: Toolchain, target: Target = _TIGHTLY_COUPLED) -> list[Entry]:
     """Entries of single operations, in order, without a table."""
-    return _measure(_Task(_image(toolchain, [*ops, _POOL]), core, tuple(ops)))
+    return _measure(_Task(_image(toolchain, [*ops, _POOL]), target, tuple(ops)))
 
 
 @dataclass(frozen=True)
 class _Task:
     image: ElfImage
-    core: str
+    target: Target
     ops: tuple[Op, ...]
 
 
@@ -107,22 +110,30 @@ def _image(toolchain: Toolchain, ops: Iterable[Op]) -> ElfImage:
 
 
 def _measure(task: _Task) -> list[Entry]:
-    emulator, model = Emulator(task.image), PipelineModel(task.image, task.core)
-    return [_entry(emulator, model, op) for op in task.ops]
+    emulator = Emulator(task.image, flash=task.target.flash, constants=(CONSTANTS,))
+    model = PipelineModel(task.image, task.target.core)
+    return [_entry(emulator, model, op, task.target) for op in task.ops]
 
 
-def _entry(emulator: Emulator, model: PipelineModel, op: Op) -> Entry:
-    """Call the op's kernel once, on random inputs and weights; its cycles depend on its shape alone."""
+def _entry(emulator: Emulator, model: PipelineModel, op: Op, target: Target) -> Entry:
+    """Call the op's kernel once, on random inputs and weights; its cycles depend on its shape alone.
+
+    Caches are empty before the call, as other kernels may have run since it ran last.
+    """
     digest = hashlib.sha256(entry_key(op).encode()).digest()
     call = kernel_call(op, np.random.default_rng(int.from_bytes(digest[:8], "little")))
     run = emulator.call(call.function, call.arguments, call.writes)
-    return Entry(model.cycles(run), run.instructions, run.stack_bytes, "measured")
+    stalls = target.stall_cycles(run.instruction_misses, run.constant_misses)
+    return Entry(model.cycles(run) + stalls, run.instructions, run.stack_bytes, "modelled")
 
 
-def _runner(image: ElfImage, core: str) -> Runner:
-    """What a network adds to its kernels, from networks of two and of three equal steps."""
-    emulator, model = Emulator(image), PipelineModel(image, core)
-    pool = _entry(emulator, model, _POOL)
+def _runner(image: ElfImage, target: Target) -> Runner:
+    """What a network adds to its kernels, from networks of two and of three equal steps.
+
+    Behind flash, the runner's own lines are fetched anew at every step, and so is the step's record.
+    """
+    emulator, model = Emulator(image), PipelineModel(image, target.core)
+    pool = _entry(emulator, model, _POOL, Target(target.core))
     arena, result = RAM_BASE, RAM_BASE + 64
     totals = []
     for count in (2, 3):
@@ -132,10 +143,25 @@ def _runner(image: ElfImage, core: str) -> Runner:
     (cycles, instructions, stack), (more_cycles, more_instructions, _) = totals
     step_cycles = more_cycles - cycles - pool.cycles
     step_instructions = more_instructions - instructions - pool.instructions
+    once, each = _runner_stalls(image, target)
     return Runner(
-        cycles=cycles - 2 * (pool.cycles + step_cycles),
-        step_cycles=step_cycles,
+        cycles=cycles - 2 * (pool.cycles + step_cycles) + once,
+        step_cycles=step_cycles + each,
         instructions=instructions - 2 * (pool.instructions + step_instructions),
         step_instructions=step_instructions,
         stack_bytes=stack - pool.stack_bytes,
     )
+
+
+def _runner_stalls(image: ElfImage, target: Target) -> tuple[int, int]:
+    """Cycles for lines of the runner: of its entry, once; of its loop and one record, at each step."""
+    flash = target.flash
+    if flash is None:
+        return 0, 0
+    entry = loop = records = 0
+    if flash.instruction_cache:
+        line = flash.instruction_cache.line_bytes
+        entry, loop = (-(-image.symbols[name].size // line) for name in ("ppgnet_run", "ppgnet_execute"))
+    if flash.constant_cache:
+        records = -(-STEP_BYTES // flash.constant_cache.line_bytes)
+    return target.stall_cycles(entry, 0), target.stall_cycles(loop, records)

@@ -13,6 +13,7 @@ from hwmodels.energy import DEFAULT_PERIOD_S
 from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.profiling import build
+from hwmodels.target import Target
 from hwmodels.toolchain import Toolchain, cache_folder, find_toolchain
 from hwmodels.variants import kernel_hash
 from nas.files import digest
@@ -26,9 +27,9 @@ from supernet.space import SearchSpace
 WORKERS = 2
 
 
-def table_path(run: RunDirectory, core: str) -> Path:
-    """Where a run keeps its table for a core."""
-    return run.path / "hardware" / f"lut-{core}.json"
+def table_path(run: RunDirectory, target: Target) -> Path:
+    """Where a run keeps its table for a core and its memory."""
+    return run.path / "hardware" / f"lut-{target.name}.json"
 
 
 def cost_model(run: RunDirectory, device: str) -> CostModel:
@@ -36,21 +37,21 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
 
     Raises TableError when the run's table is damaged, StaleTableError when it was made from other
     kernels, MissingEntryError when it does not cover the space; makes a table when the device has
-    another core than those the run has tables for.
+    another core or memory than those the run has tables for.
     """
-    target, space = load_device(device), space_of(run.config)
-    path = table_path(run, target.core)
+    wanted, space = load_device(device), space_of(run.config)
+    path = table_path(run, wanted.target)
     if not path.exists():
-        cached_table(space, target.core).save(path)
+        cached_table(space, wanted.target).save(path)
     remedy = f"make it anew with `ppg-nas lut build {run.path} --device {device}`"
     table = lut.load(path, remedy)
     for key in entry_keys(space):
         if key not in table.entries:
             raise MissingEntryError(
-                f"look-up table {path}: does not cover device {target.name}, it has no entry {key}; {remedy}"
+                f"look-up table {path}: does not cover device {wanted.name}, it has no entry {key}; {remedy}"
             )
     try:
-        return CostModel(table, target)
+        return CostModel(table, wanted)
     except CostError as error:
         raise CostError(f"look-up table {path}: {error}") from None
 
@@ -65,28 +66,32 @@ def all_ops(space: SearchSpace) -> list[Op]:
     return [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
 
 
-def cached_table(space: SearchSpace, core: str, toolchain: Toolchain | None = None) -> LookUpTable:
+def cached_table(space: SearchSpace, target: Target, toolchain: Toolchain | None = None) -> LookUpTable:
     """The table of a space from the user's cache, or built and put there."""
     toolchain = toolchain or find_toolchain()
-    path = cache_path(space, core, toolchain)
+    path = cache_path(space, target, toolchain)
     # A cache may be lost at any time: a damaged file in it is made anew, not complained of.
     with suppress(TableError):
         return lut.load(path)
-    table = build_table(space, core, toolchain)
+    table = build_table(space, target, toolchain)
     table.save(path)
     return table
 
 
-def build_table(space: SearchSpace, core: str, toolchain: Toolchain, workers: int = WORKERS) -> LookUpTable:
+def build_table(
+    space: SearchSpace, target: Target, toolchain: Toolchain, workers: int = WORKERS
+) -> LookUpTable:
     """Measure every kernel call of a space on the emulated core, with a progress line."""
     date = time.strftime("%Y-%m-%d", time.gmtime())
     with worker_pool(workers) as executor, progress("profiling kernels") as advance:
         return build(
-            all_ops(space), toolchain, date, core, executor, lambda done, total: advance(done, total, "")
+            all_ops(space), toolchain, date, target, executor, lambda done, total: advance(done, total, "")
         )
 
 
-def cache_path(space: SearchSpace, core: str, toolchain: Toolchain) -> Path:
-    """Where the user's cache keeps the table of these kernels, this compiler, core and space."""
-    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, core, entry_keys(space))
+def cache_path(space: SearchSpace, target: Target, toolchain: Toolchain) -> Path:
+    """Where the user's cache keeps the table of these kernels, this compiler, target and space."""
+    name = digest(
+        kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, target.name, entry_keys(space)
+    )
     return cache_folder() / f"lut-{name}.json"

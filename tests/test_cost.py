@@ -14,6 +14,7 @@ from hwmodels.device import Device, load_device
 from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError
 from hwmodels.profiling import build, measure_ops
+from hwmodels.target import Cache, Flash, Target
 from hwmodels.toolchain import Toolchain, ToolchainError, find_toolchain
 from hwmodels.variants import UnsupportedOpError
 from search.cost_plan import compile_costs
@@ -91,7 +92,7 @@ def test_cycles_are_affine_in_the_length(toolchain) -> None:
 
 def test_the_single_issue_core_takes_more_cycles_for_the_same_instructions(toolchain) -> None:
     ops = [Op("p", "conv", 32, 16, 32, 32), Op("d", "depthwise", 32, 16, 32, 16, kernel=5)]
-    dual, single = measure_ops(ops, toolchain), measure_ops(ops, toolchain, "cortex-m4")
+    dual, single = measure_ops(ops, toolchain), measure_ops(ops, toolchain, Target("cortex-m4"))
     for fast, slow in zip(dual, single, strict=True):
         assert slow.instructions == fast.instructions
         assert fast.cycles < fast.instructions * 1.1 < slow.cycles * 1.1
@@ -107,7 +108,7 @@ def test_energy_and_power_follow_from_cycles_and_device(cost_model) -> None:
 
 
 def test_a_table_for_another_core_is_refused(table: LookUpTable) -> None:
-    device = Device(**{**load_device().model_dump(), "core": "cortex-m4"})
+    device = Device(**{**load_device().model_dump(), "core": "cortex-m4", "fpu": "single"})
     with pytest.raises(CostError, match="cortex-m4"):
         CostModel(table, device)
 
@@ -120,3 +121,26 @@ def test_an_operation_without_an_entry_is_never_free(cost_model) -> None:
 def test_an_operation_too_large_for_the_emulated_memory_is_refused_by_name(toolchain) -> None:
     with pytest.raises(UnsupportedOpError, match="huge"):
         measure_ops([Op("huge", "conv", 60000, 64, 60000, 64)], toolchain)
+
+
+def test_flash_behind_wait_states_costs_its_missed_lines(toolchain: Toolchain) -> None:
+    def target(fill_cycles: int) -> Target:
+        return Target("cortex-m7", Flash(fill_cycles, Cache(4096, 2, 32), Cache(512, 2, 32)))
+
+    ops = [Op("p", "conv", 128, 32, 128, 64, activation="relu"), Op("a", "add", 128, 32, 128, 32)]
+    near = measure_ops(ops, toolchain)
+    slower = [measure_ops(ops, toolchain, target(cycles)) for cycles in (0, 10, 20)]
+    assert [entry.cycles for entry in slower[0]] == [entry.cycles for entry in near]
+    for none, some, twice in zip(*slower, strict=True):
+        assert none.cycles < some.cycles and twice.cycles - some.cycles == some.cycles - none.cycles
+    # the weights do not fit this cache: every pass over them, one for four positions, fetches them anew
+    assert slower[1][0].cycles - near[0].cycles > 10 * (32 * 64 / 32) * (128 / 4)
+
+
+def test_a_network_behind_flash_is_predicted_within_two_percent(toolchain: Toolchain) -> None:
+    space, device = load_space("demo"), load_device("stm32f746")
+    rng = np.random.default_rng(7)
+    graph = space.lower(space.decode(space.sample(1, rng))[0])
+    model = CostModel(build(list(graph), toolchain, "", device.target), device)
+    found = check_graph(random_model(graph, rng), model, toolchain, random_windows(graph, 1, rng))
+    assert 0 <= found.cycle_error_pct < 2 and found.ram_matches

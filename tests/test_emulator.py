@@ -8,6 +8,7 @@ import pytest
 
 from hwmodels.emulator import ENTRY, RAM_BASE, EmulationError, Emulator, count_thumb_instructions
 from hwmodels.errors import InputError
+from hwmodels.target import Cache, Flash, Target
 from hwmodels.toolchain import ElfImage, ToolchainError, find_toolchain, read_elf
 
 pytestmark = pytest.mark.arm
@@ -64,6 +65,31 @@ def test_a_call_computes_what_c_says(image: ElfImage, native: bool) -> None:
     done = emulator.call("count_odd", (RAM_BASE, 4), [(RAM_BASE, words(values))])
     assert done.return_value == 1 + 3
     assert emulator.call("sixth", (1, 2, 3, 4, 5, 6)).return_value == 40
+
+
+CACHES = Flash(fill_cycles=11, instruction_cache=Cache(64, 2, 16), constant_cache=Cache(128, 2, 32))
+
+
+def test_missed_lines_are_those_of_the_constants_alone(image: ElfImage) -> None:
+    """300 words of 4 bytes in lines of 32: once through each, whatever else is read."""
+    emulator = Emulator(image, flash=CACHES, constants=((RAM_BASE, RAM_BASE + 1199),))
+    values = [(RAM_BASE, words(list(range(300))))]
+    done = emulator.call("count_odd", (RAM_BASE, 300), values)
+    assert done.constant_misses == -(-1200 // 32)
+    assert 0 < done.instruction_misses <= 6
+    assert emulator.call("count_odd", (RAM_BASE, 300), values) == done
+    bare = Emulator(image).call("count_odd", (RAM_BASE, 300), values)
+    assert (bare.constant_misses, bare.instruction_misses, bare.edges) == (0, 0, done.edges)
+    assert Target("cortex-m7", CACHES).stall_cycles(2, 3) == 55 and Target().stall_cycles(2, 3) == 0
+
+
+@pytest.mark.parametrize("function", ["count_odd", "deep"])
+def test_native_and_python_caches_miss_the_same_lines(image: ElfImage, function: str) -> None:
+    spans = ((RAM_BASE, RAM_BASE + 511),)
+    native, python = (Emulator(image, native, CACHES, spans) for native in (True, False))
+    arguments = (RAM_BASE, 128) if function == "count_odd" else (9, 0)
+    writes = [(RAM_BASE, words(list(range(128))))]
+    assert native.call(function, arguments, writes) == python.call(function, arguments, writes)
 
 
 def test_native_and_python_counts_are_equal(image: ElfImage) -> None:

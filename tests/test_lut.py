@@ -28,7 +28,14 @@ _POINTWISE = Op("p", "conv", 16, 8, 16, 12, activation="relu")
 
 def _table(**changes: object) -> LookUpTable:
     provenance = Provenance(
-        kernel_hash(), rules_hash(), "gcc 12", ("-O2",), "unicorn 2", "cortex-m7", 0, "2026-01-01"
+        kernel_hash(),
+        rules_hash(),
+        "gcc 12",
+        ("-O2",),
+        "unicorn 2",
+        "cortex-m7",
+        "tightly coupled",
+        "2026-01-01",
     )
     entries = {entry_key(_POINTWISE): Entry(1000, 900, 64, "measured")}
     table = LookUpTable(provenance, Runner(100, 10, 80, 8, 40), {"pointwise": 300}, entries)

@@ -181,7 +181,7 @@ def test_totals_are_those_of_the_graph_and_calls_are_profiled_once(tmp_path: Pat
     found = cost_tflite(path, device, toolchain)
     graph = layers_of(read_tflite(path)).graph
     assert graph is not None and found.total is not None and found.unsupported == ()
-    table = profiled(list(graph)[1:], device.core, toolchain, lambda *_: pytest.fail("profiled again"))
+    table = profiled(list(graph)[1:], device.target, toolchain, lambda *_: pytest.fail("profiled again"))
     whole = CostModel(table, device).cost(graph)
     assert (found.total.cycles, found.total.peak_ram_bytes) == (whole.cycles, whole.peak_ram_bytes)
     assert found.total.macs == graph.macs and found.total.flash_bytes < whole.flash_bytes

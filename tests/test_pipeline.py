@@ -35,7 +35,9 @@ class _Run:
     blocks: dict[int, int]
 
 
-@pytest.mark.parametrize("sequence", published_sequences(), ids=lambda sequence: sequence.name)
+@pytest.mark.parametrize(
+    "sequence", published_sequences(), ids=lambda sequence: f"{sequence.core} {sequence.name}"
+)
 def test_the_model_gives_the_published_cycles(sequence: PublishedSequence) -> None:
     assert sequence.model_cycles() == sequence.published_cycles
 

@@ -104,7 +104,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _plan(space: SearchSpace) -> CostPlan:
     device = load_device(DEFAULT_DEVICE)
-    return compile_costs(space, CostModel(cached_table(space, device.core), device))
+    return compile_costs(space, CostModel(cached_table(space, device.target), device))
 
 
 def _reduced_plan() -> CostPlan:
@@ -123,7 +123,7 @@ def _reduced_plan() -> CostPlan:
     changes = {"name": "reduced", "stem_widths": space.stem_widths[:1], "stages": stages}
     small = SearchSpace(**{**space.model_dump(), **changes})
     device = load_device(DEFAULT_DEVICE)
-    return compile_costs(small, CostModel(cached_table(space, device.core), device))
+    return compile_costs(small, CostModel(cached_table(space, device.target), device))
 
 
 def _cost_rate(plan: CostPlan) -> float:

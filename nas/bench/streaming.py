@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     device = load_device(directory.config.device)
     steps = [streaming_step(graph, new) for graph, new in zip(graphs, samples, strict=True)]
     cost_model = CostModel(
-        build([op for graph in (*graphs, *steps) for op in graph], toolchain, "", device.core), device
+        build([op for graph in (*graphs, *steps) for op in graph], toolchain, "", device.target), device
     )
     front = []
     for arch, graph, new in zip(archs, graphs, samples, strict=True):

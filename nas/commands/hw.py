@@ -43,7 +43,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"sequences": sequences, "networks": networks, "skipped": skipped, "wrong": wrong})
         return 1 if wrong else 0
-    print_table(sequences, tuple(sequences[0]), "cycles of published sequences on the Cortex-M7")
+    print_table(sequences, tuple(sequences[0]), "cycles of published sequences")
     if networks:
         print_table(networks, tuple(networks[0]), f"whole networks, {_WINDOWS} windows: Unicorn and QEMU")
     for reason in skipped:
@@ -62,6 +62,7 @@ def sequence_rows() -> list[dict[str, Any]]:
             other = second_model.steady_cycles(bytes.fromhex(sequence.code))
         rows.append(
             {
+                "core": sequence.core,
                 "sequence": sequence.name,
                 "kind": sequence.kind,
                 "published": sequence.published_cycles,

@@ -11,6 +11,7 @@ from hwmodels import lut
 from hwmodels.cost import CostModel
 from hwmodels.device import DEFAULT_DEVICE, load_device
 from hwmodels.lut import LookUpTable
+from hwmodels.target import Target
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import count, positive_count
 from nas.hardware import build_table, cache_path, cached_table, table_path
@@ -51,11 +52,11 @@ def build_one(options: argparse.Namespace) -> int:
     """Build a table, always anew."""
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
-    core, toolchain = _core(options, run), find_toolchain(options.cc)
+    target, toolchain = _target(options, run), find_toolchain(options.cc)
     begun = time.perf_counter()
-    table = build_table(space, core, toolchain, options.workers)
+    table = build_table(space, target, toolchain, options.workers)
     seconds = time.perf_counter() - begun
-    path = options.out or (table_path(run, core) if run else cache_path(space, core, toolchain))
+    path = options.out or (table_path(run, target) if run else cache_path(space, target, toolchain))
     table.save(path)
     found = {"table": str(path), "entries": len(table.entries), "seconds": round(seconds, 2)}
     print_json(found) if options.json else print_fields(found)
@@ -83,7 +84,7 @@ def check_one(options: argparse.Namespace) -> int:
     """Check predictions; exit code 1 when anything that must be equal differs, or figures are too far off."""
     space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
-    cost_model = CostModel(cached_table(space, device.core, toolchain), device)
+    cost_model = CostModel(cached_table(space, device.target, toolchain), device)
     begun = time.perf_counter()
     with worker_pool(options.workers) as executor, progress("checking") as advance:
         found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)
@@ -100,13 +101,13 @@ def check_one(options: argparse.Namespace) -> int:
 def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
     path: Path | None = options.table
     if path is None:
-        return cached_table(space, _core(options), find_toolchain(options.cc))
+        return cached_table(space, _target(options), find_toolchain(options.cc))
     if not path.is_dir():
         return lut.load(path)
     run = RunDirectory.open(path)
-    return lut.load(table_path(run, _core(options, run)), f"run `ppg-nas lut build {path}`")
+    return lut.load(table_path(run, _target(options, run)), f"run `ppg-nas lut build {path}`")
 
 
-def _core(options: argparse.Namespace, run: RunDirectory | None = None) -> str:
-    """The core of the wanted device: the one given, else the run's, else the default."""
-    return load_device(options.device or (run.config.device if run else DEFAULT_DEVICE)).core
+def _target(options: argparse.Namespace, run: RunDirectory | None = None) -> Target:
+    """Core and memory of the wanted device: the one given, else the run's, else the default."""
+    return load_device(options.device or (run.config.device if run else DEFAULT_DEVICE)).target

@@ -85,5 +85,5 @@ def readable_cost(cost: Cost) -> dict[str, Any]:
 def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
     """A table of this network's operations alone, for the device of the manifest."""
     device = load_device(bundle.manifest["device"])
-    table = build(list(bundle.model.graph), toolchain, "", device.core)
+    table = build(list(bundle.model.graph), toolchain, "", device.target)
     return CostModel(table, device)

@@ -34,24 +34,24 @@ def inputs(run: RunDirectory) -> object:
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
     """The table."""
-    return (table_path(run, load_device(run.config.device).core),)
+    return (table_path(run, load_device(run.config.device).target),)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
-    """Take the table from the user's cache or make it; writes hardware/lut-CORE.json.
+    """Take the table from the user's cache or make it; writes hardware/lut-TARGET.json.
 
     Raises InfeasibleBudget, with the nearest feasible point.
     """
     device, space = load_device(run.config.device), space_of(run.config)
-    core = device.core
-    table = cached_table(space, core)
-    table.save(table_path(run, core))
+    table = cached_table(space, device.target)
+    table.save(table_path(run, device.target))
     plan = compile_costs(space, CostModel(table, device))
     feasible = check(plan, budgets_of(run.config.budgets), run.config.seed)
     return {
         "share_within_budgets": round(feasible.share, 4),
         "entries": len(table.entries),
-        "core": core,
+        "core": device.core,
+        "memory": device.target.memory,
         "compiler": table.provenance.compiler,
         "emulator": table.provenance.emulator,
     }
