@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.check import run_network
 from hwmodels.codegen import default_plan, entry_points, generate
 from hwmodels.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, Emulator
-from hwmodels.integer_model import IntegerModel
+from hwmodels.integer import IntegerModel, initial_states
 from hwmodels.memory import MemoryPlan, aligned, place_states
-from hwmodels.toolchain import Toolchain, link_shared
+from hwmodels.toolchain import ElfImage, Toolchain, link_shared
 from hwmodels.variants import kernel_sources, scratch_bytes
 
 _RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
@@ -93,9 +94,18 @@ def core_tensors(model: IntegerModel, windows: NDArray[np.int8], core: Compiled)
     return _tensors(model, plan, np.stack(arenas), np.stack(results))
 
 
+def deployed_results(model: IntegerModel, image: ElfImage, windows: NDArray[np.int8]) -> NDArray[np.int32]:
+    """Results (n, 3) of an image linked from the code of `model`, in the arena that is deployed."""
+    emulator = Emulator(image)
+    return np.array([run_network(model, emulator, window)[1] for window in windows], np.int32)
+
+
 def _fresh(plan: MemoryPlan, model: IntegerModel, window: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """A painted arena with the window at the input's place, on a word boundary."""
+    """A painted arena with the window in its place and histories as at a recording's start."""
     arena = np.full(aligned(plan.arena_bytes) // 4, _PAINT * 0x01010101, np.uint32).view(np.uint8)
+    for name, state in initial_states(model, 1).items():
+        start = plan.state_offsets[name]
+        arena[start : start + state.size] = state.ravel().view(np.uint8)
     start = plan.offsets[model.graph.input.name]
     arena[start : start + window.size] = window.ravel().view(np.uint8)
     return arena

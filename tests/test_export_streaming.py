@@ -27,3 +27,8 @@ def test_a_streaming_bundle_is_made_and_verified(
     assert main(["verify", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["mismatches"] == 0 and told["predicted"]["cycles"] == told["measured"]["cycles"]
+    assert main(["verify", str(out), "--full", "--json"]) == 0
+    rows = {row["witness"]: row for row in json.loads(capsys.readouterr().out)["witnesses"]}
+    for name in ("C on this machine", "C on the emulated core", "the bundle's C on the emulated core"):
+        assert rows[name]["elements"] and rows[name]["mismatches"] == 0
+    assert "streaming steps" in rows["onnxruntime"]["note"] and rows["onnxruntime"]["elements"] is None

@@ -17,10 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hwmodels.check import run_network
 from hwmodels.codegen import entry_points, generate
-from hwmodels.emulator import Emulator
-from hwmodels.execution import Compiled, core_tensors, host_tensors
+from hwmodels.execution import Compiled, core_tensors, deployed_results, host_tensors
 from hwmodels.graph import LayerGraph
 from hwmodels.integer import (
     ClassSettings,
@@ -173,25 +171,16 @@ def _compare(task: _Task) -> Mapping[str, Agreement]:
     expected = interpret(model, windows)
     names = activations(model)
     files = {name: written(name, model) for name in ("tflite", "onnx", "onnx-plain")}
+    image = task.core.toolchain.link(generate(model), entry_points(model), compiled=task.core.kernels)
+    deployed = {model.graph.output.name: deployed_results(model, image, windows)}
     plain = onnx_tensors(files["onnx-plain"], windows, names[-1:])
     operations = onnx_operations(files["onnx-plain"], expected, names)
     return {
         "qat": agreement(expected, qat_tensors(network, model, windows)),
         "c_host": agreement(expected, host_tensors(model, windows, task.host)),
-        "c_m7": agreement(expected, core_tensors(model, windows, task.core))
-        + _as_deployed(model, windows, expected[model.graph.output.name], task.core),
+        "c_m7": agreement(expected, core_tensors(model, windows, task.core)) + agreement(expected, deployed),
         "litert": agreement(expected, litert_tensors(files["tflite"], windows, names)),
         "onnx": agreement(expected, onnx_tensors(files["onnx"], windows, names)),
         "onnx_plain_operations": agreement(expected, operations),
-        "onnx_plain_logits": agreement(expected, {name: plain[name] for name in names[-1:]}),
+        "onnx_plain_logits": agreement(expected, plain),
     }
-
-
-def _as_deployed(
-    model: IntegerModel, windows: NDArray[np.int8], expected: NDArray[np.int32], core: Compiled
-) -> Agreement:
-    """Results on the emulated core with the arena that is deployed, in which tensors follow one another."""
-    image = core.toolchain.link(generate(model), entry_points(model), compiled=core.kernels)
-    emulator = Emulator(image)
-    results = [run_network(model, emulator, window)[1] for window in windows]
-    return agreement({"result": expected}, {"result": np.array(results)})

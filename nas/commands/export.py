@@ -1,4 +1,4 @@
-"""`ppg-nas export RUN --arch ID --out DIR`: any archived subnet, finished where it is not, as a bundle."""
+"""`ppg-nas export RUN --arch ID --format c,tflite,onnx --out DIR`: any archived subnet as a bundle."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from nas.compress.streaming import (
     require_streamable,
     save_adapted,
 )
-from nas.deploy.bundle import check_destination
+from nas.deploy.bundle import CODE, check_destination
 from nas.deploy.export import export_bundle
+from nas.deploy.formats import FORMATS, check_formats
 from nas.hardware import cost_model
 from nas.output import print_fields, print_json
 from nas.run_directory import RunDirectory
@@ -34,6 +35,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--mode", choices=("window", "streaming"), default="window",
         help="read whole windows, or new samples alone (fine-tuned for it first)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--format", type=_formats, default=(CODE,), metavar="LIST", dest="formats",
+        help=f"what to write, of {','.join(FORMATS)} (default: {CODE})",
     )  # fmt: skip
     parser.add_argument(
         "--epochs",
@@ -55,6 +60,7 @@ def execute(options: argparse.Namespace) -> int:
         arch = arch_of(run, options.arch) if options.arch else chosen_arch(run)
         if options.mode == "streaming":
             require_streamable(run, arch)
+        check_formats(options.formats, options.mode == "streaming")
         folder = "export" if options.mode == "window" else "export-streaming"
         out = options.out or run.subnet(arch.id) / folder
         # Whatever can go wrong is found out before minutes of training.
@@ -64,12 +70,22 @@ def execute(options: argparse.Namespace) -> int:
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
         streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
-        manifest = export_bundle(run, arch, out, options.device, streamed)
+        manifest = export_bundle(run, arch, out, options.device, streamed, options.formats)
     if options.json:
         print_json(manifest)
     else:
         print_fields({"bundle": str(out), "arch": manifest["arch"], **manifest["predicted"]})
     return 0
+
+
+def _formats(text: str) -> tuple[str, ...]:
+    """Formats separated by commas, each once, in the order of FORMATS."""
+    given = {part.strip() for part in text.split(",")}
+    if unknown := sorted(given - set(FORMATS)):
+        raise argparse.ArgumentTypeError(
+            f"unknown format {unknown[0]!r}; choose from {', '.join(FORMATS)}, separated by commas"
+        )
+    return tuple(name for name in FORMATS if name in given)
 
 
 def _streamed(run: RunDirectory, arch: Arch, epochs: int | None) -> IntegerModel:

@@ -1,11 +1,13 @@
-"""`ppg-nas verify DIR`: compile a bundle for the Cortex-M7, run it on an emulated core, and compare."""
+"""`ppg-nas verify DIR [--full]`: run a bundle's C on an emulated core, its files in runtimes, and compare."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from hwmodels.errors import InputError
 from hwmodels.toolchain import find_toolchain
+from nas.deploy.testimony import COLUMNS
 from nas.deploy.verify import verify_bundle
 from nas.output import print_json, print_table
 
@@ -16,16 +18,22 @@ def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("bundle", type=Path, help="folder of an exported bundle")
     parser.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    parser.add_argument("--full", action="store_true", help="hear every witness, tensor by tensor")
+    parser.add_argument("--run", type=Path, help="run that the bundle came from (default: the one around it)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(execute=execute)
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Verify and print prediction beside measurement; exit code 1 when an output differs."""
-    found = verify_bundle(options.bundle, toolchain=find_toolchain(options.cc))
+    """Print prediction beside measurement, and witnesses; exit code 1 when one differs more than it may."""
+    if options.run and not options.full:
+        raise InputError("--run: is for --full, which hears the quantized module of the run")
+    toolchain = find_toolchain(options.cc) if options.cc else None
+    found = verify_bundle(options.bundle, toolchain=toolchain, full=options.full, run=options.run)
     if options.json:
         print_json(found)
-    else:
+        return 1 if found["mismatches"] else 0
+    if "measured" in found:
         rows = [
             {
                 "cost": key,
@@ -42,7 +50,9 @@ def execute(options: argparse.Namespace) -> int:
             f"making the input, besides: {made['cycles']} cycles, {made['latency_ms']:.2f} ms, "
             f"{made['energy_mj']:.3f} mJ, {made['stack_bytes']} bytes of stack"
         )
-        print(f"{found['golden_vectors']} golden vectors, {found['mismatches']} mismatches")
         if found["fallbacks"]:
             print(f"slow exact kernels were needed for: {', '.join(found['fallbacks'])}")
+    if found["witnesses"]:
+        print_table(found["witnesses"], COLUMNS, "against the interpreter")
+    print(f"{found['golden_vectors']} golden vectors, {found['mismatches']} mismatches")
     return 1 if found["mismatches"] else 0

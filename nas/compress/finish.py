@@ -107,6 +107,16 @@ def finished_float(run: RunDirectory, arch: Arch) -> Subnet:
     return load_network(subnet, run.subnet(arch.id) / "float" / "model.pt")
 
 
+def finished_quantized(run: RunDirectory, arch: Arch) -> FakeQuantNetwork | None:
+    """The module that `finished_model` was exported of; None where quantization was not trained."""
+    if not (run.subnet(arch.id) / "int8" / "model.pt").exists():
+        return None
+    network = FakeQuantNetwork(finished_float(run, arch))
+    load_network(network, run.subnet(arch.id) / "int8" / "model.pt")
+    network.settle()
+    return network.eval()
+
+
 def finished_model(run: RunDirectory, arch: Arch) -> IntegerModel:
     """The integer network of a finished arch."""
     return load_model(run.subnet(arch.id) / "int8" / "model.npz")

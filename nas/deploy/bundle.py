@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
 from hwmodels.tracker import Tracker, generate_tracker, save_tracker
 from hwmodels.variants import scratch_bytes
+from nas.deploy.description import logits_of, readme_section
+from nas.deploy.formats import FILES, FORMATS, written
 from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
 from nas.files import read_arrays, replace_folder, write_json
 
@@ -28,6 +30,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 VERIFICATION = "verification.json"
 TRACKER = "tracker.json"
+CODE = "c"
 SELF_TEST_VECTORS = 4
 
 
@@ -37,7 +40,7 @@ class BundleError(InputError):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle read back: its manifest, integer model, C sources, and golden vectors.
+    """A bundle read back: its manifest, integer model, C sources, network files, and golden vectors.
 
     golden_inputs: int8 (n, T, C); golden_outputs: int32 (n, 3), what the head must give.
     """
@@ -46,6 +49,7 @@ class Bundle:
     manifest: Mapping[str, Any]
     model: IntegerModel
     sources: Mapping[str, str]
+    files: Mapping[str, bytes]
     golden_inputs: NDArray[np.int8]
     golden_outputs: NDArray[np.int32]
 
@@ -68,37 +72,49 @@ def write_bundle(
     windows: NDArray[np.int8],
     facts: Mapping[str, Any],
     tracker: Tracker | None = None,
+    formats: Sequence[str] = ("c",),
 ) -> dict[str, Any]:
     """Write the bundle of `model` to the folder `path` and return its manifest.
 
     `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
     device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
-    are linked only where they are used. Raises BundleError when `path`
-    holds something that is not a bundle; it is left as it was.
+    are linked only where they are used. `formats` are of nas.deploy.formats.FORMATS. Raises BundleError when
+    `path` holds something that is not a bundle; it is left as it was.
     """
     check_destination(path)
     inputs = golden_vectors(model, windows)
-    outputs = run(model, inputs)[model.graph.output.name].astype(np.int32)
-    sources = dict(generate(model))
-    sources["ppgnet_selftest.c"] = self_test(model, inputs[-SELF_TEST_VECTORS:], outputs[-SELF_TEST_VECTORS:])
-    if tracker is not None:
-        sources |= generate_tracker(tracker, model)
-    manifest: dict[str, Any] = {"format": FORMAT, **facts}
+    tensors = run(model, inputs)
+    outputs = tensors[model.graph.output.name].astype(np.int32)
+    sources = {}
+    if CODE in formats:
+        last = slice(-SELF_TEST_VECTORS, None)
+        sources = {**generate(model), "ppgnet_selftest.c": self_test(model, inputs[last], outputs[last])}
+        if tracker is not None:
+            sources |= generate_tracker(tracker, model)
+    files = {FILES[name].file: written(name, model) for chosen in formats for name in FORMATS[chosen]}
+    manifest: dict[str, Any] = {"format": FORMAT, "formats": list(formats), **facts}
 
     def fill(folder: Path) -> None:
         for name, text in sources.items():
             (folder / name).write_text(text, encoding="utf-8")
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
         save_model(model, folder / "model.npz")
         if tracker is not None:
             save_tracker(tracker, folder / TRACKER)
-        np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs)
-        arena = memory_plan(model)
-        (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")
-        (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
-        (folder / "README.md").write_text(readme(model, facts, arena, tracker is not None), encoding="utf-8")
-        files = sorted(file.name for file in folder.iterdir())
+        logits = tensors[logits_of(model).name]
+        np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs, logits=logits)
+        text = f"# {facts['id']}\n"
+        if CODE in formats:
+            arena = memory_plan(model)
+            (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")
+            (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
+            text = readme(model, facts, arena, tracker is not None)
+        text += readme_section(files) if files else ""
+        (folder / "README.md").write_text(text, encoding="utf-8")
         manifest["sources"] = sorted(sources)
-        manifest["files"] = {name: _digest(folder / name) for name in files}
+        held = sorted(file.name for file in folder.iterdir())
+        manifest["files"] = {name: _digest(folder / name) for name in held}
         write_json(folder / MANIFEST, manifest)
 
     replace_folder(path, fill)
@@ -144,7 +160,12 @@ def read_bundle(path: Path) -> Bundle:
     golden = read_arrays(path / "golden.npz", "export the subnet again")
     inputs, outputs = golden["inputs"], golden["outputs"]
     sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest["sources"]}
-    return Bundle(path, manifest, load_model(path / "model.npz"), sources, inputs, outputs)
+    files = {
+        kind: (path / held.file).read_bytes()
+        for kind, held in FILES.items()
+        if held.file in manifest["files"]
+    }
+    return Bundle(path, manifest, load_model(path / "model.npz"), sources, files, inputs, outputs)
 
 
 def _is_complete(manifest: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ TFLite and ONNX files carry it as metadata; everything in it is of the integer m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -16,6 +17,27 @@ METADATA = "ppg_nas"
 FORMAT = 1
 INPUT, OUTPUT = "samples", "logits"
 """Names of the files' input and output."""
+
+
+_README_SECTION = """
+## Other formats
+{rows}
+
+They read the prepared int8 window (`inputs` in `golden.npz`) and give the int8 logits (`logits`), which the
+head turns into the result (`outputs`). Their metadata `ppg_nas` holds the input's scaling, rate and sensors,
+the bins, the weight of a logit below the largest one, and the verdict's limit. `ppg-nas verify --full`
+compares every element of every layer.
+"""
+_ABOUT = {
+    "network.tflite": "(1, 1, samples, channels); TFLite's reference kernels compute the same integers",
+    "network.onnx": "(windows, channels, samples), TFLite's rounding spelled out: the same integers",
+    "network_plain.onnx": "plain QDQ, for converters; each operation within one unit of the integers",
+}
+
+
+def readme_section(files: Iterable[str]) -> str:
+    """What a bundle's README says of its network files."""
+    return _README_SECTION.format(rows="\n".join(f"- `{name}`: {_ABOUT[name]}" for name in files))
 
 
 def logits_of(model: IntegerModel) -> Op:

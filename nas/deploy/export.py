@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from hwmodels.integer import IntegerModel
 from hwmodels.streaming import streaming_model
 from nas.compress.finish import finished_model, finished_tracker
-from nas.deploy.bundle import write_bundle
+from nas.deploy.bundle import CODE, write_bundle
 from nas.deploy.verify import readable_cost
 from nas.estimates import integer_inputs
 from nas.hardware import cost_model
@@ -20,7 +21,12 @@ from supernet.arch import Arch
 
 
 def export_bundle(
-    run: RunDirectory, arch: Arch, path: Path, device: str | None = None, streamed: IntegerModel | None = None
+    run: RunDirectory,
+    arch: Arch,
+    path: Path,
+    device: str | None = None,
+    streamed: IntegerModel | None = None,
+    formats: Sequence[str] = (CODE,),
 ) -> dict[str, Any]:
     """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects.
 
@@ -41,4 +47,5 @@ def export_bundle(
     facts = {
         "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),
     }  # fmt: skip
-    return write_bundle(path, model, inputs, facts, None if streamed else finished_tracker(run, arch))
+    tracker = None if streamed else finished_tracker(run, arch)
+    return write_bundle(path, model, inputs, facts, tracker, formats)

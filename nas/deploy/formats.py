@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,22 +28,37 @@ FILES = {
         "network_plain.onnx", "nas.deploy.onnx:onnx_file", ("onnx",), (("exact", False),)
     ),
 }
-FORMATS = {"c": (), "tflite": ("tflite",), "onnx": ("onnx", "onnx-plain")}
-"""What `export --format` takes, and the files that it stands for."""
+FORMATS: dict[str, tuple[str, ...]] = {"c": (), "tflite": ("tflite",), "onnx": ("onnx", "onnx-plain")}
+"""What `export --format` takes, and the files of FILES that it stands for; c is the bundle's sources."""
+
+
+class MissingPackageError(InputError):
+    """A package that a format or a witness needs; the message says how to install it."""
+
+
+def check_formats(formats: Sequence[str], streaming: bool = False) -> None:
+    """Raise InputError when one of `formats` cannot be written here, or not for a streaming step."""
+    for chosen in formats:
+        if streaming and FORMATS[chosen]:
+            raise InputError(f"--format {chosen}: its files keep no histories between calls; export c")
+        for name in FORMATS[chosen]:
+            require(name)
 
 
 def require(name: str) -> None:
-    """Raise InputError with the command that installs what a file's writer needs, where it is missing."""
+    """Raise MissingPackageError when what a file's writer needs is not installed."""
     for package in FILES[name].packages:
         try:
             importlib.import_module(package)
         except ModuleNotFoundError:
             needed = " ".join(FILES[name].packages)
-            raise InputError(f"{FILES[name].file}: needs {package}; pip install {needed}") from None
+            raise MissingPackageError(
+                f"{FILES[name].file}: needs the package {package}; pip install {needed}"
+            ) from None
 
 
 def written(name: str, model: IntegerModel) -> bytes:
-    """The file `name` of FILES for a network. Raises InputError when its writer cannot be imported."""
+    """The file `name` of FILES for a network. Raises InputError when it cannot be written."""
     require(name)
     module, function = FILES[name].writer.split(":")
     content: bytes = getattr(importlib.import_module(module), function)(model, **dict(FILES[name].options))

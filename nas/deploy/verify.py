@@ -1,4 +1,4 @@
-"""The proof of a bundle: its own sources, compiled, run on the emulated core, compared number by number."""
+"""The proof of a bundle: its C on the emulated core and its files in their runtimes, number by number."""
 
 from __future__ import annotations
 
@@ -16,38 +16,64 @@ from hwmodels.integer import run as interpret
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
+from nas.deploy.testimony import firmware_sources, of_everyone, of_files
 from nas.files import write_json
 from nas.layer_costs import layer_rows
 from search.budgets import KB
 
 
 def verify_bundle(
-    path: Path, cost_model: CostModel | None = None, toolchain: Toolchain | None = None
+    path: Path,
+    cost_model: CostModel | None = None,
+    toolchain: Toolchain | None = None,
+    full: bool = False,
+    run: Path | None = None,
 ) -> dict[str, Any]:
     """Compile, execute and compare a bundle; the result is also written to verification.json.
 
-    Without `cost_model`, the operations of this one network are profiled first. Raises BundleError
-    when a file is missing or altered. Fields: predicted, measured (each latency_ms, cycles,
-    flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes besides: cycles,
-    latency_ms, energy_mj, stack_bytes), golden_vectors, mismatches, fallbacks, layers.
+    Without `cost_model`, the operations of this one network are profiled first. With `full`, witnesses are
+    heard that the bundle does not need; `run` is the run that it came from. Raises BundleError when a file is
+    missing or altered, InputError when the runtime of one is not installed. Fields: golden_vectors,
+    mismatches, witnesses (rows of nas.deploy.testimony); of a bundle with C also predicted, measured (each
+    latency_ms, cycles, flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes
+    besides: cycles, latency_ms, energy_mj, stack_bytes), fallbacks, layers.
     """
-    toolchain = toolchain or find_toolchain()
     bundle = read_bundle(path)
-    model = cost_model or _own_cost_model(bundle, toolchain)
     expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
     if not np.array_equal(expected, bundle.golden_outputs):
         raise BundleError(f"{path / 'golden.npz'}: not what model.npz computes; export the subnet again")
-    sources = {name: text for name, text in bundle.sources.items() if name != "ppgnet_selftest.c"}
-    image = toolchain.link(sources, entry_points(bundle.model))
+    result: dict[str, Any] = {
+        "id": bundle.manifest["id"],
+        "arch": bundle.manifest["arch"],
+        "device": cost_model.device.name if cost_model else bundle.manifest["device"],
+        "golden_vectors": len(bundle.golden_inputs),
+        "mismatches": 0,
+    }
+    if bundle.sources or full:
+        toolchain = toolchain or find_toolchain()
+    if bundle.sources:
+        assert toolchain is not None
+        result |= _code_as_it_runs(bundle, cost_model or _own_cost_model(bundle, toolchain), toolchain)
+    if full:
+        assert toolchain is not None
+        said = of_everyone(bundle, toolchain, run)
+    else:
+        said = of_files(bundle)
+    result["witnesses"] = [one.row() for one in said]
+    result["mismatches"] += sum(one.found.mismatches for one in said if one.found and one.is_bad)
+    write_json(path / VERIFICATION, result)
+    return result
+
+
+def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> dict[str, Any]:
+    """The fields of a bundle with C: its own sources, linked as a product links them."""
+    image = toolchain.link(firmware_sources(bundle), entry_points(bundle.model))
     found = check_image(bundle.model, model, image, bundle.golden_inputs)
     measured = model.total(
         found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
     )
     made = run_preparation(bundle.model, Emulator(image), model.device.core)
-    result = {
-        "id": bundle.manifest["id"],
-        "arch": bundle.manifest["arch"],
-        "device": model.device.name,
+    return {
         "compiler": toolchain.version,
         "predicted": readable_cost(found.predicted),
         "measured": readable_cost(measured),
@@ -57,13 +83,10 @@ def verify_bundle(
             "energy_mj": model.energy_mj(float(made.cycles)),
             "stack_bytes": made.stack_bytes,
         },
-        "golden_vectors": found.windows,
         "mismatches": found.output_mismatches + made.mismatches,
         "fallbacks": list(found.fallback_ops),
         "layers": layer_rows(bundle.model.graph, model),
     }
-    write_json(path / VERIFICATION, result)
-    return result
 
 
 def readable_cost(cost: Cost) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel
 from nas.compress.fake_quantization import FakeQuantNetwork
+from nas.deploy.formats import MissingPackageError
 
 Tensors = Mapping[str, NDArray]
 
@@ -73,7 +74,7 @@ def litert_tensors(
     try:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
     except ModuleNotFoundError:
-        raise InputError("LiteRT is not installed; pip install ai-edge-litert") from None
+        raise MissingPackageError("LiteRT is not installed; pip install ai-edge-litert") from None
     try:
         interpreter = Interpreter(
             model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
@@ -135,7 +136,7 @@ def _onnx() -> Any:
         import onnx
         import onnxruntime  # noqa: F401
     except ModuleNotFoundError:
-        raise InputError("onnxruntime is not installed; pip install onnx onnxruntime") from None
+        raise MissingPackageError("onnxruntime is not installed; pip install onnx onnxruntime") from None
     return onnx
 
 
