@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from nas.files import digest, write_text
-from nas.metrics import HeartRateMetrics, heart_rate_metrics
+from nas.metrics import HeartRateMetrics, Interval, heart_rate_metrics, paired_difference
 from nas.report.closing import closing_summary
 from nas.run_directory import RunDirectory
 
@@ -193,6 +193,17 @@ def metrics_of(result: FoldResult, estimator: str, source: str) -> HeartRateMetr
         result.estimate_bpm[estimator][here], result.reference_bpm[here], result.subject[here],
         spread_bpm=None if held is None else held[here], activity=result.activity[here],
     )  # fmt: skip
+
+
+def mae_difference(result: FoldResult, first: str, second: str, source: str) -> Interval:
+    """MAE of one estimator minus another's on one source, BPM, each window paired with itself.
+
+    Mean over subjects with its bootstrap interval.
+    """
+    here = result.source == source
+    reference = result.reference_bpm[here]
+    errors = [np.abs(result.estimate_bpm[name][here] - reference) for name in (first, second)]
+    return paired_difference(errors[0], errors[1], result.subject[here])
 
 
 def _steps(values: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from nas.fold_results import (
     assemble,
     fold_result,
     load_fold_result,
+    mae_difference,
     metrics_of,
     save_fold_result,
 )
@@ -58,6 +59,17 @@ def test_folds_together_are_the_metrics_of_all_their_windows(result: FoldResult)
     assert expected.subjects == 2 * len(np.unique(result.subject))
 
 
+def test_a_difference_pairs_every_window_with_itself(result: FoldResult) -> None:
+    source = str(result.source[0])
+    exact = {"int8 subnet": result.reference_bpm + 3.5, "float subnet": result.reference_bpm - 3.0}
+    made = replace(result, estimate_bpm={**result.estimate_bpm, **exact})
+    found = mae_difference(made, "int8 subnet", "float subnet", source)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5, 0.5))
+    own = mae_difference(result, "int8 subnet", "float subnet", source)
+    both = [metrics_of(result, name, source).mae_bpm.value for name in ("int8 subnet", "float subnet")]
+    assert own.value == pytest.approx(both[0] - both[1])
+
+
 def test_folds_that_do_not_belong_together_are_refused(result: FoldResult, tmp_path: Path) -> None:
     with pytest.raises(FoldResultError, match="is tested in folds 0 and 1"):
         assemble([result, replace(result, fold=1)])
@@ -81,4 +93,6 @@ def test_the_benchmark_tells_what_the_files_say(
     told = json.loads(capsys.readouterr().out)
     assert told["folds"] == "0, 1 of 3"
     assert [row["fold"] for row in told["per_fold"]] == [0, 1]
+    (difference,) = told["int8_minus_float_mae_bpm"].values()
+    assert difference["low"] <= difference["value"] <= difference["high"]
     assert (tmp_path / "plots" / "bland_altman.png").stat().st_size > 1000

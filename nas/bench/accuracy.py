@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from nas.fold_results import (
     assemble,
     fold_result,
     load_fold_result,
+    mae_difference,
     metrics_of,
     save_fold_result,
 )
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(results: list[FoldResult], together: FoldResult) -> dict[str, Any]:
-    """Figures over folds: metrics by estimator and source, what each fold chose, the worst subject."""
+    """Figures over folds: metrics by estimator and source, each fold's choice, worst subject."""
     sources = sorted(set(together.source.tolist()))
     metrics: dict[str, Any] = defaultdict(dict)
     rows: dict[str, Any] = {
@@ -82,6 +84,11 @@ def summary(results: list[FoldResult], together: FoldResult) -> dict[str, Any]:
             metrics["int8 subnet"][source]["mae_by_subject_bpm"].items(), key=lambda item: (item[1], item[0])
         )
         rows[f"worst subject, {source}"] = f"{worst[0]} {worst[1]:.2f}"
+    differences = {
+        source: mae_difference(together, "int8 subnet", "float subnet", source) for source in sources
+    }
+    for source, difference in differences.items():
+        rows[f"int8 minus float, {source}, MAE"] = str(difference)
     per_fold = [
         {
             "fold": result.fold,
@@ -102,7 +109,12 @@ def summary(results: list[FoldResult], together: FoldResult) -> dict[str, Any]:
         }
         for result in results
     ]
-    return {**rows, "per_fold": per_fold, "metrics": dict(metrics)}
+    return {
+        **rows,
+        "int8_minus_float_mae_bpm": {source: asdict(held) for source, held in differences.items()},
+        "per_fold": per_fold,
+        "metrics": dict(metrics),
+    }
 
 
 def _draw(together: FoldResult, folder: Path) -> None:
