@@ -19,7 +19,9 @@ from torch import nn
 
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph
+from hwmodels.integer import IntegerModel
 from nas.arguments import count, positive_count
+from nas.estimates import integer_estimates
 from nas.files import digest, digest_files, read_json, write_json
 from nas.metrics import Interval, paired_difference
 from nas.report.closing import made_with
@@ -80,6 +82,15 @@ class FoldData:
             windows: TrainingSet = getattr(self, side)
             estimate, _ = predict(network.eval(), windows.windows(rate_hz)[:, :channels], self.task)
             found[side] = by_subject(estimate, windows)
+        return found
+
+    def integer_errors(self, model: IntegerModel) -> dict[str, dict[str, float]]:
+        """The same of an integer network, as the firmware computes it."""
+        found = {}
+        for side in ("validation", "test"):
+            windows = windows_of(self.run, side)
+            held = windows.subset(windows.trusted) if side == "validation" else windows
+            found[side] = by_subject(integer_estimates(model, held).estimate, getattr(self, side))
         return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.bench import distillation, ranks
+from nas.bench import distillation, peers, ranks
 from nas.cli import main
 from nas.run_directory import RunDirectory
 from nas.trials import FoldData, TrialError, load_rows, mean_and_gain, once, save_rows, together
@@ -160,3 +160,16 @@ def test_ranks_are_measured_arch_by_arch_and_continue(
     assert {"inherited", "independent", "fine_tuned", "latency_ms"} <= set(first["rows"][0])
     monkeypatch.setattr(ranks, "train_graph", None)
     assert told(capsys, *given) == first
+
+
+def test_peers_are_trained_quantized_costed_and_tabled(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = fold_arguments(run, tmp_path, "--student", "cornet-cnn", "--student", "cornet")
+    rows = {row["name"]: row for row in told(capsys, "peers", *given)["rows"]}
+    int8 = rows["cornet-cnn, distilled, int8"]
+    assert int8["cost"]["flash_kb"] > int8["parameters"] / 1024 and int8["cost"]["latency_ms"] > 0
+    assert int8["test_gain_bpm"] is not None and "cornet-cnn, hard labels, int8, post-training" in rows
+    assert "no kernel" in rows["cornet, distilled, float"]["cost"]["note"]
+    monkeypatch.setattr(peers, "train_graph", None)
+    assert {row["name"] for row in told(capsys, "peers", *given)["rows"]} == set(rows)

@@ -12,17 +12,14 @@ import torch
 
 from hwmodels.integer import (
     ClassSettings,
-    HeadSettings,
     HeartRateSettings,
-    InputSettings,
     IntegerModel,
     load_model,
     save_model,
 )
-from hwmodels.preparation import ACC_SCALE_G
 from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.data.preprocess import BAND_HZ
+from nas.compress.quantize import input_of, open_head
 from nas.data.windows import WindowSet
 from nas.estimates import Estimates, integer_estimates
 from nas.files import digest, digest_files, write_json, write_text
@@ -86,7 +83,10 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
         train(run, f"quantization {arch.id}", folder / "int8", method, (training, validation), task,
               settings.quantization, teacher)  # fmt: skip
     windows = windows_of(run, "validation")
-    model = _with_verdicts(network.eval().export(_open_head(run), input_settings(run, arch)), windows)
+    model = _with_verdicts(
+        network.eval().export(open_head(run.config), input_of(run.config, arch.rate_hz, arch.channels)),
+        windows,
+    )
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
     save_model(model, folder / "int8" / "model.npz")
@@ -142,11 +142,6 @@ def finished_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
     return (*held, folder / "int8" / _TRACKER) if run.config.task.kind == "heart_rate" else held
 
 
-def input_settings(run: RunDirectory, arch: Arch) -> InputSettings:
-    """What the deployed network's input stands for."""
-    return InputSettings(arch.rate_hz, run.config.data.window_s, arch.sensors, BAND_HZ, ACC_SCALE_G)
-
-
 def _is_trained(folder: Path, module: torch.nn.Module) -> bool:
     """Load a training that had ended before; False where there is none."""
     if not all(path.exists() for path in network_files(folder)):
@@ -177,14 +172,6 @@ def _keep_if_made_from(folder: Path, origin: str) -> None:
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / _ERRORS).unlink(missing_ok=True)
         write_text(folder / _ORIGIN, origin)
-
-
-def _open_head(run: RunDirectory) -> HeadSettings:
-    """The head with a verdict that lets every window pass, unless the configuration sets one."""
-    task = run.config.task
-    if task.kind == "heart_rate":
-        return HeartRateSettings(task.first_bpm, task.last_bpm, task.max_spread_bpm or 1000.0)
-    return ClassSettings(task.classes, task.min_probability or 0.0)
 
 
 def _with_verdicts(model: IntegerModel, windows: WindowSet) -> IntegerModel:

@@ -1,0 +1,191 @@
+"""Hand-made students in the harness of the searched subnet: same people, recipe, quantization, cost model.
+
+With --fold, each student is trained on hard labels and by the run's teacher, quantized, and costed; the
+MobileNet is pruned as well. One file a fold goes to --results, and the table is assembled from those files
+alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hwmodels.graph import LayerGraph
+from nas.commands.run import prepared_run
+from nas.compress.prune import prune_in_steps
+from nas.compress.quantize import quantized
+from nas.config import load_config
+from nas.graph_costs import graph_cost
+from nas.pipeline import run_pipeline
+from nas.run_directory import RunDirectory
+from nas.space import space_of
+from nas.stages.loading import trained_teacher
+from nas.tasks import train_settings
+from nas.trials import (
+    FoldData,
+    add_fold_arguments,
+    load_rows,
+    mean_and_gain,
+    once,
+    origin,
+    recipe,
+    save_rows,
+    settings_of,
+    together,
+    train_graph,
+)
+from supernet.arch import SENSOR_CHANNELS
+from supernet.methods import SingleNetwork
+from supernet.settings import TrainSettings
+from supernet.space import SearchSpace
+from supernet.students import STUDENTS, convolutional
+from supernet.subnet import Subnet
+from supernet.teachers import ConvolutionalRecurrent
+from supernet.train import fit
+
+RESULTS = Path("docs/results/peers")
+RECURRENT = "cornet"
+_CONVOLUTIONAL = "cornet-cnn"
+_KEPT = ("name", "student", "taught", "form", "parameters", "cost")
+_UNITS = (("flash_kb", "KB"), ("latency_ms", "ms"))
+_SHARES = (0.85, 0.7, 0.55)
+_NO_KERNEL = "its recurrent layers have no kernel: float only, not deployable here"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ppg-nas bench peers`."""
+    add_fold_arguments(parser, RESULTS)
+    parser.add_argument("--student", choices=(*STUDENTS, _CONVOLUTIONAL, RECURRENT), action="append",
+                        help="train these alone (all; repeatable)")  # fmt: skip
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train what is missing of the folds asked for, then say what all files of the configuration tell."""
+    name = load_config(options.config).name
+    for fold in options.fold:
+        directory = prepared_run(
+            options.config, options.data, options.run, fold=fold, threads=options.threads
+        )
+        run_pipeline(directory, "teacher")
+        with directory.exclusive():
+            rows = list(_train(directory, options))
+        settings = settings_of(directory, options.epochs)
+        save_rows(options.results / f"{name}-fold{fold}.json", directory, settings, rows)
+    return summary(load_rows(options.results, name))
+
+
+def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
+    """A row for each form of each student: errors, costs, and what distillation gains it."""
+    sides = {side: together(folds, side) for side in ("validation", "test")}
+    facts = {row["name"]: row for fold in folds for row in fold["rows"]}
+    told: dict[str, Any] = {"folds": ", ".join(str(fold["fold"]) for fold in folds)}
+    rows = []
+    for name in sides["test"]:
+        row = {key: facts[name].get(key) for key in _KEPT}
+        plain = name.replace("distilled and pruned", "distilled").replace("distilled", "hard labels")
+        for side, errors in sides.items():
+            mean, gain = mean_and_gain(errors, name, plain)
+            row |= {f"{side}_mae_bpm": vars(mean), f"{side}_subjects": len(errors[name])}
+            row[f"{side}_gain_bpm"] = None if gain is None else vars(gain)
+        cost = row["cost"] or {}
+        costs = "".join(f", {cost[key]:.1f} {unit}" for key, unit in _UNITS if cost.get(key) is not None)
+        told[name] = f"{sides_text(row)}{costs}"
+        rows.append(row)
+    seconds = sum(row.get("seconds", 0.0) for fold in folds for row in fold["rows"])
+    return {**told, "seconds": round(seconds, 1), "rows": rows}
+
+
+def sides_text(row: dict[str, Any]) -> str:
+    """The test error of a row for people."""
+    return "{value:.2f} [{low:.2f}, {high:.2f}] BPM".format(**row["test_mae_bpm"])
+
+
+def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    data, settings = FoldData.of(run), recipe(run, options.epochs)
+    quantization = train_settings(run.config.finish.quantization, run.config.seed)
+    base = [*origin(run, "teacher"), settings.to_dict(), quantization.to_dict(), run.config.device]
+    for student in options.student or (*STUDENTS, _CONVOLUTIONAL, RECURRENT):
+        for taught in ("hard labels", "distilled"):
+            run.say(f"{student}, {taught}")
+            path = run.path / "peers" / f"{student}-{taught.replace(' ', '-')}.json"
+            work = _recurrent if student == RECURRENT else _deployable
+            make: Callable[[], dict[str, Any]] = work(data, student, taught, settings, quantization)
+            held = once(path, [*base, student, taught], make)
+            for at, row in enumerate(held["rows"]):
+                yield {**row, "seconds": held["seconds"] if at == 0 else 0.0}
+
+
+def _deployable(
+    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings
+) -> Callable[[], dict[str, Any]]:
+    run = data.run
+
+    def make() -> dict[str, Any]:
+        graph = student_graph(space_of(run.config), student)
+        teacher = trained_teacher(run) if taught == "distilled" else None
+        method = train_graph(data, graph, settings, teacher)
+        rows: list[dict[str, Any]] = []
+
+        def add(how: str, form: str, network: SingleNetwork, errors: dict[str, Any]) -> None:
+            assert isinstance(network.module, Subnet)
+            parameters = sum(p.numel() for p in network.module.parameters())
+            # 32-bit weights run nowhere here: a float network's flash is its parameters alone.
+            cost = {"flash_kb": round(4 * parameters / 1024, 1), "latency_ms": None, "is_float": True}
+            if form != "float":
+                cost = graph_cost(network.module.graph, run.config.device)
+            rows.append({"name": f"{student}, {how}, {form}", "student": student, "taught": how, "form": form,
+                         "parameters": parameters, "cost": cost, **errors})  # fmt: skip
+
+        def add_forms(how: str, network: SingleNetwork) -> None:
+            add(how, "float", network, data.errors(network.module, network.rate_hz, network.channels))
+            after = quantized(run.config, network, data.training, data.task)
+            add(how, "int8, post-training", network, data.integer_errors(after))
+            trained = quantized(run.config, network, data.training, data.task, quantization, teacher)
+            add(how, "int8", network, data.integer_errors(trained))
+
+        add_forms(taught, method)
+        if teacher is not None and student == next(iter(STUDENTS)):
+            again = replace(settings, epochs=max(1, settings.epochs // 2))
+
+            def retrain(subnet: Subnet) -> Subnet:
+                trained = train_graph(data, subnet.graph, again, teacher, subnet).module
+                assert isinstance(trained, Subnet)
+                return trained
+
+            assert isinstance(method.module, Subnet)
+            smaller = prune_in_steps(method.module, _SHARES, retrain)
+            add_forms(f"{taught} and pruned", replace_module(method, smaller))
+        return {"rows": rows}
+
+    return make
+
+
+def _recurrent(
+    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings
+) -> Callable[[], dict[str, Any]]:
+    def make() -> dict[str, Any]:
+        config = data.run.config
+        rate, channels = max(space_of(config).rates), SENSOR_CHANNELS["ppg_acc"]
+        network = ConvolutionalRecurrent(config.outputs, channels, width=32, hidden=32, seed=config.seed)
+        method = SingleNetwork(network, data.task, rate, channels)
+        teacher = trained_teacher(data.run) if taught == "distilled" else None
+        fit(method, data.training, data.task, settings, teacher=teacher)
+        parameters = sum(p.numel() for p in network.parameters())
+        row = {"name": f"{student}, {taught}, float", "student": student, "taught": taught, "form": "float",
+               "parameters": parameters, "cost": {"note": _NO_KERNEL}}  # fmt: skip
+        return {"rows": [{**row, **data.errors(network, rate, channels)}]}
+
+    return make
+
+
+def replace_module(method: SingleNetwork, network: Subnet) -> SingleNetwork:
+    """The same method with another network."""
+    return SingleNetwork(network, method.task, method.rate_hz, method.channels)
+
+
+def student_graph(space: SearchSpace, student: str) -> LayerGraph:
+    """The network of a hand-made student. Raises SpaceError for one that is no member of the space."""
+    return convolutional(space) if student == _CONVOLUTIONAL else space.lower(STUDENTS[student]())

@@ -1,0 +1,53 @@
+"""From any trained network to int8: ranges from calibration alone, or learned on by further training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwmodels.integer import ClassSettings, HeadSettings, HeartRateSettings, InputSettings, IntegerModel
+from hwmodels.preparation import ACC_SCALE_G
+from nas.compress.fake_quantization import FakeQuantNetwork
+from nas.config import Config
+from nas.data.preprocess import BAND_HZ
+from supernet.arch import SENSOR_CHANNELS
+from supernet.batches import TrainingSet
+from supernet.methods import SingleNetwork
+from supernet.settings import TrainSettings
+from supernet.subnet import Subnet
+from supernet.tasks import HeartRateTask, RhythmTask
+from supernet.teaching import Teaching
+from supernet.train import fit
+
+
+def quantized(
+    config: Config, method: SingleNetwork, training: TrainingSet, task: HeartRateTask | RhythmTask,
+    settings: TrainSettings | None = None, teacher: Teaching | None = None,
+) -> IntegerModel:  # fmt: skip
+    """The integer network of a trained one, whose norms have statistics.
+
+    Without `settings`, activation ranges come from 512 training windows (post-training quantization); with
+    them, weights and ranges are trained on (Esser et al. 2020), with the teacher where there is one.
+    """
+    assert isinstance(method.module, Subnet)
+    network = FakeQuantNetwork(method.module)
+    chosen = np.random.default_rng(7).choice(len(training), min(512, len(training)), replace=False)
+    parts = np.array_split(chosen, max(1, len(chosen) // 128))
+    network.calibrate([training.windows(method.rate_hz, part)[:, : method.channels] for part in parts])
+    if settings is not None:
+        own = SingleNetwork(network, task, method.rate_hz, method.channels, name="quantization")
+        fit(own, training, task, settings, teacher=teacher)
+    return network.eval().export(open_head(config), input_of(config, method.rate_hz, method.channels))
+
+
+def open_head(config: Config) -> HeadSettings:
+    """The head with a verdict that lets every window pass, unless the configuration sets one."""
+    task = config.task
+    if task.kind == "heart_rate":
+        return HeartRateSettings(task.first_bpm, task.last_bpm, task.max_spread_bpm or 1000.0)
+    return ClassSettings(task.classes, task.min_probability or 0.0)
+
+
+def input_of(config: Config, rate_hz: int, channels: int) -> InputSettings:
+    """What the input of a network with so many channels stands for."""
+    sensors = next(name for name, held in SENSOR_CHANNELS.items() if held == channels)
+    return InputSettings(rate_hz, config.data.window_s, sensors, BAND_HZ, ACC_SCALE_G)

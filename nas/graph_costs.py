@@ -1,0 +1,24 @@
+"""What any network costs on a device, a member of a space or not: its own kernel calls are measured."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
+from hwmodels.graph import LayerGraph
+from hwmodels.profiling import build
+from hwmodels.toolchain import find_toolchain
+from nas.deploy.verify import readable_cost
+
+
+def graph_cost(graph: LayerGraph, device_name: str) -> dict[str, Any]:
+    """Latency, flash, RAM and energy of a graph, in the units that people read.
+
+    Raises InputError for an operation without a kernel, and ToolchainError without a compiler.
+    """
+    device = load_device(device_name)
+    table = build(list(graph), find_toolchain(), time.strftime("%Y-%m-%d", time.gmtime()), device.target)
+    found = readable_cost(CostModel(table, device).cost(graph))
+    return {name: round(found[name], 3) for name in ("latency_ms", "flash_kb", "ram_kb", "energy_mj", "macs")}
