@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
-from supernet.distillation.distiller import Kind as DistillationKind
+from supernet.distillation_kinds import Kind as DistillationKind
 
 NetworkKind = Literal["spectral", "resnet", "transformer", "cnn_lstm"]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +21,8 @@ from supernet.distillation.regression import regression_loss
 from supernet.distillation.relations import relational_loss
 from supernet.distillation.seen import Seen
 from supernet.distillation.soft_labels import soft_label_loss
+from supernet.distillation_kinds import KINDS, ON_LOGITS, Kind
 from supernet.tasks import HeartRateTask, RhythmTask
-
-Kind = Literal[
-    "soft_labels",
-    "regression",
-    "bins",
-    "alpha_divergence",
-    "cross_modal",
-    "features",
-    "attention",
-    "relations",
-]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-ON_LOGITS: tuple[Kind, ...] = ("soft_labels", "regression", "bins", "alpha_divergence", "cross_modal")
-"""Kinds that compare logits alone, as a supernet's subnets can."""
 
 
 class DistillationError(InputError):
