@@ -199,11 +199,13 @@ class Teacher(TeacherMember):
 
 
 class Supernet(Training):
-    """Supernet training by the sandwich rule.
+    """Supernet training: by the sandwich rule, or by progressive shrinking (supernet/shrinking.py).
 
     Every step trains `random_subnets` random members; every `extremes_every` steps the largest and the
     smallest as well. `in_place_share` is the largest one's share in what then teaches the others.
     """
+
+    later = Training.later | {"schedule", "sampling"}
 
     epochs: int = Field(default=40, ge=1)
     batch: int = Field(default=32, ge=2)
@@ -215,6 +217,8 @@ class Supernet(Training):
     extremes_every: int = Field(default=4, ge=1)
     in_place_share: float = Field(default=0.5, ge=0, le=1)
     all_sensors_share: float = Field(default=0.8, ge=0, le=1, description="of members that read every sensor")
+    schedule: Literal["sandwich", "progressive_shrinking"] = "sandwich"
+    sampling: Literal["uniform", "cost_bins"] = "uniform"
 
 
 class Budgets(_Section):

@@ -137,7 +137,8 @@ def once(path: Path, facts: object, make: Callable[[], dict[str, Any]]) -> dict[
     made["seconds"] = round(time.perf_counter() - begun, 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, made)
-    return made
+    # Read back, so that what is printed does not depend on whether it was there before.
+    return dict(read_json(path, "give the command again"))
 
 
 def origin(run: RunDirectory, *stages: str) -> list[Any]:

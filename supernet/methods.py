@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -30,10 +30,12 @@ from supernet.evaluate import predict, ready_subnet, subnet_error
 from supernet.network import SuperNet
 from supernet.settings import TrainSettings
 from supernet.sorting import channel_order, reorder
+from supernet.space import Genes, SearchSpace
 from supernet.tasks import HeartRateTask, RhythmTask, Task
 from supernet.teaching import Teaching, distiller_of
 
 _SUBNETS = 11
+_POOL = 2000
 
 
 class Method(Protocol):
@@ -198,10 +200,14 @@ class Sandwich:
             known = None if batch.teacher is None else batch.teacher.logits
             guide = Seen(joint_belief(logits, known, settings.in_place_share))
             losses.append(loss)
-            if epoch >= settings.warmup_epochs:
+            if self._has_smallest(settings, epoch):
                 archs = [self._smallest, *archs]
         losses += [self._backward(arch, batch, guide, settings)[1] for arch in archs]
         return float(np.mean(losses))
+
+    def _has_smallest(self, settings: TrainSettings, epoch: int) -> bool:
+        """Whether the smallest subnet is trained in this epoch."""
+        return epoch >= settings.warmup_epochs
 
     def _backward(
         self, arch: Arch, batch: Batch, guide: Seen | None, settings: TrainSettings
@@ -216,12 +222,28 @@ class Sandwich:
         rng = np.random.default_rng([settings.seed, _SUBNETS, epoch, step])
         space = self.supernet.space
         warms_up = epoch < settings.warmup_epochs
-        genes = space.sample(1 if warms_up else settings.random_subnets, rng)
+        genes = self._drawn(1 if warms_up else settings.random_subnets, settings, rng)
+        return space.decode(restricted(space, genes, rng) if warms_up else genes)
+
+    def _drawn(self, count: int, settings: TrainSettings, rng: np.random.Generator) -> Genes:
+        """Random genes: anything of the space, or one from each of `count` ranges of cost."""
+        space = self.supernet.space
+        genes = space.sample(count, rng)
+        if settings.sampling == "cost_bins" and count > 1:
+            bins = np.array_split(self._by_cost, count)
+            genes = np.stack([held[rng.integers(len(held))] for held in bins])
         reads_all = rng.random(len(genes)) < settings.all_sensors_share
         all_sensors = space.encode([self._largest])[0, 1]
         others = [gene for gene in range(len(space.sensors)) if gene != all_sensors] or [all_sensors]
         genes[:, 1] = np.where(reads_all, all_sensors, rng.choice(others, len(genes)))
-        return space.decode(widest(self.supernet, genes, rng) if warms_up else genes)
+        return genes
+
+    @cached_property
+    def _by_cost(self) -> Genes:
+        """Random members in the order of their multiply-accumulates."""
+        space = self.supernet.space
+        genes = space.sample(_POOL, np.random.default_rng(_SUBNETS))
+        return genes[np.argsort([space.lower(arch).macs for arch in space.decode(genes)], kind="stable")]
 
     def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
         """Errors of the largest, the smallest and the mean over eight random subnets ("error")."""
@@ -240,9 +262,18 @@ class Sandwich:
         }
 
 
-def widest(supernet: SuperNet, genes: npt.NDArray[Any], rng: np.random.Generator) -> npt.NDArray[np.int16]:
-    """The genes with full widths and depths, and every inverted residual at its largest expansion."""
-    space = supernet.space
+def restricted(
+    space: SearchSpace,
+    genes: Genes,
+    rng: np.random.Generator,
+    *,
+    is_deepest: bool = True,
+    has_largest_kernels: bool = False,
+) -> Genes:
+    """The genes with full widths and expansions, and unless told otherwise with all blocks.
+
+    Kinds and dilations, whose weights are their own, stay random.
+    """
     full = np.array(genes, copy=True)
     full[:, 2] = space.highs[2]
     for column in space.width_columns:
@@ -250,7 +281,14 @@ def widest(supernet: SuperNet, genes: npt.NDArray[Any], rng: np.random.Generator
     for block in space.block_columns:
         top = max((option.expansion for option in block.options), default=0)
         allowed = [i for i, o in enumerate(block.options, 1) if o.kind == "dilated" or o.expansion == top]
-        full[:, block.column] = rng.choice(allowed, len(full))
+        if has_largest_kernels:
+            largest = {kind: max(o.kernel for o in block.options if o.kind == kind)
+                       for kind in {o.kind for o in block.options}}  # fmt: skip
+            allowed = [
+                i for i in allowed if block.options[i - 1].kernel == largest[block.options[i - 1].kind]
+            ]
+        picked = rng.choice(allowed, len(full))
+        full[:, block.column] = picked if is_deepest else np.where(full[:, block.column], picked, 0)
     return space.canonical(full)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from hwmodels.errors import InputError
 from supernet.batches import Augmentation
 from supernet.distillation import Term
 
-_LATER = ("distillation",)
+_LATER: dict[str, Any] = {"distillation": (), "sampling": "uniform"}
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,16 @@ class TrainSettings:
     """How long and how fast to train, and from whom.
 
     batch: windows per step. learning_rate: peak of a cosine schedule after a linear rise over
-    `rise_share` of all steps. distillation_alpha: share of the hard labels. distillation: the losses whose
-    weighted sum is the rest, or none for soft labels at `temperature`. draws: how many variations of the
-    training set are cycled through, one per epoch (their teacher logits are kept). validate_every: epochs;
-    0 is only after the last one. For supernets only: warmup_epochs; random_subnets per step;
-    extremes_every: the largest and the smallest join in every so many steps, as the largest costs as much
-    as several others; in_place_share: the largest's share in what teaches the others in such a step;
-    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull the
-    shared weights away from using the accelerometer).
+    `rise_share` of all steps. distillation_alpha: share of the hard labels.
+    distillation: the losses whose weighted sum is the rest, or none for soft labels at `temperature`.
+    draws: how many variations of the training set are cycled through, one per epoch (what the teacher says
+    of them is kept). validate_every: epochs; 0 is only after the last one.
+    For supernets only: warmup_epochs; random_subnets per step; extremes_every: the largest and the
+    smallest join in every so many steps, as the largest costs as much as several others;
+    in_place_share: the largest's share in what teaches the others in such a step;
+    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull
+    the shared weights away from using the accelerometer); sampling: of any member, or of one from each
+    of as many ranges of cost as there are random subnets.
     """
 
     epochs: int = 12
@@ -45,6 +47,7 @@ class TrainSettings:
     validate_every: int = 0
     seed: int = 0
     distillation: tuple[Term, ...] = ()
+    sampling: Literal["uniform", "cost_bins"] = "uniform"
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -60,4 +63,4 @@ class TrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for fingerprints and logs; what came later is left out while it holds its default."""
         content = asdict(self)
-        return {key: value for key, value in content.items() if key not in _LATER or value}
+        return {key: value for key, value in content.items() if _LATER.get(key) != value}

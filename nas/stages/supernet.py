@@ -12,6 +12,8 @@ from nas.space import space_of
 from nas.stages.loading import network_files, sides, train, trained_teacher, training_task
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
+from supernet.shrinking import ProgressiveShrinking
+from supernet.tasks import HeartRateTask, RhythmTask
 
 NAME = "supernet"
 NEEDS: tuple[str, ...] = ("prepare", "teacher")
@@ -27,13 +29,18 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
     return network_files(run.path / "supernet")
 
 
+def new_method(schedule: str, supernet: SuperNet, task: HeartRateTask | RhythmTask) -> Sandwich:
+    """The training method of a schedule."""
+    return (ProgressiveShrinking if schedule == "progressive_shrinking" else Sandwich)(supernet, task)
+
+
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Train and keep supernet/model.pt and its history."""
     space = space_of(run.config)
     training, validation = sides(run)
     task = training_task(run, training)
     supernet = SuperNet(space, np.random.default_rng(run.config.seed))
-    method = Sandwich(supernet, task)
+    method = new_method(run.config.supernet.schedule, supernet, task)
     history = train(
         run, "supernet", run.path / "supernet", method, (training, validation), task, run.config.supernet,
         trained_teacher(run),
