@@ -1,4 +1,4 @@
-"""The look-up table: measured cycles and stack of every kernel call that a space can ask for.
+"""The look-up table: cycles and stack of every kernel call that a space can ask for.
 
 `profiling` builds it from the real kernels on the emulated core; `cost` reads it. The file carries its
 provenance.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from hwmodels.errors import InputError
 from hwmodels.files import replace_file
@@ -23,7 +23,8 @@ FORMAT = 2
 REBUILD = "run `ppg-nas lut build`"
 _RULES = ("instructions.py", "pipeline.py", "cortex_m4.py", "profiling.py", "target.py")
 
-Origin = Literal["measured", "modelled"]
+Origin = Literal["measured", "modelled", "scaled"]
+"""Cycles measured on a board; by the cycle model; by that model scaled to what a board measured."""
 
 
 class TableError(InputError):
@@ -64,7 +65,10 @@ class Runner:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a table comes from. `core` and `memory` are a target's (hwmodels.target)."""
+    """Where a table comes from. `core` and `memory` are a target's (hwmodels.target).
+
+    `source` says where cycles come from: the emulator's executions, or a board.
+    """
 
     kernel_hash: str
     rules_hash: str
@@ -73,6 +77,7 @@ class Provenance:
     emulator: str
     core: str
     memory: str
+    source: str
     date: str
 
 
@@ -144,7 +149,7 @@ def _integers(fields: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _entry(fields: Mapping[str, Any]) -> Entry:
-    if fields["origin"] not in ("measured", "modelled"):
+    if fields["origin"] not in get_args(Origin):
         raise ValueError(f"origin is {fields['origin']!r}")
     numbers = _integers({name: value for name, value in fields.items() if name != "origin"})
     return Entry(origin=fields["origin"], **numbers)

@@ -83,6 +83,7 @@ def build(
             emulator=f"unicorn {unicorn.__version__}",
             core=target.core,
             memory=target.memory,
+            source="cycle model of executions on the emulator",
             date=date,
         ),
         _runner(image, target),

@@ -34,7 +34,7 @@ def test_every_shipped_device_conforms(name: str) -> None:
     for source in (device.nj_per_cycle_source, device.sleep_mw_source):
         assert any(word in source for word in ("MLPerf", "MicroNets", "not verified")), source
     # a table made for it is accepted, and its costs are those of its clock
-    provenance = Provenance("k", "r", "c", (), "e", device.core, device.target.memory, "2000-01-01")
+    provenance = Provenance("k", "r", "c", (), "e", device.core, device.target.memory, "s", "2000-01-01")
     table = LookUpTable(provenance, Runner(0, 0, 0, 0, 0), {}, {})
     assert CostModel(table, device).latency_ms(float(device.clock_hz)) == pytest.approx(1000)
 

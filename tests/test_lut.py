@@ -35,6 +35,7 @@ def _table(**changes: object) -> LookUpTable:
         "unicorn 2",
         "cortex-m7",
         "tightly coupled",
+        "test",
         "2026-01-01",
     )
     entries = {entry_key(_POINTWISE): Entry(1000, 900, 64, "measured")}

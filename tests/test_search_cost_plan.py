@@ -40,7 +40,9 @@ def invented_table(space: SearchSpace, step_s: float | None = None) -> LookUpTab
         number = crc32(key.encode())
         entries[key] = Entry(op.macs * 2 + number % 997, op.macs, 16 + number % 5 * 8, "measured")
     units = frozenset().union(*(code_units(op) for op in ops)) | FIXED_CODE_UNITS | MOTION_CODE_UNITS
-    provenance = Provenance("k", "r", "gcc", (), "unicorn", "cortex-m7", "tightly coupled", "2000-01-01")
+    provenance = Provenance(
+        "k", "r", "gcc", (), "unicorn", "cortex-m7", "tightly coupled", "test", "2000-01-01"
+    )
     code_bytes = {unit: 50 + crc32(unit.encode()) % 400 for unit in units}
     return LookUpTable(provenance, Runner(300, 20, 100, 10, 48), code_bytes, entries)
 

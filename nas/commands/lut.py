@@ -1,20 +1,25 @@
-"""`ppg-nas lut build | show | check`: the look-up table of kernel calls that every cost rests on."""
+"""`ppg-nas lut build | show | check | export-firmware | import`: the table that every cost rests on."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from hwmodels import lut
+from hwmodels.bench_firmware import benchmark_project, choose_calls
 from hwmodels.cost import CostModel
 from hwmodels.device import DEFAULT_DEVICE, load_device
+from hwmodels.errors import InputError
+from hwmodels.files import replace_file
 from hwmodels.lut import LookUpTable
+from hwmodels.measured import measured_table, read_measurements
 from hwmodels.target import Target
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import count, positive_count
-from nas.hardware import build_table, cache_path, cached_table, table_path
+from nas.hardware import all_ops, build_table, cache_path, cached_table, table_path
 from nas.lut_check import check_table, is_bad
 from nas.output import plain, print_fields, print_json, print_table
 from nas.progress import progress
@@ -25,7 +30,7 @@ from supernet.space import SearchSpace, load_space
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the three verbs and their arguments."""
+    """Declare the verbs and their arguments."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     build = verbs.add_parser("build", help="measure every kernel call of a space on the emulated core")
     build.add_argument("run", type=Path, nargs="?", help="run directory to make the table for")
@@ -36,15 +41,28 @@ def declare(parser: argparse.ArgumentParser) -> None:
     show.add_argument("table", type=Path, nargs="?", help="table file or run directory (default: cached)")
     show.add_argument("--kernel", help="only entries of this kernel variant")
     show.set_defaults(execute=show_one)
+    firmware = verbs.add_parser("export-firmware", help="a project that runs kernel calls on a real board")
+    firmware.add_argument("device", help="device name or YAML file")
+    firmware.add_argument("--out", type=Path, required=True, help="folder to write")
+    firmware.add_argument(
+        "--per-kernel", type=positive_count, default=48, help="calls of each kernel, at most (default 48)"
+    )
+    firmware.set_defaults(execute=export_firmware, json=False)
+    imported = verbs.add_parser("import", help="make a table of what a board measured")
+    imported.add_argument("measured", type=Path, help="the CSV that the board printed")
+    imported.add_argument("run", type=Path, nargs="?", help="run directory to make the table for")
+    imported.add_argument("--out", type=Path, help="table to write (default: the run's)")
+    imported.set_defaults(execute=import_one)
     check = verbs.add_parser("check", help="predictions against executions of random networks")
     check.add_argument("--samples", type=positive_count, default=100, help="architectures (default 100)")
     check.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     check.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
     check.set_defaults(execute=check_one)
-    for verb in (build, show, check):
+    for verb in (build, show, check, imported, firmware):
         verb.add_argument("--space", default="default", help="search space (default: default)")
-        verb.add_argument("--device", help=f"device (default: the run's, else {DEFAULT_DEVICE})")
         verb.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    for verb in (build, show, check, imported):
+        verb.add_argument("--device", help=f"device (default: the run's, else {DEFAULT_DEVICE})")
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -96,6 +114,48 @@ def check_one(options: argparse.Namespace) -> int:
     print_fields(found["second_emulator"])
     print_table(found["by_cycles"], tuple(found["by_cycles"][0]), "from the quickest to the slowest")
     return int(is_bad(found))
+
+
+def export_firmware(options: argparse.Namespace) -> int:
+    """Write a benchmark project for a device."""
+    space, device, toolchain = (
+        load_space(options.space),
+        load_device(options.device),
+        find_toolchain(options.cc),
+    )
+    calls = choose_calls(all_ops(space), cached_table(space, device.target, toolchain), options.per_kernel)
+    project = benchmark_project(calls, device, toolchain)
+    for name, text in project.items():
+        replace_file(options.out / name, partial(Path.write_text, data=text, encoding="utf-8"))
+    print(f"{options.out}: {len(calls)} kernel calls for {device.name}; its README.md says what to do")
+    return 0
+
+
+def import_one(options: argparse.Namespace) -> int:
+    """Make a table of measurements; the old one stays as it is when anything is wrong with them."""
+    run = RunDirectory.open(options.run) if options.run else None
+    space = space_of(run.config) if run else load_space(options.space)
+    device = load_device(options.device or (run.config.device if run else DEFAULT_DEVICE))
+    path: Path | None = options.out or (table_path(run, device.target) if run else None)
+    if path is None:
+        raise InputError("lut import: give a run directory or --out FILE for the table")
+    modelled = cached_table(space, device.target, find_toolchain(options.cc))
+    measured = read_measurements(options.measured, modelled, device.name)
+    made = measured_table(modelled, measured, f"measured on {device.name}")
+    made.table.save(path)
+    held_out = {name: _finite(value) for name, value in asdict(made.held_out).items()}
+    found = {"table": str(path), **made.counts, "scale": made.overall_scale}
+    if options.json:
+        print_json(found | {"scales": dict(made.scales), "held_out": held_out})
+        return 0
+    print_fields(found | {f"held-out {name}": value for name, value in held_out.items()})
+    rows = [{"kernel": name, "measured / modelled": scale} for name, scale in made.scales.items()]
+    print_table(rows, ("kernel", "measured / modelled"))
+    return 0
+
+
+def _finite(value: float) -> float | None:
+    return None if value != value else value
 
 
 def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
