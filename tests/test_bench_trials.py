@@ -173,3 +173,15 @@ def test_peers_are_trained_quantized_costed_and_tabled(
     assert "no kernel" in rows["cornet, distilled, float"]["cost"]["note"]
     monkeypatch.setattr(peers, "train_graph", None)
     assert {row["name"] for row in told(capsys, "peers", *given)["rows"]} == set(rows)
+
+
+def test_compression_is_stated_step_by_step(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = told(capsys, "compression", run, "--epochs", 1)
+    rows = {row["name"]: row for row in answer["rows"]}
+    whole, small = rows["chosen, float"], rows["pruned, int8"]
+    assert small["parameters"] < whole["parameters"] and small["cost"]["macs"] < whole["cost"]["macs"]
+    assert whole["test_gain_bpm"] is None and rows["chosen, int8 after training"]["test_gain_bpm"] is not None
+    other = rows.get("searched no larger, int8")
+    if other is not None:
+        assert other["cost"]["flash_kb"] <= small["cost"]["flash_kb"] + 0.01
+    assert told(capsys, "compression", run, "--epochs", 1) == answer
