@@ -104,6 +104,21 @@ class Loss(_Section):
     blur_bins: float = Field(default=1.0, ge=0, description="bins")
 
 
+class Variation(_Section):
+    """How training windows are varied; shares are of the windows (supernet/batches.py, Augmentation)."""
+
+    slowest: float = Field(default=0.75, gt=0, le=1)
+    fastest: float = Field(default=1.3, ge=1)
+    stretch_share: float = Field(default=0.9, ge=0, le=1)
+    noise: float = Field(default=0.05, ge=0, le=10)
+    motion_share: float = Field(default=0.0, ge=0, le=1, description="with another window's motion added")
+    motion_gain: float = Field(default=1.0, gt=0, le=10, description="most of that motion")
+    contact_share: float = Field(default=0.0, ge=0, le=1, description="with contact lost")
+    contact_s: float = Field(default=1.5, gt=0, le=8, description="longest loss")
+    gain: float = Field(default=0.0, ge=0, le=3, description="deviation of the log of a slow drift")
+    silence_share: float = Field(default=0.0, ge=0, le=1, description="without accelerometer")
+
+
 class Training(_Section):
     """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule.
 
@@ -111,7 +126,7 @@ class Training(_Section):
     where that list is empty, of soft labels at `temperature`.
     """
 
-    later = frozenset({"distillation"})
+    later = frozenset({"distillation", "augmentation"})
 
     epochs: int = Field(ge=1)
     batch: int = Field(default=64, ge=2)
@@ -122,6 +137,7 @@ class Training(_Section):
     draws: int = Field(default=8, ge=1, description="variations of the training set, one per epoch in turn")
     validate_every: int = Field(default=2, ge=0, description="epochs; 0 is after the last one only")
     distillation: tuple[Loss, ...] = ()
+    augmentation: Variation = Variation()
 
 
 class TeacherMember(Training):
@@ -134,7 +150,7 @@ class TeacherMember(Training):
     insist that there is some.
     """
 
-    later = frozenset({"distillation", "heads", "layers", "patch_ms", "sensors"})
+    later = Training.later | frozenset({"heads", "layers", "patch_ms", "sensors"})
 
     kind: NetworkKind = "spectral"
     epochs: int = Field(default=10, ge=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.config import Config, Training
 from nas.data.windows import WindowSet
-from supernet.batches import TrainingSet
+from supernet.batches import Augmentation, TrainingSet
 from supernet.distillation import Term
 from supernet.settings import TrainSettings
 from supernet.tasks import HeartRateTask, RhythmTask
@@ -50,7 +50,8 @@ def training_set(windows: WindowSet, trusted_only: bool = True) -> TrainingSet:
 
 def train_settings(section: Training, seed: int) -> TrainSettings:
     """The trainer's settings of one section of the configuration."""
-    known = {field.name for field in dataclasses.fields(TrainSettings)} - {"distillation"}
+    known = {field.name for field in dataclasses.fields(TrainSettings)} - {"distillation", "augmentation"}
     own = {key: getattr(section, key) for key in type(section).model_fields if key in known}
     terms = tuple(Term(**dict(loss)) for loss in section.distillation)
-    return TrainSettings(**own, distillation=terms, seed=seed)
+    augmentation = Augmentation(**dict(section.augmentation))
+    return TrainSettings(**own, distillation=terms, augmentation=augmentation, seed=seed)

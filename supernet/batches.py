@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,10 @@ from hwmodels.preparation import (
 )
 from supernet.arch import Arch
 from supernet.distillation.seen import Seen
+from supernet.disturbances import Disturbances
 from supernet.tasks import Task
 
-_GEOMETRY, _CORRUPTION, _ORDER = 1, 2, 3
+_GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE = 1, 2, 3, 4
 Inputs = Mapping[int, Tensor]
 """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
 
@@ -117,12 +119,29 @@ class Augmentation:
     A window is played between `slowest` and `fastest` times its speed, as far as its margins reach,
     and its heart rate with it (share `stretch_share` of the windows). Noise of deviation up to `noise`
     (in deviations of the PPG) is added, which a teacher is not shown.
+
+    The rest disturbs windows as worn sensors are (supernet/disturbances.py) and is off by default, for want
+    of a gain on validation subjects (docs/accuracy.md): in motion_share of the windows, the motion of
+    another one is added, artifact and acceleration, by up to motion_gain; in contact_share, the pulse is
+    lost for up to contact_s; the amplitude drifts by up to exp(gain); in silence_share, the accelerometer
+    reads nothing.
     """
 
     slowest: float = 0.75
     fastest: float = 1.3
     stretch_share: float = 0.9
     noise: float = 0.05
+    motion_share: float = 0.0
+    motion_gain: float = 1.0
+    contact_share: float = 0.0
+    contact_s: float = 1.5
+    gain: float = 0.0
+    silence_share: float = 0.0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether anything but stretching and noise is done."""
+        return bool(self.motion_share or self.contact_share or self.gain or self.silence_share)
 
 
 NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
@@ -159,6 +178,14 @@ class Draw:
         self.identity = (seed, number, augmentation)
         self.factor = torch.where(is_stretched, factor, 1.0)
         self.targets = task.stretched(labels, self.factor)
+        self.disturbances: Disturbances | None = None
+        if augmentation.disturbs:
+            self.disturbances = Disturbances.drawn(
+                count, np.random.default_rng([seed, _DISTURBANCE, number]),
+                motion_share=augmentation.motion_share, motion_gain=augmentation.motion_gain,
+                contact_share=augmentation.contact_share, contact_s=augmentation.contact_s,
+                gain=augmentation.gain, silence_share=augmentation.silence_share,
+            )  # fmt: skip
 
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
         """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""
@@ -167,8 +194,17 @@ class Draw:
         for rate in rates or tuple(self.training.inputs):
             samples = round(self.training.window_s * rate)
             x = _play(torch.from_numpy(self.training.inputs[rate][chosen]), factor, samples)
+            if self.disturbances is not None:
+                x = self.disturbances.apply(x, chosen, rate, partial(self._motion_of, rate))
             found[rate] = normalize_windows(x, rate)
         return found
+
+    def _motion_of(self, rate_hz: int, windows: npt.NDArray[np.intp]) -> Tensor:
+        """What acceleration explains of the PPG of some windows, and the acceleration: (m, 4, samples)."""
+        margin, samples = (round(s * rate_hz) for s in (self.training.margin_s, self.training.window_s))
+        x = torch.from_numpy(self.training.inputs[rate_hz][windows][:, :, margin : margin + samples])
+        explained = normalize_windows(x, rate_hz)[:, 3:] * x[:, :1].std(dim=2, keepdim=True, correction=0)
+        return torch.cat([explained, x[:, 1:] - x[:, 1:].mean(dim=2, keepdim=True)], dim=1)
 
 
 def epoch_order(count: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.intp]]:

@@ -9,6 +9,7 @@ from hwmodels.errors import InputError
 from supernet.batches import Augmentation
 from supernet.distillation import Term
 
+_FIRST = ("slowest", "fastest", "stretch_share", "noise")
 _LATER: dict[str, Any] = {"distillation": (), "sampling": "uniform"}
 
 
@@ -63,4 +64,7 @@ class TrainSettings:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for fingerprints and logs; what came later is left out while it holds its default."""
         content = asdict(self)
+        standard = asdict(Augmentation())
+        varied = content["augmentation"]
+        content["augmentation"] = {k: v for k, v in varied.items() if k in _FIRST or v != standard[k]}
         return {key: value for key, value in content.items() if _LATER.get(key) != value}

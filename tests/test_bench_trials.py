@@ -185,3 +185,12 @@ def test_compression_is_stated_step_by_step(run: Path, capsys: pytest.CaptureFix
     if other is not None:
         assert other["cost"]["flash_kb"] <= small["cost"]["flash_kb"] + 0.01
     assert told(capsys, "compression", run, "--epochs", 1) == answer
+
+
+def test_augmentations_are_compared_on_validation_subjects(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["augmentation", run, "--epochs", 1, "--student", "smallest", "--way", "contact loss"]
+    rows = told(capsys, *given)["rows"]
+    assert [row["name"] for row in rows] == ["as configured", "contact loss"]
+    assert rows[0]["gain_bpm"] is None and rows[1]["gain_bpm"] is not None
