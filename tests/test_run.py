@@ -182,6 +182,21 @@ def test_a_search_on_another_core_profiles_that_core(run, tmp_path, capsys):
     assert all(row["cycles"] > fast[row["id"]]["cycles"] for row in shared)
 
 
+def test_power_is_a_constraint_of_search_and_query(run, tmp_path, capsys):
+    mine = copy_of(run, tmp_path / "run")
+    everything = answer(capsys, "pareto", mine, "--all")
+    powers = sorted(row["power_mw"] for row in everything)
+    limit = powers[len(powers) // 2]
+    kept = answer(capsys, "pareto", mine, "--all", "--max-power-mw", limit)
+    assert sorted(row["power_mw"] for row in kept) == [power for power in powers if power <= limit]
+    assert answer(capsys, "pareto", mine, "--all", "--where", f"power <= {limit} mW") == kept
+    found = answer(capsys, "search", mine, "--max-power-mw", limit)
+    assert found["front"] and all(row["power_mw"] <= limit for row in found["front"])
+    # less than the device takes asleep: infeasible, with the nearest point
+    assert exit_code("search", mine, "--max-power-mw", 0.0999) == 3
+    assert "power" in capsys.readouterr().err
+
+
 def test_pareto_prints_the_front_in_every_form(run, tmp_path, capsys):
     limits = ("--max-flash-kb", 80, "--max-latency-ms", 50, "--sort", "mae")
     rows = answer(capsys, "pareto", run, *limits)

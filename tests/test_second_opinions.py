@@ -12,11 +12,12 @@ from hwmodels import second_emulator, second_model
 from hwmodels.check import random_model, random_windows, run_network
 from hwmodels.codegen import generate
 from hwmodels.cost import CostModel
-from hwmodels.device import load_device
+from hwmodels.device import known_devices, load_device
 from hwmodels.emulator import Emulator
 from hwmodels.integer import run
 from hwmodels.lut import LookUpTable
 from hwmodels.profiling import build
+from hwmodels.published_boards import autoencoder
 from hwmodels.toolchain import find_toolchain
 from nas.cli import main
 from nas.lut_check import check_table, is_bad
@@ -51,6 +52,24 @@ def test_validate_prints_every_published_sequence(capsys: pytest.CaptureFixture[
     told = json.loads(capsys.readouterr().out)
     assert len(told["sequences"]) >= 30 and told["wrong"] == []
     assert all(row["model"] == row["published"] for row in told["sequences"])
+    assert {row["core"] for row in told["sequences"]} == {"cortex-m7", "cortex-m4"}
+    # figures of others are quoted; ours stand only beside the network that our kernels can run
+    assert len(told["boards"]) == 7 and all(row["source"] for row in told["boards"])
+    ours = [row for row in told["engines"] if row["our_cycles_per_mac"] is not None]
+    assert [(row["network"], row["board"]) for row in ours] == [("MLPerf Tiny AD", "stm32f746")]
+    assert 0.5 < ours[0]["our_cycles_per_mac"] < 3
+    assert all(row["why_not"] for row in told["engines"] if row not in ours)
+
+
+def test_the_autoencoder_is_the_published_one() -> None:
+    assert (autoencoder().macs, autoencoder().parameter_count) == (264_192, 265_864)
+
+
+def test_all_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hw", "devices", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [device["name"] for device in told] == known_devices()
+    assert main(["hw", "devices"]) == 0 and "stm32f746" in capsys.readouterr().out
 
 
 @needs_compiler

@@ -1,8 +1,9 @@
-"""`ppg-nas hw validate`: the hardware model beside published sequences, QEMU and llvm-mca."""
+"""`ppg-nas hw validate | devices`: the model beside what others published, QEMU and llvm-mca; all devices."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from hwmodels import second_emulator, second_model
 from hwmodels.check import random_model, random_windows, run_network
 from hwmodels.codegen import generate
+from hwmodels.device import known_devices, load_device
 from hwmodels.emulator import Emulator
 from hwmodels.integer import run
 from hwmodels.published import published_sequences
+from hwmodels.published_boards import BOARDS, engine_comparisons
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import count
 from nas.output import print_json, print_table
@@ -30,6 +33,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     inner.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
     inner.add_argument("--json", action="store_true", help="print JSON")
     inner.set_defaults(execute=execute)
+    devices = actions.add_parser("devices", help="the devices that come with the program")
+    devices.add_argument("--json", action="store_true", help="print JSON with all fields and sources")
+    devices.set_defaults(execute=list_devices)
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -37,19 +43,50 @@ def execute(options: argparse.Namespace) -> int:
     sequences = sequence_rows()
     lacking = second_emulator.missing()
     networks = [] if lacking else network_rows(options.networks, options.space, options.cc)
+    boards = [asdict(board) for board in BOARDS]
+    engines = [asdict(row) for row in engine_comparisons(find_toolchain(options.cc))]
     skipped = [reason for reason in (second_model.missing(), lacking) if reason]
     wrong = [row["sequence"] for row in sequences if row["model"] != row["published"]]
     wrong += [f"network {row['network']}" for row in networks if not row["agree"]]
     if options.json:
-        print_json({"sequences": sequences, "networks": networks, "skipped": skipped, "wrong": wrong})
+        literature = {"boards": boards, "engines": engines}
+        print_json(
+            {"sequences": sequences, "networks": networks, "skipped": skipped, "wrong": wrong} | literature
+        )
         return 1 if wrong else 0
     print_table(sequences, tuple(sequences[0]), "cycles of published sequences")
     if networks:
         print_table(networks, tuple(networks[0]), f"whole networks, {_WINDOWS} windows: Unicorn and QEMU")
+    print_table(boards, tuple(boards[0]), "literature: networks on real boards; distances are quoted")
+    print_table(engines, tuple(engines[0]), "literature: cycles per MAC of other engines, ours in the model")
     for reason in skipped:
         print(f"skipped: {reason}")
     print(f"{len(sequences)} sequences, {len(networks)} networks, {len(wrong)} wrong")
     return 1 if wrong else 0
+
+
+def list_devices(options: argparse.Namespace) -> int:
+    """Print every shipped device; the JSON holds all of each file."""
+    devices = [load_device(name) for name in known_devices()]
+    if options.json:
+        print_json([device.model_dump() for device in devices])
+        return 0
+    rows = [
+        {
+            "device": device.name,
+            "core": device.core,
+            "MHz": device.clock_hz / 1e6,
+            "flash KB": device.flash_bytes >> 10,
+            "RAM KB": device.ram_bytes >> 10,
+            "code in": device.placement.code.replace("_", " "),
+            "constants in": device.placement.constants.replace("_", " "),
+            "active mW": device.active_mw,
+            "sleep mW": device.sleep_mw,
+        }
+        for device in devices
+    ]
+    print_table(rows, tuple(rows[0]))
+    return 0
 
 
 def sequence_rows() -> list[dict[str, Any]]:
