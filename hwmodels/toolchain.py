@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -220,26 +221,34 @@ def read_elf(content: bytes) -> ElfImage:
 def find_toolchain(cc: str | None = None) -> Toolchain:
     """The Arm compiler to use: `cc` (a command, or "zig"), else arm-none-eabi-gcc, else ziglang's clang.
 
-    Raises ToolchainError with the command that installs one when there is none.
+    What follows the command in `cc` are flags that are added to ours, as in "arm-none-eabi-gcc -O3".
+    Raises ToolchainError with the command that installs one when there is none, or none for Arm.
     """
     if cc is None:
         cc = "arm-none-eabi-gcc" if shutil.which("arm-none-eabi-gcc") else "zig"
-    if cc == "zig":
+    try:
+        name, *more = shlex.split(cc) or [""]
+    except ValueError as error:
+        raise ToolchainError(f"compiler {cc!r}: {error}; give a command and its flags") from None
+    if name == "zig":
         if importlib.util.find_spec("ziglang") is None:
             raise ToolchainError(f"no compiler for the Cortex-M7 was found: {_INSTALL_HINT}")
         command: tuple[str, ...] = (sys.executable, "-m", "ziglang", "cc")
-        return Toolchain(command, _version((*command[:3], "version"), "ziglang "), _ZIG_FLAGS)
-    found = shutil.which(cc)
+        return Toolchain(command, _version((*command[:3], "version"), "ziglang "), (*_ZIG_FLAGS, *more))
+    found = shutil.which(name)
     if found is None:
-        raise ToolchainError(f"compiler {cc!r} was not found: {_INSTALL_HINT}")
-    return Toolchain((found,), _version((found, "--version"), ""), _GCC_FLAGS)
+        raise ToolchainError(f"compiler {name!r} was not found: {_INSTALL_HINT}")
+    machine = _version((found, "-dumpmachine"), "")
+    if not machine.startswith("arm"):
+        raise ToolchainError(f"compiler {name!r} is for {machine or 'nothing'}, not for Arm: {_INSTALL_HINT}")
+    return Toolchain((found,), _version((found, "--version"), ""), (*_GCC_FLAGS, *more))
 
 
 def _version(command: Sequence[str], prefix: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise ToolchainError(f"{command[0]} does not run; {_INSTALL_HINT}")
-    return prefix + done.stdout.splitlines()[0].strip()
+    return prefix + next(iter(done.stdout.splitlines()), "").strip()
 
 
 def compile_host(

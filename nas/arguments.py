@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+CC_HELP = "compiler and more flags for it, or zig (default: arm-none-eabi-gcc, else zig)"
 _PICTURES = (".png", ".svg", ".pdf")
 
 

@@ -12,6 +12,7 @@ from hwmodels.device import DEFAULT_DEVICE, Device, load_device
 from hwmodels.energy import energy_mj, latency_ms
 from hwmodels.model_cost import LayerCost, ModelCost, cost_tflite
 from hwmodels.toolchain import find_toolchain
+from nas.arguments import CC_HELP
 from nas.deploy.verify import readable_cost
 from nas.output import print_fields, print_json, print_table
 
@@ -23,7 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="int8 TFLite file")
     parser.add_argument("--device", default=DEFAULT_DEVICE, help=f"name or YAML file ({DEFAULT_DEVICE})")
     parser.add_argument("--table", type=Path, help="look-up table to cost with, e.g. one measured on a board")
-    parser.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    parser.add_argument("--cc", help=CC_HELP)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(execute=execute)
 

@@ -17,7 +17,7 @@ from hwmodels.integer import run
 from hwmodels.published import published_sequences
 from hwmodels.published_boards import BOARDS, engine_comparisons
 from hwmodels.toolchain import find_toolchain
-from nas.arguments import count
+from nas.arguments import CC_HELP, count
 from nas.output import print_json, print_table
 from supernet.space import load_space
 
@@ -30,7 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     inner = actions.add_parser("validate", help="compare with what others measured or compute")
     inner.add_argument("--networks", type=count, default=3, help="random networks for QEMU (3)")
     inner.add_argument("--space", default="default", help="space that they are drawn from (default)")
-    inner.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    inner.add_argument("--cc", help=CC_HELP)
     inner.add_argument("--json", action="store_true", help="print JSON")
     inner.set_defaults(execute=execute)
     devices = actions.add_parser("devices", help="the devices that come with the program")

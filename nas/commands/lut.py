@@ -18,7 +18,7 @@ from hwmodels.lut import LookUpTable
 from hwmodels.measured import measured_table, read_measurements
 from hwmodels.target import Target
 from hwmodels.toolchain import find_toolchain
-from nas.arguments import count, positive_count
+from nas.arguments import CC_HELP, count, positive_count
 from nas.hardware import all_ops, build_table, cache_path, cached_table, table_path
 from nas.lut_check import check_table, is_bad
 from nas.output import plain, print_fields, print_json, print_table
@@ -60,7 +60,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     check.set_defaults(execute=check_one)
     for verb in (build, show, check, imported, firmware):
         verb.add_argument("--space", default="default", help="search space (default: default)")
-        verb.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+        verb.add_argument("--cc", help=CC_HELP)
     for verb in (build, show, check, imported):
         verb.add_argument("--device", help=f"device (default: the run's, else {DEFAULT_DEVICE})")
         verb.add_argument("--json", action="store_true", help="print JSON")

@@ -1,0 +1,50 @@
+"""Own compilers and flags: they reach the table and its provenance; what cannot work is told in one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hwmodels.graph import Op
+from hwmodels.profiling import build
+from hwmodels.toolchain import ToolchainError, find_toolchain
+from nas.cli import main
+
+gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
+POINTWISE = Op("p", "conv", 32, 16, 32, 16, activation="relu")
+
+
+@gcc
+@pytest.mark.arm
+def test_flags_behind_the_command_change_code_and_provenance() -> None:
+    tables = [build([POINTWISE], find_toolchain(f"arm-none-eabi-gcc{more}"), "") for more in ("", " -Os")]
+    assert tables[1].provenance.flags == (*tables[0].provenance.flags, "-Os")
+    assert sum(tables[1].code_bytes.values()) != sum(tables[0].code_bytes.values())
+    assert tables[1].entries.keys() == tables[0].entries.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("no-such-compiler", "'no-such-compiler' was not found"),
+        ("", "was not found"),
+        ("cc 'unclosed", "No closing quotation"),
+        ("true", "not for Arm"),
+        pytest.param("cc", "not for Arm", marks=pytest.mark.skipif(not shutil.which("cc"), reason="no cc")),
+    ],
+)
+def test_a_compiler_that_cannot_serve_is_one_line(given: str, told: str, capsys, tmp_path: Path) -> None:
+    with pytest.raises(ToolchainError, match=told):
+        find_toolchain(given)
+    assert main(["lut", "build", "--cc", given, "--out", str(tmp_path / "lut.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not (tmp_path / "lut.json").exists()
+
+
+@gcc
+@pytest.mark.arm
+def test_a_flag_that_the_compiler_refuses_is_its_own_first_complaint(capsys, tmp_path: Path) -> None:
+    given = ["--cc", "arm-none-eabi-gcc -Onothing", "--space", "demo", "--out", str(tmp_path / "lut.json")]
+    assert main(["lut", "build", *given]) == 2
+    assert "argument to '-O'" in capsys.readouterr().err
