@@ -9,7 +9,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,6 +31,10 @@ from supernet.teaching import Teaching
 
 class DivergedError(InputError):
     """The loss is no longer a number; the message names epoch and step."""
+
+
+class MemoryExhaustedError(InputError):
+    """A training step needs more memory than there is; the message says what to change."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,8 @@ def fit(
 
     With `checkpoint`, every finished epoch is saved there before `on_epoch` is told of it, and an
     existing file is continued from; the end is bit for bit that of an undisturbed training.
-    Raises CheckpointError for a damaged or foreign checkpoint and DivergedError when the loss turns
-    NaN, which leaves the last good checkpoint in place.
+    Raises CheckpointError for a damaged or foreign checkpoint, DivergedError when the loss turns NaN and
+    MemoryExhaustedError when memory runs out; both leave the last good checkpoint in place.
     """
     keep_freed_memory()
     missing = set(method.rates) - set(training.inputs)
@@ -84,7 +89,8 @@ def fit(
     for epoch in range(len(history), settings.epochs):
         begun = time.perf_counter()
         method.start_epoch(epoch, settings, optimizer)
-        loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch)
+        with _memory_watched(settings, epoch):
+            loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch)
         seconds = time.perf_counter() - begun
         is_last = epoch + 1 == settings.epochs
         is_due = is_last or (settings.validate_every and (epoch + 1) % settings.validate_every == 0)
@@ -104,6 +110,24 @@ def fit(
             on_epoch(history[-1])
     method.module.eval()
     return history
+
+
+@contextmanager
+def _memory_watched(settings: TrainSettings, epoch: int) -> Iterator[None]:
+    """Turn what an allocator says into what a user can do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # The CPU's allocator raises a bare RuntimeError; a GPU's is a class of its own.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
+            error
+        ):
+            raise
+        raise MemoryExhaustedError(
+            f"training ran out of memory in epoch {epoch + 1} with a batch of {settings.batch} windows: "
+            "give it more memory, and the same command goes on from the last finished epoch; or lower batch "
+            "in the configuration and use another folder with --run"
+        ) from None
 
 
 def _epoch(

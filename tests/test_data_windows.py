@@ -297,3 +297,16 @@ def test_impossible_folds_are_named() -> None:
     ):
         with pytest.raises(InputError, match=words):
             call()
+
+
+def test_heart_rates_and_rhythms_are_not_mixed() -> None:
+    def labelled(**labels: object) -> WindowSet:
+        windows = make_windows([_recording()], rates=(16,), window_s=8, step_s=2, margin_s=1)
+        return dataclasses.replace(windows, **labels)  # type: ignore[arg-type]
+
+    beats = labelled()
+    count = len(beats)
+    rhythms = labelled(heart_rate_bpm=np.full(count, np.nan, np.float32), rhythm=np.zeros(count, np.int64))
+    assert (beats.label_kind, rhythms.label_kind) == ("heart_rate", "rhythm")
+    with pytest.raises(InputError, match="labels are mixed; train one kind at a time"):
+        _ = concatenate([beats, rhythms]).label_kind

@@ -17,7 +17,7 @@ from supernet.subnet import Subnet
 from supernet.tasks import HeartRateTask
 from supernet.teachers import ResNet
 from supernet.teaching import Teaching
-from supernet.train import DivergedError, EpochRecord, fit, schedule
+from supernet.train import DivergedError, EpochRecord, MemoryExhaustedError, fit, schedule
 from tests.supernet_sets import sines, small_space
 
 TASK = HeartRateTask(bins=24, sigma_bpm=8.0)
@@ -165,6 +165,33 @@ def test_a_loss_that_turns_nan_stops_and_keeps_the_last_checkpoint(tmp_path: Pat
     content = load_checkpoint(path)
     assert len(content["history"]) == 2
     assert all(torch.isfinite(value).all() for value in content["module"].values())
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"),
+              RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")],
+)  # fmt: skip
+def test_running_out_of_memory_names_the_remedy_and_loses_nothing(tmp_path: Path, error: Exception) -> None:
+    path = tmp_path / "checkpoint.pt"
+    method = student()
+
+    def exhaust(record: EpochRecord) -> None:
+        def step(*_: object) -> float:
+            raise error
+
+        method.step = step  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(MemoryExhaustedError, match=r"epoch 2 with a batch of 16 .*lower batch") as caught:
+        fit(method, TRAINING, TASK, SETTINGS, checkpoint=path, on_epoch=exhaust)
+    assert "\n" not in str(caught.value) and len(load_checkpoint(path)["history"]) == 1
+    assert len(fit(student(), TRAINING, TASK, SETTINGS, checkpoint=path)) == SETTINGS.epochs
+
+
+def test_other_errors_are_not_taken_for_lack_of_memory() -> None:
+    method = student()
+    method.step = lambda *_: (_ for _ in ()).throw(RuntimeError("shapes differ"))  # type: ignore[assignment]
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        fit(method, TRAINING, TASK, SETTINGS)
 
 
 def test_a_small_network_learns_the_frequency_of_sines() -> None:
