@@ -29,6 +29,7 @@ from hwmodels.integer import (
     weight_shape,
 )
 from hwmodels.memory import MemoryPlan, aligned
+from hwmodels.packing import FastFormError, add_constants
 from hwmodels.pipeline import PipelineModel
 from hwmodels.preparation import prepare_window
 from hwmodels.target import Target
@@ -39,6 +40,7 @@ _TIGHTLY_COUPLED = Target()
 _SENSORS = {1: "ppg", 4: "ppg_acc"}
 _PAINTS = (0xA5, 0x5A)
 _MARGIN_BYTES = 4096
+_NUDGES = 40
 _RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
 _FROM_CALLER = 0xFFFFFFFF
 _RUNNER = ("ppgnet_run", "ppgnet_execute")
@@ -268,7 +270,7 @@ def _run_steps(emulator: Emulator, given: int) -> list[Execution]:
 
 
 def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
-    """An integer network on `graph` with random weights and grids as a converter would choose them."""
+    """An integer network on `graph` with random weights and grids as training leaves them."""
     grids: dict[str, Quantization] = {}
     parameters: dict[str, FloatParameters] = {}
     for op in graph:
@@ -279,7 +281,8 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
             grids[op.name] = sources[0]
         elif op.kind == "add":
             scale = max(grid.scale for grid in sources) * float(rng.uniform(1.0, 1.6))
-            grids[op.name] = Quantization(scale, int(rng.integers(-40, 41)))
+            grid = Quantization(scale, int(rng.integers(-40, 41)))
+            grids[op.name] = _settled(sources[0], sources[1], grid)
         elif op.has_parameters:
             depth = op.weight_count // op.channels_out
             weight = rng.normal(0, 1 / np.sqrt(depth), weight_shape(op))
@@ -294,6 +297,17 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
         head = ClassSettings(tuple(f"class {index}" for index in range(bins)), 0.5)
     settings = InputSettings(float(samples), 1.0, _SENSORS.get(channels, "ppg"), (0.4, 8.0), 0.3)
     return quantize(graph, parameters, grids, head, settings)
+
+
+def _settled(first: Quantization, second: Quantization, total: Quantization) -> Quantization:
+    """The grid of a residual sum, widened until the fast ADD is exact, as training does before export."""
+    for _ in range(_NUDGES):
+        try:
+            add_constants((first, second, total))
+            break
+        except FastFormError:
+            total = Quantization(total.scale * 1.001, total.zero_point)
+    return total
 
 
 def random_windows(graph: LayerGraph, count: int, rng: np.random.Generator) -> npt.NDArray[np.int8]:
