@@ -1,6 +1,7 @@
 """Benchmarks that train single networks: what is trained once is kept, and tables come from files alone."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from nas.bench import distillation, peers, ranks
 from nas.cli import main
+from nas.fold_results import fold_result, save_fold_result
 from nas.run_directory import RunDirectory
 from nas.trials import FoldData, TrialError, load_rows, mean_and_gain, once, save_rows, together
 from search.archive import Row
@@ -194,3 +196,33 @@ def test_augmentations_are_compared_on_validation_subjects(
     rows = told(capsys, *given)["rows"]
     assert [row["name"] for row in rows] == ["as configured", "contact loss"]
     assert rows[0]["gain_bpm"] is None and rows[1]["gain_bpm"] is not None
+
+
+def test_the_document_of_accuracy_is_written_from_files_and_says_what_is_missing(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = tmp_path / "docs" / "results"
+    checkout = Path(__file__).parent.parent
+    shutil.copytree(checkout / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("results"))
+    tables = ["tables", "--root", tmp_path, "--name", "tiny"]
+    assert told(capsys, *tables)["measured"] == []
+    document = tmp_path / "docs" / "accuracy.md"
+    assert document.read_text().count("Not measured yet.") == 8
+    told(capsys, "peers", *fold_arguments(run, results / "peers", "--student", "cornet-cnn"))
+    told(capsys, "distillation", *fold_arguments(
+        run, results / "distillation", "--student", "smallest", "--part", "losses"))  # fmt: skip
+    save_fold_result(fold_result(RunDirectory.open(run)), results / "accuracy")
+    for name, arguments in (
+        ("ranks", [run, "--archs", 3, "--epochs", 1, "--tuning-epochs", 1]),
+        ("compression", [run, "--epochs", 1]),
+        ("augmentation", [run, "--epochs", 1, "--student", "smallest", "--way", "contact loss"]),
+        ("schedules", [run, "--epochs", 1, "--way", "sandwich"]),
+    ):
+        (results / f"{name}.json").write_text(json.dumps(told(capsys, name, *arguments)))
+    shutil.copy(run / "teacher" / "reliability.json", results)
+    assert len(told(capsys, *tables)["measured"]) == 8
+    text = document.read_text()
+    assert "Not measured yet." not in text and "cornet-cnn, distilled, int8" in text
+    assert "| searched, int8 |" in text and "Kendall's tau, inherited against independent weights" in text
+    told(capsys, *tables)
+    assert document.read_text() == text

@@ -33,6 +33,7 @@ from supernet.settings import TrainSettings
 from supernet.teaching import Teaching
 
 _KINDS = ("inherited", "independent", "fine_tuned")
+PAIRS = (("inherited", "independent"), ("inherited", "fine_tuned"), ("fine_tuned", "independent"))
 _RESAMPLES = 2000
 
 
@@ -63,11 +64,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         raise TrialError(f"{len(rows)} architectures are too few to rank; give --archs 30")
     errors = {kind: np.array([row[kind] for row in rows]) for kind in _KINDS}
     told: dict[str, Any] = {"archs": len(rows)}
-    for first, second in (
-        ("inherited", "independent"),
-        ("inherited", "fine_tuned"),
-        ("fine_tuned", "independent"),
-    ):
+    for first, second in PAIRS:
         tau, low, high = rank_correlation(errors[first], errors[second])
         told[f"tau_{first}_{second}"] = round(tau, 3)
         told[f"tau_{first}_{second}_interval"] = f"[{low:.2f}, {high:.2f}]"

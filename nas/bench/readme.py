@@ -14,12 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwmodels.errors import InputError
 from nas.estimates import ESTIMATORS
-from nas.files import write_text
 from nas.fold_results import FoldResult, assemble, load_fold_result, metrics_of
-
-_BEGIN, _END = "<!-- {} begin -->", "<!-- {} end -->"
+from nas.markdown import rewrite, table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +30,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     results = {
         path.stem: json.loads(path.read_text()) for path in (options.root / "docs/results").glob("*.json")
     }
-    try:
-        text = readme.read_text()
-    except OSError:
-        raise InputError(f"{readme}: cannot be read; give the checkout with --root") from None
     runs = {name: found for name, found in sorted(results.items()) if "chosen" in found}
     parts = {
         "heart rate": _accuracy_table({n: f for n, f in runs.items() if f["task"] == "heart_rate"}),
@@ -45,23 +38,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "model": _model_table(results),
         "folds": _folds_table(options.root / "docs/results/accuracy"),
     }
-    for name, content in parts.items():
-        text = _replaced(text, name, content, readme)
-    write_text(readme, text)
+    rewrite(readme, parts, "give the checkout with --root")
     return {"parts": list(parts), "files": sorted(results)}
-
-
-def _replaced(text: str, name: str, content: str, readme: Path) -> str:
-    begin, end = _BEGIN.format(name), _END.format(name)
-    if text.count(begin) != 1 or text.count(end) != 1:
-        raise InputError(f"{readme}: the markers {begin} and {end} must stand in it once each")
-    before, rest = text.split(begin)
-    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _cell(interval: Mapping[str, Any]) -> str:
@@ -94,7 +72,7 @@ def _accuracy_table(runs: Mapping[str, Any]) -> str:
         "median",
         "share within 5 BPM",
     ]
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _folds_table(folder: Path) -> str:
@@ -121,7 +99,7 @@ def _folds_table(folder: Path) -> str:
         "run: set", "folds", "estimator", "test subjects", "MAE, mean of subjects", "median", "90 %",
         "share within 5 BPM", "worst subject",
     ]  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _rhythm_table(runs: Mapping[str, Any]) -> str:
@@ -136,7 +114,7 @@ def _rhythm_table(runs: Mapping[str, Any]) -> str:
                 )
                 figures = [_cell(metrics[key]) for key in ("accuracy", "macro_f1", "micro_auroc")]
                 rows.append([estimator, str(metrics["subjects"]), *figures, auroc])
-    return _table(
+    return table(
         ["estimator", "test patients", "accuracy", "macro-F1", "micro-AUROC", "AUROC by class"], rows
     )
 
@@ -155,7 +133,7 @@ def _cost_table(runs: Mapping[str, Any]) -> str:
         "run", "chosen subnet", "ms, predicted", "ms, emulated core", "flash KB", "RAM KB", "cycles per MAC",
         "wrong golden vectors", "minutes for the whole run",
     ]  # fmt: skip
-    return _table(header, rows)
+    return table(header, rows)
 
 
 def _model_table(results: Mapping[str, Any]) -> str:
@@ -174,4 +152,4 @@ def _model_table(results: Mapping[str, Any]) -> str:
         rows.append(["seconds for the look-up table", f"{found['seconds']:.0f} ({found['entries']} entries)"])
     if "search" in results:
         rows.append(["architectures costed per second", f"{results['search']['cost_archs_per_s']:,.0f}"])
-    return _table(["what", "figure"], rows)
+    return table(["what", "figure"], rows)

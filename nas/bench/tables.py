@@ -1,0 +1,212 @@
+"""Rewrite the tables of docs/accuracy.md from the result files in docs/results, which commands have written.
+
+distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names; ranks.json,
+schedules.json, augmentation.json and compression.json are what the benchmarks of those names printed with
+--json; reliability.json is a run's teacher/reliability.json. What has not been measured yet is said so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.bench import distillation, peers, ranks
+from nas.estimates import TRACKED
+from nas.fold_results import FoldResult, assemble, load_fold_result, metrics_of
+from nas.markdown import rewrite, table
+from nas.metrics import Interval
+from nas.trials import load_rows, mean_and_gain, together
+
+_MISSING = "Not measured yet."
+_DOCUMENT = "docs/accuracy.md"
+_BASELINE = "mobilenet-1d"
+_INT8 = "int8 subnet"
+_RELIABILITY = (
+    ("ece", "expected calibration error"),
+    ("nll", "negative log-likelihood"),
+    ("confidence", "mean confidence"),
+    ("right", "share within 5 BPM"),
+    ("spread_bpm", "stated error, BPM"),
+    ("error_bpm", "actual error, BPM"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `ppg-nas bench tables`."""
+    parser.add_argument("--root", type=Path, default=Path(), help="checkout (default: this folder)")
+    parser.add_argument("--name", default="bami", help="configuration whose folds are told (bami)")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Rewrite docs/accuracy.md; returns which parts had results."""
+    results, name = options.root / "docs/results", options.name
+    parts = {
+        "founding": _founding(results, name),
+        "peers": _peers(results, name),
+        "distillation": _distillation(results, name),
+        "ranks": _of_json(results / "ranks.json", _ranks),
+        "schedules": _of_json(results / "schedules.json", _schedules),
+        "compression": _of_json(results / "compression.json", _compression),
+        "augmentation": _of_json(results / "augmentation.json", _augmentation),
+        "reliability": _of_json(results / "reliability.json", _reliability),
+    }
+    written = {part: text or _MISSING for part, text in parts.items()}
+    rewrite(options.root / _DOCUMENT, written, "give the checkout with --root")
+    return {"measured": [part for part, text in parts.items() if text], "document": _DOCUMENT}
+
+
+def _founding(results: Path, name: str) -> str:
+    """The founding document's table on real recordings: each row on the test subjects its files hold."""
+    folds, runs = _folds(results / "peers", name), _accuracy(results, name)
+    if not folds and not runs:
+        return ""
+    errors = together(folds, "test")
+    facts = {row["name"]: row for fold in folds for row in fold["rows"]}
+    whole = assemble(runs) if runs else None
+    sources = sorted({subject.split("/")[0] for held in errors.values() for subject in held}
+                     | (set(whole.source.tolist()) if whole else set()))  # fmt: skip
+    rows = []
+
+    def from_runs(label: str, estimator: str, costs: list[str]) -> None:
+        if whole is not None and estimator in whole.estimate_bpm:
+            found = [str(metrics_of(whole, estimator, source).mae_bpm) for source in sources]
+            rows.append([label, *costs, *found])
+
+    def from_peers(label: str, row: str) -> None:
+        if row in errors:
+            own, cost = errors[row], facts[row]["cost"]
+            milliseconds = "-" if cost.get("latency_ms") is None else f"{cost['latency_ms']:.1f}"
+            found = [str(_mean(own, source)) for source in sources]
+            rows.append(
+                [label, f"{facts[row]['parameters']:,}", f"{cost['flash_kb']:.1f}", milliseconds, *found]
+            )
+
+    from_runs("teacher", "teacher", ["-", "-", "-"])
+    from_peers("baseline student, float", f"{_BASELINE}, hard labels, float")
+    from_peers("distilled student, float", f"{_BASELINE}, distilled, float")
+    from_peers("distilled + int8", f"{_BASELINE}, distilled, int8")
+    from_peers("distilled + pruned + int8", f"{_BASELINE}, distilled and pruned, int8")
+    verified = [result.facts["verified"] for result in runs]
+    costs = ["-", *(_range([held[key] for held in verified]) for key in ("flash_kb", "latency_ms"))]
+    from_runs("searched, int8", _INT8, costs)
+    from_runs("searched, int8, tracked", TRACKED, costs)
+    held = f"Folds: peers {_named(folds)}; runs {', '.join(str(r.fold) for r in runs) or 'none'}."
+    header = ["network", "parameters", "flash KB", "ms", *(f"MAE {source}" for source in sources)]
+    return f"{held}\n\n{table(header, rows)}"
+
+
+def _peers(results: Path, name: str) -> str:
+    folds = _folds(results / "peers", name)
+    if not folds:
+        return ""
+    rows = []
+    for row in peers.summary(folds)["rows"]:
+        cost = row["cost"] or {}
+        figures = ["-" if cost.get(key) is None else f"{cost[key]:.1f}" for key in ("flash_kb", "latency_ms")]
+        rows.append([row["name"], f"{row['parameters']:,}", *figures, _cell(row["validation_mae_bpm"]),
+                     _cell(row["test_mae_bpm"]), _cell(row["test_gain_bpm"])])  # fmt: skip
+    header = ["student", "parameters", "flash KB", "ms", "MAE, validation", "MAE, test", "gained, test"]
+    return f"Folds: {_named(folds)}.\n\n{table(header, rows)}"
+
+
+def _distillation(results: Path, name: str) -> str:
+    folds = _folds(results / "distillation", name)
+    if not folds:
+        return ""
+    found = distillation.summary(folds)
+    rows = [
+        [row["name"], _cell(row["validation_mae_bpm"]), _cell(row["validation_gain_bpm"]),
+         _cell(row["test_mae_bpm"]), _cell(row["test_gain_bpm"])]
+        for row in found["rows"]
+    ]  # fmt: skip
+    refused = [f"{row}: {why}" for row, why in found["refused"].items()]
+    header = ["row", "MAE, validation", "gained, validation", "MAE, test", "gained, test"]
+    return "\n\n".join([f"Folds: {_named(folds)}.", table(header, rows), *refused])
+
+
+def _ranks(found: Mapping[str, Any]) -> str:
+    rows = []
+    for first, second in ranks.PAIRS:
+        key = f"tau_{first}_{second}"
+        label = f"Kendall's tau, {_words(first)} against {_words(second)} weights"
+        rows.append([label, f"{found[key]:.2f} {found[f'{key}_interval']}"])
+    for kind in ("inherited", "fine_tuned", "independent"):
+        rows.append([f"mean error, {_words(kind)}, BPM", f"{found[f'{kind}_mae_bpm']:.2f}"])
+    rows.append(["architectures", str(found["archs"])])
+    rows.append(["latency, ms", found["latency_ms"]])
+    rows.append(["epochs alone, of fine-tuning", f"{found['epochs']}, {found['tuning_epochs']}"])
+    return table(["what", "figure"], rows)
+
+
+def _schedules(found: Mapping[str, Any]) -> str:
+    keys = [key for key in found["rows"][0] if key.endswith("_bpm")]
+    rows = [
+        [row["name"], *(f"{row[key]:.2f}" for key in keys), f"{row['seconds']:.0f}"] for row in found["rows"]
+    ]
+    names = [key.removesuffix("_bpm").replace("_", " ") for key in keys]
+    return f"{found['epochs']} epochs each.\n\n{table(['schedule', *names, 'seconds'], rows)}"
+
+
+def _compression(found: Mapping[str, Any]) -> str:
+    rows = []
+    for row in found["rows"]:
+        costs = [f"{row['cost'][key]:.1f}" for key in ("flash_kb", "latency_ms")]
+        errors = [_cell(row[f"{key}_bpm"]) for key in ("validation_mae", "test_mae", "test_gain")]
+        rows.append([row["name"], f"{row['parameters']:,}", *costs, *errors])
+    header = ["network", "parameters", "flash KB", "ms", "MAE, validation", "MAE, test", "gained, test"]
+    return table(header, rows)
+
+
+def _augmentation(found: Mapping[str, Any]) -> str:
+    rows = [[row["name"], _cell(row["mae_bpm"]), _cell(row["gain_bpm"])] for row in found["rows"]]
+    return table(["variation", "MAE, validation", "gained, validation"], rows)
+
+
+def _reliability(found: Mapping[str, Any]) -> str:
+    before, after = found["before"], found["after"]
+    rows = [[text, f"{before[key]:.3f}", f"{after[key]:.3f}"] for key, text in _RELIABILITY if key in before]
+    temperatures = ", ".join(f"{held:.2f}" for held in found.get("temperatures", ()))
+    told = f"Temperatures, the mixture's last: {temperatures}.\n\n" if temperatures else ""
+    return told + table(["on validation subjects", "before", "after"], rows)
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", "-")
+
+
+def _of_json(path: Path, write: Callable[[Mapping[str, Any]], str]) -> str:
+    return write(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
+
+
+def _folds(folder: Path, name: str) -> list[dict[str, Any]]:
+    return load_rows(folder, name) if any(folder.glob(f"{name}-fold*.json")) else []
+
+
+def _accuracy(results: Path, name: str) -> list[FoldResult]:
+    files = sorted((results / "accuracy").glob(f"{name}-fold*.json"))
+    return sorted((load_fold_result(file) for file in files), key=lambda result: result.fold)
+
+
+def _mean(errors: Mapping[str, float], source: str) -> Interval:
+    own = {subject: error for subject, error in errors.items() if subject.split("/")[0] == source}
+    return mean_and_gain({"": own}, "", None)[0]
+
+
+def _range(values: Sequence[float]) -> str:
+    if not values:
+        return "-"
+    low, high = np.min(values), np.max(values)
+    return f"{low:.1f}" if round(low, 1) == round(high, 1) else f"{low:.1f} to {high:.1f}"
+
+
+def _named(folds: Sequence[Mapping[str, Any]]) -> str:
+    return ", ".join(str(fold["fold"]) for fold in folds) or "none"
+
+
+def _cell(interval: Mapping[str, Any] | None) -> str:
+    return "-" if interval is None else "{value:.2f} [{low:.2f}, {high:.2f}]".format(**interval)
