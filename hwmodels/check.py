@@ -33,6 +33,7 @@ from hwmodels.packing import FastFormError, add_constants
 from hwmodels.pipeline import PipelineModel
 from hwmodels.preparation import prepare_window
 from hwmodels.target import Target
+from hwmodels.spectrum import RATE_HZ, WINDOW_S, spectrum_channels
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
 
@@ -296,6 +297,11 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
     if graph.output.kind == "class_head":
         head = ClassSettings(tuple(f"class {index}" for index in range(bins)), 0.5)
     settings = InputSettings(float(samples), 1.0, _SENSORS.get(channels, "ppg"), (0.4, 8.0), 0.3)
+    if graph.input.reads == "spectrum":
+        sensors = "ppg" if channels == spectrum_channels(1) else "ppg_acc"
+        settings = InputSettings(
+            RATE_HZ, WINDOW_S, sensors, (0.4, 8.0), 0.3, reads="spectrum", positions=samples
+        )
     return quantize(graph, parameters, grids, head, settings)
 
 

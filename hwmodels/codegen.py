@@ -19,6 +19,7 @@ from hwmodels.integer_model import ClassSettings, HeartRateSettings, IntegerMode
 from hwmodels.memory import MemoryPlan, plan
 from hwmodels.packing import FastFormError, add_constants, add_exact_fields, pack_depthwise, pack_matrix
 from hwmodels.preparation import lag_samples
+from hwmodels.spectrum import cosine_table
 from hwmodels.variants import (
     ADD_EXACT,
     ENTRY_POINTS,
@@ -192,10 +193,18 @@ def _input_settings(model: IntegerModel) -> str:
     op, grid = model.graph.input, model.quantization[model.graph.input.name]
     inverse, gain = (float(np.float32(1 / unit)).hex() for unit in (grid.scale, model.input.acc_scale_g))
     samples, lag = model.input.window_samples, lag_samples(model.input.rate_hz)
-    whole = f"{samples}, {samples - op.length_in}, {op.channels_in}, {lag}, {grid.zero_point}"
-    motion = "ppgnet_prepare_motion" if op.channels_in > 1 else "0"
-    fields = f"{whole}, {inverse}f, {gain}f, {motion}"
-    return f"static const ppgnet_input_settings input_settings = {{{fields}}};\n"
+    whole = f"{samples}, {samples - model.input.samples}, {op.channels_in}, {lag}, {grid.zero_point}"
+    motion = "ppgnet_prepare_motion" if model.input.signals > 1 else "0"
+    made, spectrum = "", "0"
+    if op.reads == "spectrum":
+        cosines = ", ".join(f"{float(value).hex()}f" for value in cosine_table())
+        made = (
+            f"static const float cosines[{len(cosine_table())}] = {{\n{wrapped(cosines)}}};\n"
+            f"static const ppgnet_spectrum spectrum = {{cosines, {op.length_in}, ppgnet_prepare_spectrum}};\n"
+        )
+        spectrum = "&spectrum"
+    fields = f"{whole}, {inverse}f, {gain}f, {motion}, {spectrum}"
+    return f"{made}static const ppgnet_input_settings input_settings = {{{fields}}};\n"
 
 
 def _header(model: IntegerModel, memory: MemoryPlan) -> str:

@@ -103,7 +103,7 @@ class CostModel:
     def _cost_of(self, op: Op) -> OpCost:
         if op.kind == "input":
             # The input is made before the network runs: only its bytes count, and the code that makes it.
-            return OpCost(0, 0, 0, code_units(op), 0, 0)
+            return OpCost(0, 0, data_bytes(op), code_units(op), 0, 0)
         entry, runner = self.lut.entry(op), self.lut.runner
         return OpCost(
             cycles=entry.cycles + runner.step_cycles,

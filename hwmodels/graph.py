@@ -25,6 +25,7 @@ Kind = Literal[
 ]
 Padding = Literal["causal", "centred", "valid"]
 Activation = Literal["none", "relu"]
+Reads = Literal["samples", "spectrum"]
 
 _KINDS = get_args(Kind)
 _FAN_IN = {"input": 0, "add": 2}
@@ -44,8 +45,9 @@ class Op:
     centred splits the same total as TFLite's SAME does, the smaller half first.
     Both give length_out = ceil(length_in / stride). Valid pads nothing and makes the outputs whose taps all
     lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
-    last in earlier executions before the new ones (hwmodels.streaming). Heads read (1, bins) logits and end
-    the graph.
+    last in earlier executions before the new ones (hwmodels.streaming). Heads read (1, bins) logits, or those
+    of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
+    samples in time, or spectra at `length_in` frequencies (hwmodels.spectrum).
     """
 
     name: str
@@ -59,6 +61,7 @@ class Op:
     dilation: int = 1
     padding: Padding = "causal"
     activation: Activation = "none"
+    reads: Reads = "samples"
 
     def __post_init__(self) -> None:
         def require(holds: bool, what: str) -> None:
@@ -73,6 +76,8 @@ class Op:
             require(is_size, f"{field} must be a positive integer, got {value!r}")
         require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
+        is_known = self.reads == "samples" or (self.reads == "spectrum" and self.kind == "input")
+        require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
         if self.kind in ("conv", "depthwise"):
             inside = self.length_in - (self.reach if self.padding == "valid" else 0)
             require(inside >= 1, f"needs more than {self.reach} samples without padding")
@@ -153,7 +158,7 @@ class Op:
         """Everything but the name: equal shapes run the same kernel in the same number of cycles."""
         return (
             self.kind, self.length_in, self.channels_in, self.length_out, self.channels_out,
-            self.kernel, self.stride, self.dilation, self.padding, self.activation,
+            self.kernel, self.stride, self.dilation, self.padding, self.activation, self.reads,
         )  # fmt: skip
 
 
@@ -188,7 +193,10 @@ class LayerGraph:
             if source not in self._graph:
                 raise GraphError(f"op {op.name!r}: reads unknown op {source!r}")
             before = self[source]
-            if (before.length_out, before.channels_out) != (op.length_in, op.channels_in):
+            made = before.length_out, before.channels_out
+            if op.kind in ("heart_rate_head", "class_head") and before.channels_out == 1:
+                made = made[::-1]
+            if made != (op.length_in, op.channels_in):
                 raise GraphError(
                     f"op {op.name!r}: expects ({op.length_in}, {op.channels_in}), but {source!r} makes "
                     f"({before.length_out}, {before.channels_out})"

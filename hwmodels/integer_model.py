@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph, Op
+from hwmodels.graph import LayerGraph, Op, Reads
 from hwmodels.rounding import quantized_multiplier
+from hwmodels.spectrum import require_readable, spectrum_channels
 
 _SMALLEST_REAL_MULTIPLIER = 2.0**-22
 _LARGEST_BIAS = (1 << 30) - 1
@@ -103,7 +104,8 @@ HeadSettings = HeartRateSettings | ClassSettings
 class InputSettings:
     """What the input stands for: the pulse, and with an accelerometer the three signals of `preparation`.
 
-    A streaming network reads the last `step_s` of a window alone, normalized over the whole window.
+    A streaming network reads the last `step_s` of a window alone, normalized over the whole window. One that
+    reads spectra is given those of the signals at `positions` frequencies (hwmodels.spectrum).
     """
 
     rate_hz: float
@@ -112,6 +114,8 @@ class InputSettings:
     band_hz: tuple[float, float]
     acc_scale_g: float
     step_s: float | None = None
+    reads: Reads = "samples"
+    positions: int | None = None
 
     def __post_init__(self) -> None:
         if self.sensors not in ("ppg", "ppg_acc"):
@@ -120,6 +124,12 @@ class InputSettings:
             raise QuantizationError("rate_hz, window_s and acc_scale_g must be positive")
         if self.step_s is not None and not 0 < self.step_s <= self.window_s:
             raise QuantizationError(f"step_s must lie in (0, {self.window_s:g}], got {self.step_s}")
+        if (self.reads == "spectrum") != (self.positions is not None):
+            raise QuantizationError("positions are the frequencies of a spectrum, and only of a spectrum")
+        if self.positions is not None:
+            require_readable(self.rate_hz, self.window_s, self.positions)
+            if self.step_s is not None:
+                raise QuantizationError("a network that reads spectra reads whole windows, not steps")
 
     @property
     def window_samples(self) -> int:
@@ -132,9 +142,19 @@ class InputSettings:
         return round(self.rate_hz * (self.step_s or self.window_s))
 
     @property
+    def length(self) -> int:
+        """Positions of the network's input: samples, or frequencies."""
+        return self.samples if self.positions is None else self.positions
+
+    @property
+    def signals(self) -> int:
+        """Signals that are made of the sensors."""
+        return 1 if self.sensors == "ppg" else 4
+
+    @property
     def channels(self) -> int:
         """Input channels of the network."""
-        return 1 if self.sensors == "ppg" else 4
+        return spectrum_channels(self.signals) if self.reads == "spectrum" else self.signals
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +174,11 @@ class IntegerModel:
         for op in self.graph:
             _check_op(op, self)
         _check_head(self.graph.output, self.head)
-        samples = self.input.samples
-        if (self.graph.input.length_in, self.graph.input.channels_in) != (samples, self.input.channels):
+        op, said = self.graph.input, (self.input.reads, self.input.length, self.input.channels)
+        if (op.reads, op.length_in, op.channels_in) != said:
             raise QuantizationError(
-                f"the graph's input is ({self.graph.input.length_in}, {self.graph.input.channels_in}), "
-                f"its settings say ({samples}, {self.input.channels})"
+                f"the graph's input is {op.reads} of ({op.length_in}, {op.channels_in}), its settings say "
+                f"{said[0]} of ({said[1]}, {said[2]})"
             )
 
     def input_quantization(self, op: Op, operand: int = 0) -> Quantization:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from hwmodels.integer_model import InputSettings, IntegerModel, Quantization
+from hwmodels.spectrum import spectra
 
 SMALLEST_DEVIATION = np.float32(1e-6)
 ACC_SCALE_G = 0.3
@@ -130,7 +131,7 @@ def prepare_window(
     ppg: NDArray[np.float32],
     acc_g: NDArray[np.float32] | None,
 ) -> NDArray[np.int8]:
-    """Windows of T samples -> int8 network input (n, settings.samples, channels), the windows' last samples.
+    """Windows of T samples -> int8 network input (n, settings.length, channels): last samples, or spectra.
 
     ppg (n, T): band-passed, any unit; acc_g (n, T, 3) in g, or None. Values outside of the int8 grid are
     clipped; NaN becomes its lowest value. Raises InputError when the shapes do not fit.
@@ -143,12 +144,14 @@ def prepare_window(
         )
     if acc_g is not None and acc_g.shape != (*ppg.shape, 3):
         raise InputError(f"acc_g must have shape {(*ppg.shape, 3)}, got {acc_g.shape}")
-    motion = acc_g if settings.channels == 4 else None
-    signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)
+    motion = acc_g if settings.signals > 1 else None
+    signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)[:, :, : settings.signals]
+    if settings.positions is not None:
+        signals = spectra(signals, settings.positions)
     inverse = _FLOAT(1 / quantization.scale)
     with np.errstate(invalid="ignore", over="ignore"):
-        out = _to_grid(signals[:, :, : settings.channels] * inverse, quantization)
-    return out[:, -settings.samples :]
+        out = _to_grid(signals * inverse, quantization)
+    return out[:, -settings.length :]
 
 
 def quantize_input(model: IntegerModel, x: NDArray[np.floating]) -> NDArray[np.int8]:

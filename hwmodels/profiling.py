@@ -43,7 +43,7 @@ static const ppgnet_layer pool = {{4, 4, 1, 4, 1, 0, 1, 1, 0, 0, 0}};
 #define STEP {{ppgnet_average_pool, &pool, 0, 0, 16, 0}}
 static const ppgnet_step steps[3] = {{STEP, STEP, STEP}};
 const ppgnet_network network = {{steps, 3}};
-const ppgnet_input_settings input_settings = {{4, 0, 1, 1, 0, 1.0f, 1.0f, 0}};
+const ppgnet_input_settings input_settings = {{4, 0, 1, 1, 0, 1.0f, 1.0f, 0, 0}};
 {ENTRY_POINTS}"""
 _POOL = Op("pool", "average_pool", 4, 4, 1, 4)
 

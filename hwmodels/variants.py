@@ -14,6 +14,7 @@ from pathlib import Path
 from hwmodels.c_source import sources_in
 from hwmodels.errors import InputError
 from hwmodels.graph import Op
+from hwmodels.spectrum import PADDED, spectrum_channels
 from hwmodels.toolchain import ElfImage, Toolchain, ToolchainError
 
 KERNEL_FOLDER = Path(__file__).parent / "kernels"
@@ -23,8 +24,11 @@ _REQUANTIZATION_WORDS = 5
 _BELIEF_BYTES = 64
 _DATA_BYTES = {"add": 16, "average_pool": LAYER_BYTES, "heart_rate_head": 16 + _BELIEF_BYTES}
 _DATA_BYTES |= {"class_head": 8 + _BELIEF_BYTES, "history": 12}
-FIXED_DATA_BYTES = 40
+FIXED_DATA_BYTES = 44
 FIXED_CODE_UNITS = frozenset({"ppgnet_run", "ppgnet_execute", "ppgnet_prepare", "ppgnet_prepare_window"})
+FIXED_CODE_UNITS |= {"ppgnet_prepare_signals"}
+SPECTRUM_CODE_UNITS = frozenset({"ppgnet_prepare_spectrum", "ppgnet_spectrum_pair", "ppgnet_transform"})
+SPECTRUM_DATA_BYTES = 12 + 4 * (PADDED // 4 + 1)
 MOTION_CODE_UNITS = frozenset({"ppgnet_prepare_motion", "ppgnet_cancel"})
 MOTION_CODE_UNITS |= {"ppgnet_correlate_axes", "ppgnet_correlate_pulse"}
 
@@ -169,7 +173,7 @@ def scratch_bytes(op: Op) -> int:
 def data_bytes(op: Op) -> int:
     """Flash for an op's constants: step, parameters, weights, requantization records; a multiple of 4."""
     if op.kind == "input":
-        return 0
+        return SPECTRUM_DATA_BYTES if op.reads == "spectrum" else 0
     variant = variant_of(op)
     if variant in (_MATRIX, _DENSE):
         pairs = -(-op.channels_out // 2)
@@ -184,7 +188,10 @@ def data_bytes(op: Op) -> int:
 def code_units(op: Op) -> frozenset[str]:
     """C functions that are linked for the op, shared between ops; FIXED_CODE_UNITS are always linked."""
     if op.kind == "input":
-        return MOTION_CODE_UNITS if op.channels_in > 1 else frozenset()
+        is_spectrum = op.reads == "spectrum"
+        alone = spectrum_channels(1) if is_spectrum else 1
+        motion = MOTION_CODE_UNITS if op.channels_in > alone else frozenset()
+        return motion | (SPECTRUM_CODE_UNITS if is_spectrum else frozenset())
     return units_of(variant_of(op))
 
 
@@ -228,5 +235,5 @@ def kernel_image(toolchain: Toolchain) -> ElfImage:
     functions = {v.function for v in (_MATRIX, EXACT, ADD_EXACT, _DEPTHWISE_ANY, *_DEPTHWISE.values())}
     functions |= {variant.function for variant in _OTHER.values()}
     return toolchain.link(
-        sources, keep=(*sorted(functions), "ppgnet_prepare_window", "ppgnet_prepare_motion")
+        sources, keep=(*sorted(functions), "ppgnet_prepare_window", "ppgnet_prepare_motion", "ppgnet_prepare_spectrum")
     )

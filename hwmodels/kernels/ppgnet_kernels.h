@@ -93,16 +93,33 @@ typedef struct {
 
 /* What ppgnet_prepare_window needs to know of the network's input: the samples it normalizes over, and how
    many of them the network does not read because an earlier step did; samples between the canceller's lags;
-   reciprocals of the grid's scale and of the acceleration that counts as one; and what reads the accelerometer,
-   NULL in a network of the pulse alone. */
+   reciprocals of the grid's scale and of the acceleration that counts as one; what reads the accelerometer,
+   NULL in a network of the pulse alone; and NULL, or how spectra are made for a network that reads those. */
 struct ppgnet_window;
+struct ppgnet_spectrum;
 typedef struct ppgnet_input_settings {
     uint32_t samples, skipped, channels, lag;
     int32_t zero_point;
     float inverse_scale, acceleration_gain;
     void (*motion)(
-        const struct ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy);
+        const struct ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy);
+    const struct ppgnet_spectrum *spectrum;
 } ppgnet_input_settings;
+
+/* Spectra of 8 s at 16 Hz, zero-padded to 32 s: the first quarter of a cosine over as many samples, and how many
+   frequencies the network reads; each signal becomes PPGNET_SPECTRUM_FEATURES channels, after PPGNET_SPECTRUM_PLACES
+   that tell positions apart. */
+#define PPGNET_SPECTRUM_SAMPLES 128
+#define PPGNET_SPECTRUM_PADDED 512
+#define PPGNET_SPECTRUM_UNUSED_BITS 23
+#define PPGNET_SPECTRUM_FEATURES 8
+#define PPGNET_SPECTRUM_PLACES 4
+typedef struct ppgnet_spectrum {
+    const float *cosines;
+    uint32_t positions;
+    void (*prepare)(
+        const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
+} ppgnet_spectrum;
 
 /* Convolutions, fully connected. Packed weights, four positions by two outputs at once; and its smaller
    brother for few positions or an odd number of outputs. */
@@ -136,10 +153,17 @@ void ppgnet_forget(const ppgnet_network *network, int8_t *arena);
 /* Normalize, clean and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL; and
    its parts where there is acceleration. */
 void ppgnet_prepare_motion(
-    const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy);
+    const ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy);
 void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[9]);
 void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[3]);
 float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
+void ppgnet_prepare_signals(
+    const ppgnet_input_settings *settings, void *to, const float *pulse, const float *acceleration);
+void ppgnet_transform(float *real, float *imaginary, const float *cosines);
+void ppgnet_spectrum_pair(
+    const ppgnet_input_settings *settings, int8_t *to, const float *first, const float *second, uint32_t length);
+void ppgnet_prepare_spectrum(
+    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 void ppgnet_prepare_window(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 

@@ -18,15 +18,6 @@ struct ppgnet_window {
 };
 typedef struct ppgnet_window window;
 
-/* Half away from zero onto the int8 grid; NaN becomes the lowest value. */
-PPGNET_INLINE int8_t to_grid(float steps, int32_t zero_point)
-{
-    steps = steps >= -512.0f ? steps : -512.0f;
-    steps = steps <= 512.0f ? steps : 512.0f;
-    int32_t rounded = (int32_t)(steps + (steps >= 0.0f ? 0.5f : -0.5f)) + zero_point;
-    return (int8_t)-ppgnet_larger(-ppgnet_larger(rounded, -128), -127);
-}
-
 PPGNET_INLINE float pulse_at(const window *w, uint32_t t)
 {
     return (w->pulse[t] - w->pulse_centre) * w->pulse_gain;
@@ -136,17 +127,23 @@ PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t
     return sum;
 }
 
-PPGNET_INLINE int8_t *write(
-    const ppgnet_input_settings *settings, int8_t *input, float pulse, float cleaned, float motion, float explained)
+/* One sample of the signals to where `to` wants it: onto the network's grid, or as it is, signal by signal. */
+PPGNET_INLINE void write(
+    const ppgnet_input_settings *settings, void *to, uint32_t t, float pulse, float cleaned, float motion,
+    float explained)
 {
     float signals[4] = {pulse, cleaned, motion, explained};
-    for (uint32_t channel = 0; channel < settings->channels; channel++)
-        *input++ = to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);
-    return input;
+    int8_t *row = (int8_t *)to + (t - settings->skipped) * settings->channels;
+    if (settings->spectrum != NULL)
+        for (uint32_t channel = 0; channel < (settings->motion == NULL ? 1 : 4); channel++)
+            ((float *)to)[channel * settings->samples + t] = signals[channel];
+    else
+        for (uint32_t channel = 0; channel < settings->channels; channel++)
+            row[channel] = ppgnet_to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);
 }
 
 PPGNET_UNIT void ppgnet_prepare_motion(
-    const ppgnet_input_settings *settings, int8_t *input, struct ppgnet_window *w, float energy)
+    const ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy)
 {
     uint32_t samples = settings->samples, step = settings->lag;
     float weights[UNKNOWNS], centre = 0.0f;
@@ -159,12 +156,12 @@ PPGNET_UNIT void ppgnet_prepare_motion(
     centre /= (float)samples;
     for (uint32_t t = settings->skipped; t < samples; t++) {
         float pulse = pulse_at(w, t), explained = explained_at(w, weights, step, t);
-        input = write(settings, input, pulse, (pulse - explained) * gain, magnitude(w, t) - centre, explained);
+        write(settings, to, t, pulse, (pulse - explained) * gain, magnitude(w, t) - centre, explained);
     }
 }
 
-PPGNET_SMALL void ppgnet_prepare_window(
-    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
+PPGNET_SMALL void ppgnet_prepare_signals(
+    const ppgnet_input_settings *settings, void *to, const float *pulse, const float *acceleration)
 {
     uint32_t samples = settings->samples;
     window w = {pulse, acceleration, samples, mean(pulse, samples, 1), 1.0f, {0.0f}, settings->acceleration_gain};
@@ -174,9 +171,18 @@ PPGNET_SMALL void ppgnet_prepare_window(
     float deviation = ppgnet_square_root(squares / (float)samples);
     w.pulse_gain = 1.0f / (deviation > 1e-6f ? deviation : 1e-6f);
     if (settings->motion != NULL && acceleration != NULL) {
-        settings->motion(settings, input, &w, squares * w.pulse_gain * w.pulse_gain);
+        settings->motion(settings, to, &w, squares * w.pulse_gain * w.pulse_gain);
         return;
     }
     for (uint32_t t = settings->skipped; t < samples; t++)
-        input = write(settings, input, pulse_at(&w, t), pulse_at(&w, t), 0.0f, 0.0f);
+        write(settings, to, t, pulse_at(&w, t), pulse_at(&w, t), 0.0f, 0.0f);
+}
+
+PPGNET_SMALL void ppgnet_prepare_window(
+    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
+{
+    if (settings->spectrum != NULL)
+        settings->spectrum->prepare(settings, input, pulse, acceleration);
+    else
+        ppgnet_prepare_signals(settings, input, pulse, acceleration);
 }

@@ -110,6 +110,13 @@ PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
     return result;
 }
 
+PPGNET_INLINE uint32_t ppgnet_reversed_bits(uint32_t x)
+{
+    uint32_t result;
+    __asm__("rbit %0, %1" : "=r"(result) : "r"(x));
+    return result;
+}
+
 PPGNET_INLINE float ppgnet_square_root(float x)
 {
     float result;
@@ -197,6 +204,14 @@ PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
     return ppgnet_saturated(x >> 1);
 }
 
+PPGNET_INLINE uint32_t ppgnet_reversed_bits(uint32_t x)
+{
+    uint32_t result = 0;
+    for (uint32_t bit = 0; bit < 32; bit++)
+        result |= (x >> bit & 1) << (31 - bit);
+    return result;
+}
+
 PPGNET_INLINE float ppgnet_square_root(float x)
 {
     return __builtin_sqrtf(x);
@@ -217,6 +232,15 @@ PPGNET_INLINE int32_t ppgnet_larger(int32_t a, int32_t b)
 {
     int32_t difference = a - b;
     return a - (difference & (difference >> 31));
+}
+
+/* Half away from zero onto the int8 grid; NaN becomes the lowest value. */
+PPGNET_INLINE int8_t ppgnet_to_grid(float steps, int32_t zero_point)
+{
+    steps = steps >= -512.0f ? steps : -512.0f;
+    steps = steps <= 512.0f ? steps : 512.0f;
+    int32_t rounded = (int32_t)(steps + (steps >= 0.0f ? 0.5f : -0.5f)) + zero_point;
+    return (int8_t)-ppgnet_larger(-ppgnet_larger(rounded, -128), -127);
 }
 
 #endif
