@@ -106,7 +106,7 @@ def run_op(model: IntegerModel, op: Op, tensors: Mapping[str, NDArray]) -> NDArr
     if op.kind == "average_pool":
         return _average_pool(model, op, operands[0])
     scale = model.input_quantization(op).scale
-    logits = operands[0][:, 0]
+    logits = operands[0].reshape(len(operands[0]), -1)
     if isinstance(model.head, HeartRateSettings):
         return heart_rate_head(logits, scale, model.head)
     return class_head(logits, scale, model.head)

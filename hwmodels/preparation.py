@@ -145,7 +145,9 @@ def prepare_window(
     if acc_g is not None and acc_g.shape != (*ppg.shape, 3):
         raise InputError(f"acc_g must have shape {(*ppg.shape, 3)}, got {acc_g.shape}")
     motion = acc_g if settings.signals > 1 else None
-    signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)[:, :, : settings.signals]
+    signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)[
+        :, :, : settings.signals
+    ]
     if settings.positions is not None:
         signals = spectra(signals, settings.positions)
     inverse = _FLOAT(1 / quantization.scale)

@@ -3,8 +3,8 @@
 A network that reads spectra finds a heart rate at the place where it stands: each of its positions is one
 frequency, and holds for every signal the logarithm of its power there and at twice that, in the whole window
 and in three overlapping halves of it. Hann windows, zero-padded to 32 s, so that neighbouring positions lie
-1/32 Hz apart. Four channels before those tell the positions apart: triangle waves over them, each of twice the
-frequency of the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit.
+1/32 Hz apart. Four channels before those tell the positions apart: triangle waves over them, each twice as
+fast as the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ FEATURES = 2 * len(STRETCHES)
 """Channels that each signal becomes: for every stretch its power at f and at 2 f."""
 PLACES = 4
 """Channels before those of the signals: where a position stands."""
+POSITIONS = 104
+"""Frequencies that networks read: 30 to 223.125 beats a minute."""
 MOST_POSITIONS = PADDED // 4 - FIRST_POSITION
 """So many that twice the last frequency stays below half the rate."""
 FLOOR = 1e-4
@@ -68,9 +70,9 @@ def place_channels(positions: int) -> Floats:
 
 
 def spectra(signals: Floats, positions: int) -> Floats:
-    """Signals (n, T, S) at RATE_HZ -> (n, positions, PLACES + S * FEATURES), signal by signal, stretch by stretch.
+    """Signals (n, T, S) at RATE_HZ -> (n, positions, PLACES + S * FEATURES).
 
-    Powers are (log2(power + FLOOR) + 6) / 4, the logarithm by a straight line within each octave, which is
+    Channels go signal by signal, stretch by stretch. Powers are (log2(power + FLOOR) + 6) / 4, the logarithm by a straight line within each octave, which is
     what the bits of a float hold. Raises InputError as `require_readable` does.
     """
     count, samples, channels = signals.shape
@@ -90,7 +92,10 @@ def spectra(signals: Floats, positions: int) -> Floats:
             for harmonic in (1, 2):
                 here, mirrored = reversed_bits[harmonic * at], reversed_bits[PADDED - harmonic * at]
                 sum_r, sum_i = real[:, here] + real[:, mirrored], imaginary[:, here] + imaginary[:, mirrored]
-                less_r, less_i = real[:, here] - real[:, mirrored], imaginary[:, here] - imaginary[:, mirrored]
+                less_r, less_i = (
+                    real[:, here] - real[:, mirrored],
+                    imaginary[:, here] - imaginary[:, mirrored],
+                )
                 powers[:, :, pair, number, harmonic - 1] = _logarithm(sum_r * sum_r + less_i * less_i)
                 if pair + 1 < channels:
                     powers[:, :, pair + 1, number, harmonic - 1] = _logarithm(sum_i * sum_i + less_r * less_r)

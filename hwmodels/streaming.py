@@ -53,7 +53,9 @@ def streaming_nodes(nodes: list[Node], new_samples: int) -> list[Node]:
     for op, sources in nodes:
         if op.kind == "input":
             if op.reads == "spectrum":
-                raise StreamingError(f"op {op.name!r}: spectra are made of whole windows; only samples stream")
+                raise StreamingError(
+                    f"op {op.name!r}: spectra are made of whole windows; only samples stream"
+                )
             new_rows[op.name] = new_samples
             made.append((replace(op, length_in=new_samples, length_out=new_samples), sources))
             continue

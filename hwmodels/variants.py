@@ -235,5 +235,11 @@ def kernel_image(toolchain: Toolchain) -> ElfImage:
     functions = {v.function for v in (_MATRIX, EXACT, ADD_EXACT, _DEPTHWISE_ANY, *_DEPTHWISE.values())}
     functions |= {variant.function for variant in _OTHER.values()}
     return toolchain.link(
-        sources, keep=(*sorted(functions), "ppgnet_prepare_window", "ppgnet_prepare_motion", "ppgnet_prepare_spectrum")
+        sources,
+        keep=(
+            *sorted(functions),
+            "ppgnet_prepare_window",
+            "ppgnet_prepare_motion",
+            "ppgnet_prepare_spectrum",
+        ),
     )

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from hwmodels.integer import IntegerModel, class_probabilities, quantize_input, run
+from hwmodels.spectrum import spectra
 from nas.data.windows import WindowSet
-from supernet.arch import SENSOR_CHANNELS
+from supernet.batches import Inputs, Reader, input_of
 from supernet.evaluate import logits_of
 from supernet.tasks import HeartRateTask, RhythmTask
 
@@ -42,11 +43,11 @@ class Estimates:
 
 
 def network_estimates(
-    network: nn.Module, windows: WindowSet, rate_hz: int, channels: int, task: HeartRateTask | RhythmTask
+    network: nn.Module, windows: WindowSet, reader: Reader, task: HeartRateTask | RhythmTask
 ) -> Estimates:
-    """Estimates of a torch network in eval mode; it never calls a window invalid."""
-    inputs = torch.from_numpy(windows.normalized(rate_hz)[:, :channels])
-    logits = logits_of(network.eval(), inputs)
+    """Estimates of a torch network in eval mode on what `reader` reads; it never calls a window invalid."""
+    normalized = Inputs({reader.rate_hz: torch.from_numpy(windows.normalized(reader.rate_hz))})
+    logits = logits_of(network.eval(), input_of(normalized, reader))
     estimate, spread = task.estimate(logits)
     probabilities = logits.softmax(dim=1).double().numpy() if isinstance(task, RhythmTask) else None
     return Estimates(
@@ -56,16 +57,18 @@ def network_estimates(
 
 def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
     """Windows as the integer network reads them: int8 (n, T, channels)."""
-    normalized = windows.normalized(round(model.input.rate_hz))
-    return quantize_input(model, normalized[:, : SENSOR_CHANNELS[model.input.sensors]].transpose(0, 2, 1))
+    signals = windows.normalized(round(model.input.rate_hz))[:, : model.input.signals].transpose(0, 2, 1)
+    if model.input.positions is not None:
+        signals = spectra(signals, model.input.positions)
+    return quantize_input(model, signals)
 
 
 def integer_logits(model: IntegerModel, windows: WindowSet, batch: int = 256) -> NDArray[np.int8]:
     """Logits of the integer network, int8 (n, outputs)."""
     inputs = integer_inputs(model, windows)
     name = model.graph.sources(model.graph.output.name)[0]
-    parts = [run(model, inputs[at : at + batch])[name][:, 0] for at in range(0, len(inputs), batch)]
-    return np.concatenate(parts)
+    parts = [run(model, inputs[at : at + batch])[name] for at in range(0, len(inputs), batch)]
+    return np.concatenate(parts).reshape(len(inputs), -1)
 
 
 def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Estimates:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.memory import aligned, step_bytes
 from hwmodels.streaming import StreamingError, streaming_nodes
-from supernet.arch import SENSOR_CHANNELS, Block
+from supernet.arch import Block, input_channels
 from supernet.lowering import Node, block_nodes, head_nodes, stem_nodes
 from supernet.space import SearchSpace
 
@@ -121,6 +121,8 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
         """The nodes in window mode or as a step; `stages` lie before them, None for the stem."""
         if step_s is None:
             return nodes
+        if space.reads == "spectrum":
+            raise StreamingError("spectra are made of whole windows; only samples stream")
         strides = [] if stages is None else [space.stems[rate].stride]
         strides += [stage.stride for stage in space.stages[: stages or 0]]
         rows = step_s * space.rates[rate] / math.prod(strides)
@@ -130,7 +132,7 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
 
     def length_after(rate: int, stages: int) -> int:
         stem = space.stems[rate]
-        length = -(-space.window_s * stem.rate_hz // stem.stride)
+        length = -(-space.input_length(stem.rate_hz) // stem.stride)
         for stage in space.stages[:stages]:
             length = -(-length // stage.stride)
         return length
@@ -139,7 +141,7 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
         return Op("input", "input", length, channels, length, channels), ()
 
     def stem(rate: int, sensors: int, width: int) -> list[Node]:
-        channels = SENSOR_CHANNELS[space.sensors[sensors]]
+        channels = input_channels(space.sensors[sensors], space.reads)
         return mode(stem_nodes(space, space.rates[rate], channels, space.stem_widths[width]), rate, None)
 
     def block(length: int, channels: int, width: int, stride: int, choice: Block) -> list[Node]:

@@ -6,9 +6,18 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+from hwmodels.graph import Reads
+from hwmodels.spectrum import spectrum_channels
+
 BlockKind = Literal["inverted_residual", "dilated"]
 Sensors = Literal["ppg", "ppg_acc"]
-SENSOR_CHANNELS: dict[str, int] = {"ppg": 1, "ppg_acc": 4}
+SENSOR_CHANNELS: dict[Sensors, int] = {"ppg": 1, "ppg_acc": 4}
+
+
+def input_channels(sensors: Sensors, reads: Reads) -> int:
+    """Input channels of a sensor set's signals, or of their spectra."""
+    signals = SENSOR_CHANNELS[sensors]
+    return spectrum_channels(signals) if reads == "spectrum" else signals
 
 
 @dataclass(frozen=True)
@@ -42,20 +51,22 @@ class Stage:
 
 @dataclass(frozen=True)
 class Arch:
-    """A subnet: the input it reads (rate in Hz, sensor set), the stem's width, and its stages."""
+    """A subnet: its input (rate in Hz, sensor set, samples or spectra), the stem's width, its stages."""
 
     rate_hz: int
     sensors: Sensors
     stem_width: int
     stages: tuple[Stage, ...]
+    reads: Reads = "samples"
 
     def __str__(self) -> str:
-        return f"{self.rate_hz}Hz/{self.sensors}/{self.stem_width}/" + "/".join(map(str, self.stages))
+        read = f"{self.rate_hz}Hz" + ("-spectrum" if self.reads == "spectrum" else "")
+        return f"{read}/{self.sensors}/{self.stem_width}/" + "/".join(map(str, self.stages))
 
     @property
     def channels(self) -> int:
-        """Input channels of the sensor set."""
-        return SENSOR_CHANNELS[self.sensors]
+        """Input channels of the network."""
+        return input_channels(self.sensors, self.reads)
 
     @property
     def id(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from hwmodels.errors import InputError
+from hwmodels.graph import Reads
 from hwmodels.preparation import (
     ACC_SCALE_G,
     REACH,
@@ -26,14 +27,36 @@ from hwmodels.preparation import (
     SMALLEST_REMAINDER,
     lag_samples,
 )
-from supernet.arch import Arch
+from hwmodels.spectrum import RATE_HZ
 from supernet.distillation.seen import Seen
 from supernet.disturbances import Disturbances
+from supernet.spectrum import spectra_of
 from supernet.tasks import Task
 
 _GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE = 1, 2, 3, 4
-Inputs = Mapping[int, Tensor]
-"""Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
+
+
+class Inputs(dict[int, Tensor]):
+    """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
+
+    _spectra: Tensor | None = None
+
+    def spectra(self) -> Tensor:
+        """Their spectra (n, channels, positions), made when first asked for."""
+        if self._spectra is None:
+            self._spectra = spectra_of(self[RATE_HZ])
+        return self._spectra
+
+
+class Reader(Protocol):
+    """What says which part of the inputs it reads: an Arch, a network in training."""
+
+    @property
+    def rate_hz(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def reads(self) -> Reads: ...
 
 
 def normalize_windows(x: Tensor, rate_hz: int) -> Tensor:
@@ -109,7 +132,11 @@ class TrainingSet:
 
     def normalized(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Inputs:
         """`windows` at every rate."""
-        return {rate: self.windows(rate, chosen) for rate in self.inputs}
+        return Inputs({rate: self.windows(rate, chosen) for rate in self.inputs})
+
+    def read(self, reader: Reader, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
+        """What `reader` reads of the windows proper: (n, channels, positions)."""
+        return input_of(Inputs({reader.rate_hz: self.windows(reader.rate_hz, chosen)}), reader)
 
 
 @dataclass(frozen=True)
@@ -190,7 +217,7 @@ class Draw:
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
         """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""
         factor = self.factor[chosen]
-        found = {}
+        found = Inputs()
         for rate in rates or tuple(self.training.inputs):
             samples = round(self.training.window_s * rate)
             x = _play(torch.from_numpy(self.training.inputs[rate][chosen]), factor, samples)
@@ -221,7 +248,7 @@ def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, s
     rng = np.random.default_rng([seed, _CORRUPTION, epoch, step])
     count = len(next(iter(inputs.values())))
     level = torch.from_numpy(rng.random((count, 1), dtype=np.float32)) * augmentation.noise
-    corrupted = {}
+    corrupted = Inputs()
     for rate, x in inputs.items():
         noise = torch.from_numpy(rng.standard_normal((count, x.shape[2]), dtype=np.float32))
         x = x.clone()
@@ -230,9 +257,10 @@ def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, s
     return corrupted
 
 
-def input_of(inputs: Inputs, arch: Arch) -> Tensor:
-    """What `arch` reads of normalized windows: its rate, its sensors' channels."""
-    return inputs[arch.rate_hz][:, : arch.channels]
+def input_of(inputs: Inputs, reader: Reader) -> Tensor:
+    """What `reader` reads of normalized windows: its rate, its sensors' channels, samples or spectra."""
+    held = inputs.spectra() if reader.reads == "spectrum" else inputs[reader.rate_hz]
+    return held[:, : reader.channels]
 
 
 def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:

@@ -44,7 +44,7 @@ def calibration_batches(
     for start in range(0, count, batch):
         part = chosen[start : start + batch]
         if len(part) > 1:
-            yield training.windows(arch.rate_hz, part)[:, : arch.channels]
+            yield training.read(arch, part)
 
 
 def ready_subnet(supernet: SuperNet, arch: Arch, training: TrainingSet, windows: int = 512) -> Subnet:

@@ -16,8 +16,8 @@ Node = tuple[Op, tuple[str, ...]]
 def stem_nodes(space: SearchSpace, rate_hz: int, channels: int, width: int) -> list[Node]:
     """The input and the stem convolution for one sampling rate and sensor set."""
     stem = space.stem(rate_hz)
-    length = space.window_s * rate_hz
-    source = Op("input", "input", length, channels, length, channels)
+    length = space.input_length(rate_hz)
+    source = Op("input", "input", length, channels, length, channels, reads=space.reads)
     conv = Op(
         "stem", "conv", length, channels, -(-length // stem.stride), width,
         kernel=stem.kernel, stride=stem.stride, padding=space.padding, activation="relu",
@@ -63,12 +63,19 @@ def block_nodes(
 
 
 def head_nodes(space: SearchSpace, source: str, length: int, channels: int) -> list[Node]:
-    """Pooling over time, the classifier, and the head of the space's task."""
+    """Pooling over time, the classifier, and the head of the space's task.
+
+    Where positions are heart rates, each of them makes its own logit, and nothing is pooled.
+    """
     outputs = space.outputs
+    head = Op("head", space.head, 1, outputs, 1, outputs)
+    if space.reads == "spectrum":
+        logits = Op("logits", "conv", length, channels, length, 1, padding=space.padding)
+        return [(logits, (source,)), (head, ("logits",))]
     return [
         (Op("pool", "average_pool", length, channels, 1, channels), (source,)),
         (Op("logits", "fully_connected", 1, channels, 1, outputs), ("pool",)),
-        (Op("head", space.head, 1, outputs, 1, outputs), ("logits",)),
+        (head, ("logits",)),
     ]
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from hwmodels.graph import Reads
+from hwmodels.spectrum import POSITIONS
 from supernet.arch import Arch
 from supernet.batches import Batch, TrainingSet, input_of
 from supernet.calibrate import calibrate
@@ -81,6 +83,7 @@ class SingleNetwork:
     rate_hz: int
     channels: int
     name: str = "network"
+    reads: Reads = "samples"
     _distiller: Distiller | None = field(default=None, init=False)
 
     @property
@@ -103,7 +106,7 @@ class SingleNetwork:
         if teacher is None or not settings.distillation:
             self._distiller = Distiller(_terms(settings), self.task)
             return
-        samples = round(window_s * self.rate_hz)
+        samples = POSITIONS if self.reads == "spectrum" else round(window_s * self.rate_hz)
         self._distiller = distiller_of(
             settings.distillation, self.task, self.module, self.channels, samples, teacher, window_s
         )
@@ -115,7 +118,7 @@ class SingleNetwork:
     def step(self, batch: Batch, settings: TrainSettings, epoch: int, step: int) -> float:
         """One backward pass on the blended loss."""
         assert self._distiller is not None, "fit prepares it"
-        x = batch.inputs[self.rate_hz][:, : self.channels]
+        x = input_of(batch.inputs, self)
         student = see(self.module, x) if self.needs_maps else Seen(self.module(x))
         loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
@@ -124,8 +127,7 @@ class SingleNetwork:
     def validate(self, training: TrainingSet, validation: TrainingSet) -> dict[str, float]:
         """Recalibrate its norms, then the error on all validation windows."""
         self.calibrate(training)
-        inputs = validation.windows(self.rate_hz)[:, : self.channels]
-        estimate, _ = predict(self.module, inputs, self.task)
+        estimate, _ = predict(self.module, validation.read(self), self.task)
         return {"error": self.task.error(estimate, validation.targets, validation.subjects)}
 
     def calibrate(self, training: TrainingSet, windows: int = 1024, batch: int = 128) -> None:
@@ -135,7 +137,7 @@ class SingleNetwork:
         parts = [chosen[i : i + batch] for i in range(0, count, batch)]
         calibrate(
             self.module,
-            (training.windows(self.rate_hz, part)[:, : self.channels] for part in parts if len(part) > 1),
+            (training.read(self, part) for part in parts if len(part) > 1),
         )
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from hwmodels.graph import LayerGraph, Op
-from supernet.arch import SENSOR_CHANNELS, Arch
+from supernet.arch import Arch, input_channels
 from supernet.convolution import convolve
 from supernet.elastic import ElasticConvolution, LayerWeights, random_weight
 from supernet.lowering import lower
@@ -57,7 +57,7 @@ class SuperNet(nn.Module):
         stem_width = max(space.stem_widths)
         for stem in space.stems:
             for sensors in space.sensors:
-                channels = SENSOR_CHANNELS[sensors]
+                channels = input_channels(sensors, space.reads)
                 key = _stem_key(stem.rate_hz, channels)
                 add(key, stem_width, channels, (stem.kernel,), dims[0], None)
         before = stem_width
@@ -86,9 +86,14 @@ class SuperNet(nn.Module):
                             key = f"{name}/conv/d{dilation}{ending}"
                             add(key, width, channels, dilated.kernels, target, source)
             before = width
-        self.logits_weight = nn.Parameter(random_weight((space.outputs, before), rng) / 2**0.5)
-        self.logits_bias = nn.Parameter(torch.zeros(space.outputs))
-        self.logits_axis = dims[-1]
+        # Over spectra the logits are a convolution like any other, and these stay empty.
+        outputs = 0 if space.reads == "spectrum" else space.outputs
+        if not outputs:
+            add("logits", 1, before, (1,), None, dims[-1])
+            nn.init.constant_(self.bank("logits").scale, _LOGITS_DEVIATION)
+        self.logits_weight = nn.Parameter(random_weight((outputs, before), rng) / 2**0.5)
+        self.logits_bias = nn.Parameter(torch.zeros(outputs))
+        self.logits_axis = dims[-1] if outputs else None
 
     def forward(self, x: Tensor, arch: Arch, statistics: Statistics | None = None) -> Tensor:
         """Logits of `arch`. Norms use the batch's own statistics, or `statistics` when given.
@@ -122,7 +127,8 @@ class SuperNet(nn.Module):
 
     def _bank_key(self, graph: LayerGraph, op: Op) -> str:
         if op.name == "stem":
-            return _stem_key(op.length_in // self.space.window_s, op.channels_in)
+            rates = {self.space.input_length(rate): rate for rate in self.space.rates}
+            return _stem_key(rates[op.length_in], op.channels_in)
         key = op.name.replace(".", "/")
         if op.kind == "depthwise":
             return f"{key}/d{op.dilation}"
@@ -135,6 +141,10 @@ class SuperNet(nn.Module):
             for reader in graph.readers(op.name)
         )
         return f"{key}+" if is_added else key
+
+
+_LOGITS_DEVIATION = 3.0
+"""What normalized logits over spectra start with: a belief that has a peak."""
 
 
 def _stem_key(rate_hz: int, channels: int) -> str:

@@ -20,7 +20,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph
+from hwmodels.graph import LayerGraph, Reads
+from hwmodels.spectrum import POSITIONS, RATE_HZ, WINDOW_S, position_bpm
 from supernet.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
 from supernet.lowering import lower
 
@@ -109,10 +110,12 @@ class BlockColumn:
 class SearchSpace(_Strict):
     """All architectures the supernet holds. Build one with `load_space`.
 
-    `window_s`, `head` and `outputs` (heart-rate bins or classes) come from the task, not the file.
+    `window_s`, `head` and `outputs` (heart-rate bins or classes) come from the task, not the file. Where the
+    networks read spectra, positions are the heart-rate bins from input to logits.
     """
 
     name: str
+    reads: Reads = "samples"
     padding: Literal["causal", "centred"] = "causal"
     sensors: tuple[Sensors, ...] = Field(min_length=1)
     stems: tuple[StemChoice, ...] = Field(min_length=1)
@@ -140,6 +143,8 @@ class SearchSpace(_Strict):
                         f"space {self.name!r}, stages[{number}].blocks[{position}]: no kind given"
                     )
                 lists.append((f"stages[{number}].blocks[{position}]", choices.options))
+        if self.reads == "spectrum":
+            self._check_spectral()
         for field, values in lists:
             if len(set(values)) != len(values):
                 raise SpaceError(f"space {self.name!r}, {field}: a choice is repeated in {list(values)}")
@@ -148,6 +153,20 @@ class SearchSpace(_Strict):
                 raise SpaceError(
                     f"space {self.name!r}: width {width} is not a multiple of 4, as the kernels want"
                 )
+
+    def _check_spectral(self) -> None:
+        strides = [stem.stride for stem in self.stems] + [stage.stride for stage in self.stages]
+        if self.rates != (RATE_HZ,) or self.window_s != WINDOW_S:
+            raise SpaceError(f"space {self.name!r}: spectra are made of {WINDOW_S} s at {RATE_HZ} Hz alone")
+        if set(strides) != {1} or self.padding != "centred":
+            raise SpaceError(f"space {self.name!r}: over spectra, strides are 1 and padding is centred")
+        if self.head != "heart_rate_head" or self.outputs != POSITIONS:
+            bins = f"bins: {POSITIONS}, first_bpm: {position_bpm(0):g}, last_bpm: {position_bpm(POSITIONS - 1):g}"
+            raise SpaceError(f"space {self.name!r}: spectra tell heart rates; set task to {bins}")
+
+    def input_length(self, rate_hz: int) -> int:
+        """Positions of the networks' input: samples of the window at `rate_hz`, or frequencies."""
+        return POSITIONS if self.reads == "spectrum" else self.window_s * rate_hz
 
     @property
     def rates(self) -> tuple[int, ...]:
@@ -232,7 +251,7 @@ class SearchSpace(_Strict):
                 row[0] = self.rates.index(arch.rate_hz)
                 row[1] = self.sensors.index(arch.sensors)
                 row[2] = self.stem_widths.index(arch.stem_width)
-                if len(arch.stages) != len(self.stages):
+                if len(arch.stages) != len(self.stages) or arch.reads != self.reads:
                     raise ValueError
                 for column, stage, choices in zip(self.width_columns, arch.stages, self.stages, strict=True):
                     row[column] = choices.widths.index(stage.width)
@@ -259,9 +278,8 @@ class SearchSpace(_Strict):
                     if pick
                 )
                 stages.append(Stage(stage.widths[row[column]], blocks))
-            found.append(
-                Arch(self.rates[row[0]], self.sensors[row[1]], self.stem_widths[row[2]], tuple(stages))
-            )
+            read = self.rates[row[0]], self.sensors[row[1]]
+            found.append(Arch(*read, self.stem_widths[row[2]], tuple(stages), self.reads))
         return found
 
     def sample(self, n: int, rng: np.random.Generator) -> Genes:
@@ -318,10 +336,12 @@ class SearchSpace(_Strict):
             for stage in self.stages
         )
         sensors = pick(self.sensors, key=lambda name: SENSOR_CHANNELS[name])
-        return Arch(pick(self.rates), sensors, pick(self.stem_widths), stages)
+        return Arch(pick(self.rates), sensors, pick(self.stem_widths), stages, self.reads)
 
     def receptive_field_s(self, arch: Arch) -> float:
-        """Seconds of signal that one output position before pooling can see."""
+        """Seconds of signal that one output position before pooling can see; all of it in spectra."""
+        if self.reads == "spectrum":
+            return float(self.window_s)
         stem = self.stem(arch.rate_hz)
         field, step = float(stem.kernel), float(stem.stride)
         for stage, choices in zip(arch.stages, self.stages, strict=True):

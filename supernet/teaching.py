@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hwmodels.files import replace_file
+from hwmodels.graph import Reads
 from supernet.batches import Draw, TrainingSet
 from supernet.distillation import Distiller, Seen, Term, see
 from supernet.tasks import HeartRateTask, RhythmTask
@@ -23,6 +24,8 @@ class Teaching:
     fall. With `folder`, it is also written there, under a digest of the network's weights, the windows and
     the draw, and read back by any later training on the same draw; a damaged file is made anew.
     """
+
+    reads: Reads = "samples"
 
     def __init__(
         self, network: nn.Module, rate_hz: int, channels: int = 4, folder: Path | None = None

@@ -22,7 +22,7 @@ import supernet.network
 from hwmodels.graph import Op
 from nas.arguments import positive_count
 from nas.config import Supernet, Task
-from supernet.batches import Batch
+from supernet.batches import Batch, Inputs
 from supernet.distillation import Seen
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
@@ -63,10 +63,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     method = Sandwich(SuperNet(space, np.random.default_rng(0)), task)
     method.supernet.train()
     rng = np.random.default_rng(1)
-    inputs = {
-        rate: torch.from_numpy(rng.standard_normal((settings.batch, 4, space.window_s * rate), np.float32))
-        for rate in space.rates
-    }
+    shape = settings.batch, 4
+    inputs = Inputs(
+        {
+            rate: torch.from_numpy(rng.standard_normal((*shape, space.window_s * rate), np.float32))
+            for rate in space.rates
+        }
+    )
     bpm = torch.from_numpy(rng.uniform(50, 180, settings.batch).astype(np.float32))
     teacher = torch.from_numpy(rng.standard_normal((settings.batch, task.bins), np.float32))
     batch = Batch(inputs, bpm, Seen(teacher))

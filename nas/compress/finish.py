@@ -19,7 +19,7 @@ from hwmodels.integer import (
 )
 from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.compress.quantize import input_of, open_head
+from nas.compress.quantize import input_settings, open_head
 from nas.data.windows import WindowSet
 from nas.estimates import Estimates, integer_estimates
 from nas.files import digest, digest_files, write_json, write_text
@@ -62,14 +62,14 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     task = training_task(run, training)
     teacher = trained_teacher(run)
     subnet = ready_subnet(trained_supernet(run), arch, training)
-    inputs = validation.windows(arch.rate_hz)[:, : arch.channels]
+    inputs = validation.read(arch)
 
     def error(network: torch.nn.Module) -> float:
         estimate, _ = predict(network.eval(), inputs, task)
         return round(task.error(estimate, validation.targets, validation.subjects), 4)
 
     errors = {"inherited": error(subnet)}
-    method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, name=f"fine-tuning {arch.id}")
+    method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, f"fine-tuning {arch.id}", arch.reads)
     if not _is_trained(folder / "float", subnet):
         train(run, f"fine-tuning {arch.id}", folder / "float", method, (training, validation), task,
               settings.fine_tuning, teacher)  # fmt: skip
@@ -78,14 +78,13 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     network = FakeQuantNetwork(subnet)
     network.calibrate(list(calibration_batches(training, arch)))
     errors["post_training_quantized"] = error(network)
-    method = SingleNetwork(network, task, arch.rate_hz, arch.channels, name=f"quantization {arch.id}")
+    method = SingleNetwork(network, task, arch.rate_hz, arch.channels, f"quantization {arch.id}", arch.reads)
     if settings.quantization.epochs and not _is_trained(folder / "int8", network):
         train(run, f"quantization {arch.id}", folder / "int8", method, (training, validation), task,
               settings.quantization, teacher)  # fmt: skip
     windows = windows_of(run, "validation")
     model = _with_verdicts(
-        network.eval().export(open_head(run.config), input_of(run.config, arch.rate_hz, arch.channels)),
-        windows,
+        network.eval().export(open_head(run.config), input_settings(run.config, arch)), windows
     )
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)

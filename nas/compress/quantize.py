@@ -6,11 +6,12 @@ import numpy as np
 
 from hwmodels.integer import ClassSettings, HeadSettings, HeartRateSettings, InputSettings, IntegerModel
 from hwmodels.preparation import ACC_SCALE_G
+from hwmodels.spectrum import POSITIONS
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.config import Config
 from nas.data.preprocess import BAND_HZ
-from supernet.arch import SENSOR_CHANNELS
-from supernet.batches import TrainingSet
+from supernet.arch import SENSOR_CHANNELS, input_channels
+from supernet.batches import Reader, TrainingSet
 from supernet.methods import SingleNetwork
 from supernet.settings import TrainSettings
 from supernet.subnet import Subnet
@@ -32,11 +33,11 @@ def quantized(
     network = FakeQuantNetwork(method.module)
     chosen = np.random.default_rng(7).choice(len(training), min(512, len(training)), replace=False)
     parts = np.array_split(chosen, max(1, len(chosen) // 128))
-    network.calibrate([training.windows(method.rate_hz, part)[:, : method.channels] for part in parts])
+    network.calibrate([training.read(method, part) for part in parts])
     if settings is not None:
-        own = SingleNetwork(network, task, method.rate_hz, method.channels, name="quantization")
+        own = SingleNetwork(network, task, method.rate_hz, method.channels, "quantization", method.reads)
         fit(own, training, task, settings, teacher=teacher)
-    return network.eval().export(open_head(config), input_of(config, method.rate_hz, method.channels))
+    return network.eval().export(open_head(config), input_settings(config, method))
 
 
 def open_head(config: Config) -> HeadSettings:
@@ -47,7 +48,11 @@ def open_head(config: Config) -> HeadSettings:
     return ClassSettings(task.classes, task.min_probability or 0.0)
 
 
-def input_of(config: Config, rate_hz: int, channels: int) -> InputSettings:
-    """What the input of a network with so many channels stands for."""
-    sensors = next(name for name, held in SENSOR_CHANNELS.items() if held == channels)
-    return InputSettings(rate_hz, config.data.window_s, sensors, BAND_HZ, ACC_SCALE_G)
+def input_settings(config: Config, reader: Reader) -> InputSettings:
+    """What the input of a network stands for that reads as `reader` does."""
+    sensors = next(name for name in SENSOR_CHANNELS if input_channels(name, reader.reads) == reader.channels)
+    positions = POSITIONS if reader.reads == "spectrum" else None
+    window_s = config.data.window_s
+    return InputSettings(
+        reader.rate_hz, window_s, sensors, BAND_HZ, ACC_SCALE_G, reads=reader.reads, positions=positions
+    )

@@ -15,7 +15,7 @@ from nas.files import replace_file, write_json
 from nas.metrics import HeartRateMetrics, RhythmMetrics, heart_rate_metrics, rhythm_metrics
 from nas.run_directory import RunDirectory
 from nas.stages.choice import chosen_arch
-from nas.stages.loading import teacher_rate, trained_teacher, windows_of
+from nas.stages.loading import trained_teacher, windows_of
 from nas.tasks import targets_of, task_of
 from nas.tracking import tracked_estimates
 
@@ -69,21 +69,20 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
     task = task_of(run.config)
     arch = chosen_arch(run)
     teacher = trained_teacher(run)
-    rate = teacher_rate(run)
     found = {
-        "teacher": network_estimates(teacher.network, windows, rate, teacher.channels, task),
-        "float subnet": network_estimates(
-            finished_float(run, arch), windows, arch.rate_hz, arch.channels, task
-        ),
+        "teacher": network_estimates(teacher.network, windows, teacher, task),
+        "float subnet": network_estimates(finished_float(run, arch), windows, arch, task),
         "int8 subnet": integer_estimates(finished_model(run, arch), windows),
     }
     if (tracker := finished_tracker(run, arch)) is not None:
         found[TRACKED] = tracked_estimates(finished_model(run, arch), tracker, windows)
     if run.config.task.kind == "heart_rate":
-        estimate = spectral_argmax(windows, rate)
+        estimate = spectral_argmax(windows, teacher.rate_hz)
         nothing = np.full(len(windows), np.nan)
         found["spectral argmax"] = Estimates(estimate, nothing, np.ones(len(windows), bool))
-        found["spectral tracker"] = Estimates(*spectral_tracker(windows, rate), np.ones(len(windows), bool))
+        found["spectral tracker"] = Estimates(
+            *spectral_tracker(windows, teacher.rate_hz), np.ones(len(windows), bool)
+        )
     return found
 
 
