@@ -32,8 +32,8 @@ from hwmodels.memory import MemoryPlan, aligned
 from hwmodels.packing import FastFormError, add_constants
 from hwmodels.pipeline import PipelineModel
 from hwmodels.preparation import prepare_window
-from hwmodels.target import Target
 from hwmodels.spectrum import RATE_HZ, WINDOW_S, spectrum_channels
+from hwmodels.target import Target
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
 

@@ -72,8 +72,9 @@ def place_channels(positions: int) -> Floats:
 def spectra(signals: Floats, positions: int) -> Floats:
     """Signals (n, T, S) at RATE_HZ -> (n, positions, PLACES + S * FEATURES).
 
-    Channels go signal by signal, stretch by stretch. Powers are (log2(power + FLOOR) + 6) / 4, the logarithm by a straight line within each octave, which is
-    what the bits of a float hold. Raises InputError as `require_readable` does.
+    Channels go signal by signal, stretch by stretch. Powers are (log2(power + FLOOR) + 6) / 4, the logarithm
+    by a straight line within each octave, which is what the bits of a float hold. Raises InputError as
+    `require_readable` does.
     """
     count, samples, channels = signals.shape
     require_readable(RATE_HZ, samples / RATE_HZ, positions)

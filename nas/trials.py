@@ -20,6 +20,7 @@ from torch import nn
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph
 from hwmodels.integer import IntegerModel
+from hwmodels.spectrum import RATE_HZ
 from nas.arguments import count, positive_count
 from nas.estimates import integer_estimates
 from nas.files import digest, digest_files, read_json, write_json
@@ -28,7 +29,7 @@ from nas.report.closing import made_with
 from nas.run_directory import RunDirectory
 from nas.stages.loading import training_task, windows_of
 from nas.tasks import train_settings, training_set
-from supernet.batches import TrainingSet
+from supernet.batches import Reader, TrainingSet
 from supernet.evaluate import predict
 from supernet.methods import SingleNetwork
 from supernet.settings import TrainSettings
@@ -75,12 +76,12 @@ class FoldData:
         chosen = order[np.argsort(rank, kind="stable")][:number]
         return replace(self, training=self.training.subset(np.isin(self.training.subjects, chosen)))
 
-    def errors(self, network: nn.Module, rate_hz: int, channels: int) -> dict[str, dict[str, float]]:
-        """Mean absolute error in BPM by subject, of validation and of test."""
+    def errors(self, network: nn.Module, reader: Reader) -> dict[str, dict[str, float]]:
+        """Mean absolute error in BPM by subject, of validation and of test, on what `reader` reads."""
         found = {}
         for side in ("validation", "test"):
             windows: TrainingSet = getattr(self, side)
-            estimate, _ = predict(network.eval(), windows.windows(rate_hz)[:, :channels], self.task)
+            estimate, _ = predict(network.eval(), windows.read(reader), self.task)
             found[side] = by_subject(estimate, windows)
         return found
 
@@ -117,9 +118,9 @@ def train_graph(
 ) -> SingleNetwork:
     """Train a network that runs `graph`, from random weights or from `start`; its norms are re-estimated."""
     source = next(op for op in graph if op.kind == "input")
-    rate = round(source.length_out / data.training.window_s)
+    rate = RATE_HZ if source.reads == "spectrum" else round(source.length_out / data.training.window_s)
     subnet = start or Subnet(graph, np.random.default_rng([settings.seed, 0x7A]))
-    method = SingleNetwork(subnet, data.task, rate, source.channels_out)
+    method = SingleNetwork(subnet, data.task, rate, source.channels_out, reads=source.reads)
     fit(method, data.training, data.task, settings, teacher=teacher)
     method.calibrate(data.training)
     return method

@@ -161,8 +161,11 @@ class SearchSpace(_Strict):
         if set(strides) != {1} or self.padding != "centred":
             raise SpaceError(f"space {self.name!r}: over spectra, strides are 1 and padding is centred")
         if self.head != "heart_rate_head" or self.outputs != POSITIONS:
-            bins = f"bins: {POSITIONS}, first_bpm: {position_bpm(0):g}, last_bpm: {position_bpm(POSITIONS - 1):g}"
-            raise SpaceError(f"space {self.name!r}: spectra tell heart rates; set task to {bins}")
+            ends = position_bpm(0), position_bpm(POSITIONS - 1)
+            raise SpaceError(
+                f"space {self.name!r}: spectra tell heart rates; set task to bins: {POSITIONS}, "
+                f"first_bpm: {ends[0]:g}, last_bpm: {ends[1]:g}"
+            )
 
     def input_length(self, rate_hz: int) -> int:
         """Positions of the networks' input: samples of the window at `rate_hz`, or frequencies."""

@@ -75,7 +75,7 @@ def _training(data: FoldData, student: str, settings: TrainSettings) -> Callable
         arch = space.smallest() if student == "smallest" else STUDENTS[student]()
         teacher = None if settings.distillation_alpha == 1 else trained_teacher(data.run)
         method = train_graph(data, space.lower(arch), settings, teacher)
-        found = data.errors(method.module, arch.rate_hz, arch.channels)
+        found = data.errors(method.module, arch)
         return {"validation": found["validation"]}
 
     return train

@@ -85,10 +85,10 @@ def _rows(run: RunDirectory, arch: Arch, epochs: int) -> list[dict[str, Any]]:
         run.say(f"{name}: {cost['flash_kb']:.1f} KB, {cost['latency_ms']:.1f} ms")
 
     def method_of(subnet: Subnet) -> SingleNetwork:
-        return SingleNetwork(subnet, data.task, arch.rate_hz, arch.channels)
+        return SingleNetwork(subnet, data.task, arch.rate_hz, arch.channels, reads=arch.reads)
 
     whole = finished_float(run, arch)
-    add(_REFERENCE, whole, data.errors(whole, arch.rate_hz, arch.channels))
+    add(_REFERENCE, whole, data.errors(whole, arch))
     after = quantized(config, method_of(whole), data.training, data.task)
     add("chosen, int8 after training", whole, data.integer_errors(after))
     add("chosen, int8 trained on", whole, data.integer_errors(finished_model(run, arch)))
@@ -99,7 +99,7 @@ def _rows(run: RunDirectory, arch: Arch, epochs: int) -> list[dict[str, Any]]:
         return network
 
     smaller = prune_in_steps(whole, _SHARES, retrain)
-    add("pruned, float", smaller, data.errors(smaller, arch.rate_hz, arch.channels))
+    add("pruned, float", smaller, data.errors(smaller, arch))
     model = quantized(config, method_of(smaller), data.training, data.task, trained, teacher)
     add("pruned, int8", smaller, data.integer_errors(model))
     cost = rows[-1]["cost"]
@@ -109,7 +109,7 @@ def _rows(run: RunDirectory, arch: Arch, epochs: int) -> list[dict[str, Any]]:
         method = train_graph(data, subnet.graph, recipe(run, epochs * len(_SHARES)), teacher, subnet)
         assert isinstance(method.module, Subnet)
         add("searched no larger, float", method.module,
-            data.errors(method.module, other.rate_hz, other.channels), arch=str(other))  # fmt: skip
+            data.errors(method.module, other), arch=str(other))  # fmt: skip
         model = quantized(config, method, data.training, data.task, trained, teacher)
         add("searched no larger, int8", method.module, data.integer_errors(model), arch=str(other))
     return rows

@@ -172,7 +172,7 @@ def _training(
                 network = train_graph(own, space.lower(arch), taught, teacher).module
         except DistillationError as error:
             return {**told, "refused": str(error)}
-        return {**told, **data.errors(network, arch.rate_hz, arch.channels)}
+        return {**told, **data.errors(network, arch)}
 
     return train
 

@@ -140,7 +140,7 @@ def _deployable(
                          "parameters": parameters, "cost": cost, **errors})  # fmt: skip
 
         def add_forms(how: str, network: SingleNetwork) -> None:
-            add(how, "float", network, data.errors(network.module, network.rate_hz, network.channels))
+            add(how, "float", network, data.errors(network.module, network))
             after = quantized(run.config, network, data.training, data.task)
             add(how, "int8, post-training", network, data.integer_errors(after))
             trained = quantized(run.config, network, data.training, data.task, quantization, teacher)
@@ -176,14 +176,14 @@ def _recurrent(
         parameters = sum(p.numel() for p in network.parameters())
         row = {"name": f"{student}, {taught}, float", "student": student, "taught": taught, "form": "float",
                "parameters": parameters, "cost": {"note": _NO_KERNEL}}  # fmt: skip
-        return {"rows": [{**row, **data.errors(network, rate, channels)}]}
+        return {"rows": [{**row, **data.errors(network, method)}]}
 
     return make
 
 
 def replace_module(method: SingleNetwork, network: Subnet) -> SingleNetwork:
     """The same method with another network."""
-    return SingleNetwork(network, method.task, method.rate_hz, method.channels)
+    return SingleNetwork(network, method.task, method.rate_hz, method.channels, reads=method.reads)
 
 
 def student_graph(space: SearchSpace, student: str) -> LayerGraph:

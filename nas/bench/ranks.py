@@ -144,7 +144,7 @@ def _measuring(
 ) -> Callable[[], dict[str, Any]]:  # fmt: skip
     def measure() -> dict[str, Any]:
         subnet = ready_subnet(supernet, arch, data.training)
-        inputs = data.validation.windows(arch.rate_hz)[:, : arch.channels]
+        inputs = data.validation.read(arch)
         told: dict[str, Any] = {"arch": str(arch)}
 
         def judge(kind: str, network: Any) -> None:
