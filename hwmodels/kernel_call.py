@@ -55,8 +55,8 @@ class KernelCall:
     output: int
 
 
-def kernel_call(op: Op, rng: np.random.Generator) -> KernelCall:
-    """The call that executes `op` once on random int8 input with random weights.
+def kernel_call(op: Op, rng: np.random.Generator, variant: KernelVariant | None = None) -> KernelCall:
+    """The call that executes `op` once on random int8 input with random weights, by default the fast one.
 
     Raises UnsupportedOpError when no kernel serves the op or it does not fit the emulated memory.
     """
@@ -74,7 +74,7 @@ def kernel_call(op: Op, rng: np.random.Generator) -> KernelCall:
     head: HeadSettings = _HEART_RATE
     if op.kind == "class_head":
         head = ClassSettings(("",) * op.channels_in, 0.5)
-    return place_call(op, parameters, (_GRID,) * (len(operands) + 1), operands, head)
+    return place_call(op, parameters, (_GRID,) * (len(operands) + 1), operands, head, variant)
 
 
 def place_call(

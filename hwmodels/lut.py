@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 from hwmodels.errors import InputError
 from hwmodels.files import replace_file
 from hwmodels.graph import Op
-from hwmodels.variants import kernel_hash, variant_of
+from hwmodels.variants import KernelVariant, kernel_hash, variant_of
 
 FORMAT = 2
 REBUILD = "run `ppg-nas lut build`"
@@ -90,9 +90,9 @@ class LookUpTable:
     code_bytes: Mapping[str, int]
     entries: Mapping[str, Entry]
 
-    def entry(self, op: Op) -> Entry:
+    def entry(self, op: Op, variant: KernelVariant | None = None) -> Entry:
         """The entry of the kernel call that `op` becomes. Raises MissingEntryError naming its key."""
-        key = entry_key(op)
+        key = entry_key(op, variant)
         found = self.entries.get(key)
         if found is None:
             raise MissingEntryError(
@@ -155,12 +155,12 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
     return Entry(origin=fields["origin"], **numbers)
 
 
-def entry_key(op: Op) -> str:
-    """The name of the kernel call: its variant and everything its cycles depend on.
+def entry_key(op: Op, variant: KernelVariant | None = None) -> str:
+    """The name of the kernel call: its variant (by default the fast one) and what its cycles depend on.
 
     Raises what `variants.variant_of` raises for an op without a kernel.
     """
-    fields: list[str | int] = [variant_of(op).name]
+    fields: list[str | int] = [(variant or variant_of(op)).name]
     fields += [op.length_in, op.channels_in, op.length_out, op.channels_out]
     if op.kernel > 1 or op.stride > 1:
         fields += [op.kernel, op.stride, op.dilation, op.padding]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from hwmodels.target import Target
 from hwmodels.tflite_layers import TFLiteLayer, TFLiteModel, layers_of
 from hwmodels.tflite_reader import read_tflite
 from hwmodels.toolchain import Toolchain, cache_folder
-from hwmodels.variants import data_bytes, kernel_hash
+from hwmodels.variants import data_bytes, exact_data_bytes, exact_variant, kernel_hash, units_of
 
 _RUNNER_UNITS = ("ppgnet_run", "ppgnet_execute")
 _NETWORK_BYTES = 8
@@ -64,12 +64,15 @@ def cost_tflite(
     Raises TFLiteFileError for a file that is no model, MissingEntryError for a table that lacks a call.
     """
     model = _within_limits(layers_of(read_tflite(path)))
-    ops = [layer.op for layer in model.layers if layer.op is not None]
-    cost_model = CostModel(table or profiled(ops, device.target, toolchain), device)
-    costs = {layer.index: cost_model.op_cost(layer.op) for layer in model.layers if layer.op is not None}
+    served = [layer for layer in model.layers if layer.op is not None]
+    fast = [layer.op for layer in served if layer.op and not layer.fallback]
+    exact = [layer.op for layer in served if layer.op and layer.fallback]
+    cost_model = CostModel(table or profiled(fast, device.target, toolchain, exact=exact), device)
+    costs = {layer.index: _layer_cost(cost_model, layer) for layer in served}
     live: dict[str, int] = {}
     if model.graph is not None:
-        scratch = {op.name: cost_model.op_cost(op).scratch_bytes for op in model.graph}
+        by_name = {layer.op.name: costs[layer.index] for layer in served if layer.op}
+        scratch = {name: cost.scratch_bytes for name, cost in by_name.items()}
         live = dict(
             zip([op.name for op in model.graph], memory.step_bytes(model.graph, scratch), strict=True)
         )
@@ -77,8 +80,24 @@ def cost_tflite(
         LayerCost(layer, costs.get(layer.index), live.get(layer.op.name) if layer.op else None)
         for layer in model.layers
     )
-    total = None if model.graph is None else _total(model.graph, cost_model, live)
+    total = None if model.graph is None else _total(model.graph, cost_model, list(costs.values()), live)
     return ModelCost(layers, total, model.problem)
+
+
+def _layer_cost(model: CostModel, layer: TFLiteLayer) -> OpCost:
+    assert layer.op is not None
+    if not layer.fallback:
+        return model.op_cost(layer.op)
+    op, variant, runner = layer.op, exact_variant(layer.op), model.lut.runner
+    entry = model.lut.entry(op, variant)
+    return OpCost(
+        entry.cycles + runner.step_cycles,
+        entry.instructions + runner.step_instructions,
+        exact_data_bytes(op),
+        units_of(variant),
+        entry.stack_bytes,
+        0,
+    )
 
 
 def profiled(
@@ -86,8 +105,12 @@ def profiled(
     target: Target,
     toolchain: Toolchain,
     progress: Callable[[int, int], None] | None = None,
+    exact: Sequence[Op] = (),
 ) -> LookUpTable:
-    """A table that holds at least these operations: the user's cached one, what it lacked added."""
+    """A table that holds at least these operations: the user's cached one, what it lacked added.
+
+    Those in `exact` with the exact kernel.
+    """
     identity = (kernel_hash(), lut.rules_hash(), toolchain.version, *toolchain.flags, target.name)
     name = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:24]
     path = cache_folder() / f"calls-{name}.json"
@@ -95,11 +118,12 @@ def profiled(
     with suppress(TableError):
         known = lut.load(path)
     entries: Mapping[str, Any] = known.entries if known else {}
-    if known and all(entry_key(op) in entries for op in ops):
-        return known
     missing = [op for op in ops if entry_key(op) not in entries]
+    missing_exact = [op for op in exact if entry_key(op, exact_variant(op)) not in entries]
+    if known and not missing and not missing_exact:
+        return known
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    made = build(missing, toolchain, date, target, progress=progress)
+    made = build(missing, toolchain, date, target, progress=progress, exact=missing_exact)
     whole = LookUpTable(made.provenance, made.runner, made.code_bytes, {**entries, **made.entries})
     whole.save(path)
     return whole
@@ -125,9 +149,8 @@ def _limited(layer: TFLiteLayer) -> TFLiteLayer:
     return layer if not reason else TFLiteLayer(layer.index, layer.name, None, reason)
 
 
-def _total(graph: LayerGraph, model: CostModel, live: Mapping[str, int]) -> Cost:
+def _total(graph: LayerGraph, model: CostModel, costs: Sequence[OpCost], live: Mapping[str, int]) -> Cost:
     """As CostModel.cost, but for what makes the input of our own networks, which a foreign one has not."""
-    costs = [model.op_cost(op) for op in graph if op.kind != "input"]
     units = frozenset(_RUNNER_UNITS).union(*(cost.code_units for cost in costs))
     return model.total(
         cycles=model.fixed_cycles + sum(cost.cycles for cost in costs),

@@ -25,7 +25,9 @@ from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import (
     ENTRY_POINTS,
     STEP_BYTES,
+    KernelVariant,
     code_unit_bytes,
+    exact_variant,
     kernel_hash,
     kernel_sources,
     variant_of,
@@ -33,6 +35,7 @@ from hwmodels.variants import (
 
 _CHUNK = 16
 _TIGHTLY_COUPLED = Target()
+_Call = tuple[Op, KernelVariant]
 _HARNESS = f"""\
 #include "ppgnet_kernels.h"
 extern const ppgnet_network network;
@@ -55,17 +58,17 @@ def build(
     target: Target = _TIGHTLY_COUPLED,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
+    exact: Iterable[Op] = (),
 ) -> LookUpTable:
     """Cost every distinct kernel call among `ops` on `target`; inputs need no kernel and are passed over.
 
-    `date` goes into the provenance. The table is the same whatever the executor and its workers;
+    Those in `exact` are costed with the exact kernel. `date` goes into the provenance. The table is the same
+    whatever the executor and its workers;
     `progress(done, total)` is called as entries arrive. Raises InputError for an op without a kernel.
     """
-    distinct: dict[str, Op] = {}
-    for op in ops:
-        if op.kind != "input":
-            distinct.setdefault(entry_key(op), op)
-    image = _image(toolchain, [*distinct.values(), _POOL])
+    calls = [(op, variant_of(op)) for op in ops if op.kind != "input"]
+    distinct = {entry_key(*call): call for call in [*calls, *((op, exact_variant(op)) for op in exact)]}
+    image = _image(toolchain, [*distinct.values(), (_POOL, variant_of(_POOL))])
     keys = sorted(distinct)
     chunks = [[distinct[key] for key in keys[at : at + _CHUNK]] for at in range(0, len(keys), _CHUNK)]
     tasks = [_Task(image, target, tuple(chunk)) for chunk in chunks]
@@ -94,18 +97,19 @@ def build(
 
 def measure_ops(ops: Sequence[Op], toolchain: Toolchain, target: Target = _TIGHTLY_COUPLED) -> list[Entry]:
     """Entries of single operations, in order, without a table."""
-    return _measure(_Task(_image(toolchain, [*ops, _POOL]), target, tuple(ops)))
+    calls = tuple((op, variant_of(op)) for op in ops)
+    return _measure(_Task(_image(toolchain, calls), target, calls))
 
 
 @dataclass(frozen=True)
 class _Task:
     image: ElfImage
     target: Target
-    ops: tuple[Op, ...]
+    calls: tuple[_Call, ...]
 
 
-def _image(toolchain: Toolchain, ops: Iterable[Op]) -> ElfImage:
-    functions = {variant_of(op).function for op in ops}
+def _image(toolchain: Toolchain, calls: Iterable[_Call]) -> ElfImage:
+    functions = {variant.function for _, variant in calls}
     sources = kernel_sources() | {"ppgnet_harness.c": _HARNESS}
     return toolchain.link(sources, keep=("ppgnet_run", *sorted(functions)))
 
@@ -113,16 +117,17 @@ def _image(toolchain: Toolchain, ops: Iterable[Op]) -> ElfImage:
 def _measure(task: _Task) -> list[Entry]:
     emulator = Emulator(task.image, flash=task.target.flash, constants=(CONSTANTS,))
     model = PipelineModel(task.image, task.target.core)
-    return [_entry(emulator, model, op, task.target) for op in task.ops]
+    return [_entry(emulator, model, call, task.target) for call in task.calls]
 
 
-def _entry(emulator: Emulator, model: PipelineModel, op: Op, target: Target) -> Entry:
+def _entry(emulator: Emulator, model: PipelineModel, called: _Call, target: Target) -> Entry:
     """Call the op's kernel once, on random inputs and weights; its cycles depend on its shape alone.
 
     Caches are empty before the call, as other kernels may have run since it ran last.
     """
-    digest = hashlib.sha256(entry_key(op).encode()).digest()
-    call = kernel_call(op, np.random.default_rng(int.from_bytes(digest[:8], "little")))
+    digest = hashlib.sha256(entry_key(*called).encode()).digest()
+    op, variant = called
+    call = kernel_call(op, np.random.default_rng(int.from_bytes(digest[:8], "little")), variant)
     run = emulator.call(call.function, call.arguments, call.writes)
     stalls = target.stall_cycles(run.instruction_misses, run.constant_misses)
     return Entry(model.cycles(run) + stalls, run.instructions, run.stack_bytes, "modelled")
@@ -134,7 +139,7 @@ def _runner(image: ElfImage, target: Target) -> Runner:
     Behind flash, the runner's own lines are fetched anew at every step, and so is the step's record.
     """
     emulator, model = Emulator(image), PipelineModel(image, target.core)
-    pool = _entry(emulator, model, _POOL, Target(target.core))
+    pool = _entry(emulator, model, (_POOL, variant_of(_POOL)), Target(target.core))
     arena, result = RAM_BASE, RAM_BASE + 64
     totals = []
     for count in (2, 3):

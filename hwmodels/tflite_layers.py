@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hwmodels.errors import InputError
 from hwmodels.graph import Activation, GraphError, Kind, LayerGraph, Op, Padding
+from hwmodels.tflite_parameters import fallback_of
 from hwmodels.tflite_reader import TFLiteFile, TFLiteOperator, TFLiteTensor
-from hwmodels.variants import UnsupportedOpError, variant_of
+from hwmodels.variants import variant_of
 
 _SAME, _VALID = 0, 1
 _ACTIVATIONS = {0: "none", 1: "relu", 3: "relu6", 2: "relu_n1_to_1", 4: "tanh", 5: "sign_bit"}
@@ -29,13 +31,17 @@ class _UnsupportedError(Exception):
 
 @dataclass(frozen=True)
 class TFLiteLayer:
-    """One operator of a file: the operation that executes it, None for views and what `reason` refuses."""
+    """One operator of a file: the operation that executes it, None for views and what `reason` refuses.
+
+    `fallback` says why its scales or weights need the exact, slow kernel; empty where the fast one serves.
+    """
 
     index: int
     name: str
     op: Op | None = None
     reason: str = ""
     note: str = ""
+    fallback: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def _input_node(walk: _Walk) -> list[tuple[Op, tuple[str, ...]]]:
 def _layer(walk: _Walk, operator: TFLiteOperator) -> TFLiteLayer:
     name = f"{operator.index} {operator.name}"
     made: Op | None = None
-    reason = note = ""
+    reason = note = fallback = ""
     try:
         _require_int8(walk.file, operator)
         if operator.name in _VIEWS:
@@ -111,16 +117,18 @@ def _layer(walk: _Walk, operator: TFLiteOperator) -> TFLiteLayer:
         elif operator.name in _RULES:
             made, sources = _RULES[operator.name](walk, operator, name)
             variant_of(made)
+            output = walk.file.tensors[operator.outputs[0]]
             note = _note(walk, operator)
+            fallback = fallback_of(made, [walk.file.tensors[at] for at in operator.inputs if at >= 0], output)
             walk.nodes.append((made, sources))
         else:
             raise _UnsupportedError(_REMEDIES.get(operator.name, "no kernel computes it"))
-    except (_UnsupportedError, GraphError, UnsupportedOpError) as error:
+    except (_UnsupportedError, GraphError, InputError) as error:
         made, reason = None, str(error)
     for index in operator.outputs:
         if index >= 0 and index not in walk.values:
             walk.values[index] = _made(walk, index, name)
-    return TFLiteLayer(operator.index, operator.name, made, reason, note)
+    return TFLiteLayer(operator.index, operator.name, made, reason, note, fallback)
 
 
 def _require_int8(file: TFLiteFile, operator: TFLiteOperator) -> None:
@@ -136,6 +144,8 @@ def _require_int8(file: TFLiteFile, operator: TFLiteOperator) -> None:
             )
         if tensor.scales.size != 1 or not (np.isfinite(tensor.scales).all() and tensor.scales[0] > 0):
             raise _UnsupportedError(f"tensor {tensor.name!r} has no single quantization scale")
+        if tensor.zero_points.size != 1 or not -128 <= tensor.zero_points[0] <= 127:
+            raise _UnsupportedError(f"tensor {tensor.name!r} has no int8 zero point")
         if any(size < 1 for size in tensor.shape) or (len(tensor.shape) > 1 and tensor.shape[0] != 1):
             raise _UnsupportedError(f"tensor {tensor.name!r} has shape {tensor.shape}; the batch must be 1")
 

@@ -47,8 +47,8 @@ class TFLiteFileError(InputError):
 class TFLiteTensor:
     """A tensor: `kind` is its element type's name; `scales` and `zero_points` are empty without a grid.
 
-    `constant` holds the integers of a small int32 or int64 constant (axes, paddings), `is_constant` says
-    whether the file gives a value at all.
+    `constant` holds the integers of a small int32 or int64 constant (axes, paddings), `data` the bytes of any
+    constant, a view of the file; None where the file gives no value.
     """
 
     name: str
@@ -56,8 +56,13 @@ class TFLiteTensor:
     shape: tuple[int, ...]
     scales: NDArray[np.float32]
     zero_points: NDArray[np.int64]
-    is_constant: bool
     constant: NDArray[np.int64] | None
+    data: NDArray[np.uint8] | None
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the file gives a value."""
+        return self.data is not None
 
 
 @dataclass(frozen=True)
@@ -179,7 +184,7 @@ class _Parser:
         if data is not None and kind in ("int32", "int64") and data.nbytes <= _LARGEST_CONSTANT:
             constant = np.frombuffer(data.tobytes(), "<i4" if kind == "int32" else "<i8").astype(np.int64)
         name = (tensor.Name() or b"").decode(errors="replace")[:80]
-        return TFLiteTensor(name, kind, shape, scales, zero_points, data is not None, constant)
+        return TFLiteTensor(name, kind, shape, scales, zero_points, constant, data)
 
     def _data(self, index: int) -> NDArray[np.uint8] | None:
         """A buffer's bytes, a view; None for the empty ones, which stand for values computed later."""

@@ -179,10 +179,22 @@ def data_bytes(op: Op) -> int:
         pairs = -(-op.channels_out // 2)
         return STEP_BYTES + LAYER_BYTES + pairs * (2 * padded_depth(op) + 4 * _REQUANTIZATION_WORDS)
     if variant is EXACT:
-        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
+        return exact_data_bytes(op)
     if op.kind == "depthwise":
         return STEP_BYTES + LAYER_BYTES + 4 + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
     return STEP_BYTES + _DATA_BYTES[op.kind]
+
+
+def exact_variant(op: Op) -> KernelVariant:
+    """The kernel that serves `op` where its scales leave the fast form; slower, and without scratch."""
+    return ADD_EXACT if op.kind == "add" else EXACT
+
+
+def exact_data_bytes(op: Op) -> int:
+    """As `data_bytes`, for the exact kernel."""
+    if op.kind == "add":
+        return STEP_BYTES + 44
+    return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
 
 
 def code_units(op: Op) -> frozenset[str]:

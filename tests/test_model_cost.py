@@ -15,16 +15,22 @@ tflite = pytest.importorskip("tflite")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from hwmodels.check import random_model  # noqa: E402
+from hwmodels.check import check_image, random_model, random_windows  # noqa: E402
+from hwmodels.codegen import fallbacks, generate  # noqa: E402
 from hwmodels.cost import CostModel  # noqa: E402
 from hwmodels.device import load_device  # noqa: E402
+from hwmodels.integer_model import IntegerModel, Quantization  # noqa: E402
 from hwmodels.model_cost import cost_tflite, profiled  # noqa: E402
+from hwmodels.profiling import build  # noqa: E402
 from hwmodels.tflite_layers import layers_of  # noqa: E402
+from hwmodels.tflite_parameters import parameters_of  # noqa: E402
 from hwmodels.tflite_reader import TFLiteFileError, parse_tflite, read_tflite  # noqa: E402
 from hwmodels.toolchain import find_toolchain  # noqa: E402
 from nas.cli import main  # noqa: E402
 from nas.deploy.tflite import tflite_file  # noqa: E402
 from supernet.space import load_space  # noqa: E402
+from tests.random_networks import random_graph  # noqa: E402
+from tests.random_networks import random_model as random_integer_model  # noqa: E402
 from tests.tflite_files import FLOAT32, RELU, RELU6, SAME, TANH, VALID, Net, small_net  # noqa: E402
 from tests.tiny_run import without_arm_compiler  # noqa: E402
 
@@ -79,6 +85,53 @@ def test_a_file_of_our_own_writer_is_read_as_the_graph_it_was_made_of(seed: int)
         if op.kind not in ("conv", "depthwise", "fully_connected"):
             padding = read.padding
         assert read == replace(op, name=read.name, kind=kind, padding=padding)
+    assert not any(layer.fallback for layer in model.layers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_weights_and_requantization_of_a_file_are_those_it_was_made_of(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    made = random_integer_model(rng, random_graph(rng))
+    content = tflite_file(made)
+    file = parse_tflite(content)
+    layers = {layer.index: layer for layer in layers_of(file).layers if layer.op is not None}
+    names = [op.name for op in made.graph if op.output_bytes and op.kind != "input"]
+    compared = 0
+    for name, (index, layer) in zip(names, layers.items(), strict=True):
+        reason = fallbacks(made).get(name, "")
+        assert layer.fallback == reason
+        if layer.op.has_parameters:
+            operator = file.operators[index]
+            inputs = [file.tensors[at] for at in operator.inputs]
+            read = parameters_of(layer.op, inputs, file.tensors[operator.outputs[0]])
+            expected = made.parameters[name]
+            np.testing.assert_array_equal(read.weight.ravel(), expected.weight.ravel())
+            for field in ("bias", "multiplier", "shift"):
+                np.testing.assert_array_equal(getattr(read, field), getattr(expected, field))
+            compared += 1
+    assert compared >= 3
+
+
+@needs_compiler
+def test_a_layer_outside_the_fast_form_is_costed_with_the_exact_kernel(tmp_path: Path) -> None:
+    """The whole network, executed with its fallback, takes what the cost of its file says, and the head."""
+    space, rng, device = load_space("demo"), np.random.default_rng(3), load_device()
+    graph = space.lower(space.decode(space.sample(1, rng))[0])
+    made = random_model(graph, rng)
+    relu = next(op.name for op in graph if op.activation == "relu")
+    grids = {**made.quantization, relu: Quantization(made.quantization[relu].scale, -100)}
+    made = IntegerModel(graph, grids, made.parameters, made.head, made.input)
+    assert set(fallbacks(made)) == {relu}
+    path, toolchain = tmp_path / "slow.tflite", find_toolchain()
+    path.write_bytes(tflite_file(made))
+    found = cost_tflite(path, device, toolchain)
+    slow = [one for one in found.layers if one.layer.fallback]
+    assert len(slow) == 1 and "-100" in slow[0].layer.fallback and found.total is not None
+    model = CostModel(build(list(graph), toolchain, ""), device)
+    windows = random_windows(graph, 1, rng)
+    run = check_image(made, model, toolchain.link(generate(made)), windows)
+    head = model.op_cost(graph.output).cycles
+    assert found.total.cycles + head == pytest.approx(run.measured_cycles, rel=5e-3)
 
 
 def weights(*shape: int) -> Callable[[Net], int]:
@@ -155,7 +208,7 @@ def test_a_foreign_or_cut_file_is_one_line(tmp_path: Path, content: bytes, told:
         read_tflite(tmp_path / "none.tflite")
 
 
-@settings(max_examples=300, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=20_000, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(st.tuples(st.integers(8, len(SMALL) - 1), st.integers(0, 255)), max_size=12),
     st.integers(8, len(SMALL)),

@@ -43,8 +43,8 @@ def execute(options: argparse.Namespace) -> int:
     else:
         print_table(rows, _COLUMNS, f"{options.model.name} on {device.name}")
         for row in rows:
-            if row["note"]:
-                print(f"note: #{row['index']} {row['operator']}: {row['note']}")
+            for told in filter(None, (row["note"], row["fallback"] and f"exact kernel: {row['fallback']}")):
+                print(f"note: #{row['index']} {row['operator']}: {told}")
         if found.total is not None:
             print_fields(readable_cost(found.total))
     return _complain(options.model, found)
@@ -59,6 +59,7 @@ def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
         "operator": one.layer.name,
         "kernel": "not supported" if one.layer.reason else kernel,
         "note": one.layer.note,
+        "fallback": one.layer.fallback,
     }
     if cost is None or op is None:
         nothing = None if one.layer.reason else 0
