@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nas.arguments import share
 from nas.commands.run import prepared_run
 from nas.config import load_config
+from nas.files import digest
 from nas.pipeline import run_pipeline
 from nas.run_directory import RunDirectory
 from nas.space import space_of
@@ -54,8 +56,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="who learns (mobilenet-1d); largest and smallest are the space's")  # fmt: skip
     parser.add_argument("--part", choices=_PARTS, action="append",
                         help="rows: single losses, PPG alone, numbers of people (all)")  # fmt: skip
+    parser.add_argument("--hard-share", type=share, help="of the hard labels, instead of the configuration's")
     parser.add_argument("--losses", action="append", default=[], metavar="KIND[+KIND...]",
-                        help="a further row with this sum of losses (repeatable)")  # fmt: skip
+                        help="a row with this sum of losses, alone or beside --part (repeatable)")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         run_pipeline(directory, "teacher")
         with directory.exclusive():
             rows = list(_train(directory, options))
-        settings = settings_of(directory, options.student, options.epochs)
+        settings = settings_of(directory, options.student, options.epochs, options.hard_share)
         save_rows(options.results / f"{name}-fold{fold}.json", directory, settings, rows)
     return summary(load_rows(options.results, name))
 
@@ -113,9 +116,10 @@ def _reference(name: str) -> str:
 
 
 def _rows(options: argparse.Namespace) -> Iterator[_Row]:
-    parts = options.part or _PARTS
-    if "losses" in parts:
+    parts = options.part or (() if options.losses else _PARTS)
+    if "losses" in parts or options.losses:
         yield _Row(HARD)
+    if "losses" in parts:
         yield from (_Row(kind, (kind,)) for kind in KINDS if kind != "cross_modal")
         yield _Row("progressive", ("soft_labels",), is_progressive=True)
     for text in options.losses:
@@ -136,11 +140,14 @@ def _rows(options: argparse.Namespace) -> Iterator[_Row]:
 
 def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     data, settings = FoldData.of(run), recipe(run, options.epochs)
+    if options.hard_share is not None:
+        settings = replace(settings, distillation_alpha=options.hard_share)
     base = [*origin(run, "teacher"), settings.to_dict(), options.student]
     for row in _rows(options):
-        path = run.path / "distillation" / f"{_file_name(row.name)}-{options.student}.json"
-        run.say(f"{row.name}")
-        yield once(path, [base, vars(row)], _training(data, options.student, row, settings))
+        facts = [base, vars(row)]
+        path = run.path / "distillation" / f"{_file_name(row.name)}-{digest(facts)[:8]}.json"
+        run.say(row.name)
+        yield once(path, facts, _training(data, options.student, row, settings))
 
 
 def _training(
