@@ -226,3 +226,12 @@ def test_the_document_of_accuracy_is_written_from_files_and_says_what_is_missing
     assert "| searched, int8 |" in text and "Kendall's tau, inherited against independent weights" in text
     told(capsys, *tables)
     assert document.read_text() == text
+
+
+def test_the_tables_of_accuracy_are_generated_not_typed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(Path(__file__).parent.parent / "docs", tmp_path / "docs")
+    before = (tmp_path / "docs" / "accuracy.md").read_text()
+    told(capsys, "tables", "--root", tmp_path)
+    assert (tmp_path / "docs" / "accuracy.md").read_text() == before

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="rows: single losses, PPG alone, numbers of people (all)")  # fmt: skip
     parser.add_argument("--hard-share", type=share, help="of the hard labels, instead of the configuration's")
     parser.add_argument("--losses", action="append", default=[], metavar="KIND[+KIND...]",
-                        help="a row with this sum of losses, alone or beside --part (repeatable)")  # fmt: skip
+                        help="a row with this sum of losses, alone or beside --part")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -63,17 +63,16 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def _founding(results: Path, name: str) -> str:
     """The founding document's table on real recordings: each row on the test subjects its files hold."""
     folds, runs = _folds(results / "peers", name), _accuracy(results, name)
-    if not folds and not runs:
+    if not folds or not runs:
         return ""
     errors = together(folds, "test")
     facts = {row["name"]: row for fold in folds for row in fold["rows"]}
-    whole = assemble(runs) if runs else None
-    sources = sorted({subject.split("/")[0] for held in errors.values() for subject in held}
-                     | (set(whole.source.tolist()) if whole else set()))  # fmt: skip
+    whole = assemble(runs)
+    sources = sorted(set(whole.source.tolist()))
     rows = []
 
     def from_runs(label: str, estimator: str, costs: list[str]) -> None:
-        if whole is not None and estimator in whole.estimate_bpm:
+        if estimator in whole.estimate_bpm:
             found = [str(metrics_of(whole, estimator, source).mae_bpm) for source in sources]
             rows.append([label, *costs, *found])
 
@@ -95,7 +94,7 @@ def _founding(results: Path, name: str) -> str:
     costs = ["-", *(_range([held[key] for held in verified]) for key in ("flash_kb", "latency_ms"))]
     from_runs("searched, int8", _INT8, costs)
     from_runs("searched, int8, tracked", TRACKED, costs)
-    held = f"Folds: peers {_named(folds)}; runs {', '.join(str(r.fold) for r in runs) or 'none'}."
+    held = f"Folds: peers {_named(folds)}; runs {', '.join(str(result.fold) for result in runs)}."
     header = ["network", "parameters", "flash KB", "ms", *(f"MAE {source}" for source in sources)]
     return f"{held}\n\n{table(header, rows)}"
 
@@ -205,7 +204,7 @@ def _range(values: Sequence[float]) -> str:
 
 
 def _named(folds: Sequence[Mapping[str, Any]]) -> str:
-    return ", ".join(str(fold["fold"]) for fold in folds) or "none"
+    return ", ".join(str(fold["fold"]) for fold in folds)
 
 
 def _cell(interval: Mapping[str, Any] | None) -> str:
