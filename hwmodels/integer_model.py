@@ -199,7 +199,7 @@ class IntegerModel:
         if made != list(zip(parameters.multiplier.tolist(), parameters.shift.tolist(), strict=True)):
             raise QuantizationError(
                 f"op {op.name!r}: its multipliers follow from no scale in single precision; "
-                "quantize the network again"
+                "quantize the network again (delete the subnet's int8/model.npz, then export)"
             )
         return scale
 

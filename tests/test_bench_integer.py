@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def compilers() -> tuple[Toolchain, Toolchain]:
 @pytest.mark.slow
 def test_all_witnesses_agree_on_random_networks_of_the_default_space() -> None:
     compilers()
-    found = integer.run(argparse.Namespace(archs=40, seed=11, space="default", workers=2))
+    found = integer.run(argparse.Namespace(archs=40, seed=11, space="default", config=None, workers=2))
     assert found["archs"] == 40
     assert found["windows"] == 40 * found["windows_per_arch"] and found["windows_per_arch"] >= 8 + 3
     assert found["mismatches"] == {"qat": 0, "c_host": 0, "c_m7": 0, "litert": 0}
@@ -39,6 +40,15 @@ def test_all_witnesses_agree_on_random_networks_of_the_default_space() -> None:
     assert found["onnx"]["exact_file_mismatches"] == 0
     assert found["onnx_max_ulp"] <= 1
     assert found["differing"] == []
+
+
+@pytest.mark.arm
+def test_all_witnesses_agree_on_networks_over_spectra() -> None:
+    compilers()
+    config = Path(__file__).parent.parent / "configs" / "bami.yaml"
+    found = integer.run(argparse.Namespace(archs=4, seed=3, config=config, workers=1))
+    assert found["mismatches"] == {"qat": 0, "c_host": 0, "c_m7": 0, "litert": 0}
+    assert found["onnx"]["exact_file_mismatches"] == 0 and found["onnx_max_ulp"] <= 1
 
 
 @pytest.mark.arm

@@ -10,6 +10,7 @@ import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from torch import Tensor
 
 from hwmodels.codegen import entry_points, generate
 from hwmodels.execution import Compiled, core_tensors, deployed_results, host_tensors
-from hwmodels.graph import LayerGraph
 from hwmodels.integer import (
     ClassSettings,
     HeartRateSettings,
@@ -32,6 +32,7 @@ from hwmodels.preparation import ACC_SCALE_G
 from hwmodels.toolchain import find_toolchain, host_toolchain
 from nas.arguments import count, positive_count
 from nas.compress.fake_quantization import FakeQuantNetwork
+from nas.config import load_config
 from nas.data.preprocess import BAND_HZ
 from nas.deploy.formats import written
 from nas.deploy.witnesses import (
@@ -44,10 +45,12 @@ from nas.deploy.witnesses import (
     qat_tensors,
 )
 from nas.progress import progress
+from nas.space import space_of
 from nas.workers import worker_pool
-from supernet.arch import Arch
+from supernet.arch import SENSOR_CHANNELS, Arch
 from supernet.calibrate import calibrate
 from supernet.space import SearchSpace, load_space
+from supernet.spectrum import spectra_of
 from supernet.subnet import Subnet
 
 _RANDOM_WINDOWS = 8
@@ -61,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench integer`."""
     parser.add_argument("--archs", type=positive_count, default=300, help="architectures (default: 300)")
     parser.add_argument("--seed", type=count, default=0, help="seed (default: 0)")
-    parser.add_argument("--space", default="default", help="search space (default: default)")
+    spaces = parser.add_mutually_exclusive_group()
+    spaces.add_argument("--space", default="default", help="search space (default: default)")
+    spaces.add_argument("--config", type=Path, help="the space of this configuration, for its task")
     parser.add_argument("--workers", type=positive_count, default=2, help="processes (default: 2)")
 
 
@@ -82,7 +87,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     InputError naming a witness that is not installed.
     """
     begun = time.perf_counter()
-    space = load_space(options.space)
+    space = space_of(load_config(options.config)) if options.config else load_space(options.space)
     archs = space.decode(space.sample(options.archs, np.random.default_rng([options.seed, 1])))
     host, core = Compiled.by(host_toolchain()), Compiled.by(find_toolchain())
     tasks = [_Task(space, arch, (options.seed, n), host, core) for n, arch in enumerate(archs)]
@@ -131,7 +136,7 @@ def random_network(
     for norm in subnet.norms().values():
         norm.weight.data = torch.from_numpy(rng.uniform(0.5, 1.5, norm.num_features).astype(np.float32))
         norm.bias.data = torch.from_numpy(rng.normal(0.0, 0.3, norm.num_features).astype(np.float32))
-    x = beating_windows(_CALIBRATION_WINDOWS, graph, arch.rate_hz, rng)
+    x = beating_windows(_CALIBRATION_WINDOWS, arch, space.window_s, rng)
     calibrate(subnet, [x[::2], x[1::2]])
     network = FakeQuantNetwork(subnet)
     network.calibrate([x])
@@ -140,7 +145,10 @@ def random_network(
         if graph.output.kind == "heart_rate_head"
         else ClassSettings(tuple(f"class {index}" for index in range(graph.output.channels_in)), 0.5)
     )
-    inputs = InputSettings(arch.rate_hz, space.window_s, arch.sensors, BAND_HZ, ACC_SCALE_G)
+    inputs = InputSettings(
+        arch.rate_hz, space.window_s, arch.sensors, BAND_HZ, ACC_SCALE_G, reads=arch.reads,
+        positions=graph.input.length_in if arch.reads == "spectrum" else None,
+    )  # fmt: skip
     model = network.eval().export(head, inputs)
     beating = quantize_input(model, x[: _RANDOM_WINDOWS // 2].numpy().transpose(0, 2, 1))
     noise = rng.integers(-128, 128, beating.shape).astype(np.int8)
@@ -153,15 +161,16 @@ def adversarial_windows(shape: tuple[int, ...]) -> NDArray[np.int8]:
     return np.stack([np.full(shape, -128), np.full(shape, 127), np.broadcast_to(sign, shape)]).astype(np.int8)
 
 
-def beating_windows(windows: int, graph: LayerGraph, rate_hz: int, rng: np.random.Generator) -> Tensor:
-    """Normalized windows (n, channels, samples): three harmonics of a rate in the band, and noise."""
-    time_s = np.arange(graph.input.length_in) / rate_hz
-    channels = graph.input.channels_in
+def beating_windows(windows: int, arch: Arch, window_s: int, rng: np.random.Generator) -> Tensor:
+    """Windows as `arch` reads them (n, channels, length): three harmonics of a heart rate, and noise."""
+    time_s = np.arange(window_s * arch.rate_hz) / arch.rate_hz
+    channels = SENSOR_CHANNELS[arch.sensors]
     phase = rng.uniform(0, 2 * np.pi, (windows, channels, 1))
     turn = 2 * np.pi * rng.uniform(*_HEARTS_HZ, (windows, 1, 1)) * time_s + phase
     noise = rng.standard_normal((windows, channels, time_s.size)) * rng.uniform(0.05, 1.0, (windows, 1, 1))
     x = sum((np.sin(harmonic * turn) / harmonic for harmonic in (1, 2, 3)), noise)
-    return torch.from_numpy((x / x.std(axis=2, keepdims=True)).astype(np.float32))
+    signals = torch.from_numpy((x / x.std(axis=2, keepdims=True)).astype(np.float32))
+    return spectra_of(signals) if arch.reads == "spectrum" else signals
 
 
 def _compare(task: _Task) -> Mapping[str, Agreement]:

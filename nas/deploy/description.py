@@ -17,6 +17,8 @@ METADATA = "ppg_nas"
 FORMAT = 1
 INPUT, OUTPUT = "samples", "logits"
 """Names of the files' input and output."""
+_SIGNALS = ("pulse", "pulse less motion", "magnitude of motion", "explained by motion")
+_SPECTRA = "places, then logarithms of power of each signal at every position (hwmodels/spectrum.py)"
 
 
 _README_SECTION = """
@@ -29,8 +31,8 @@ the bins, the weight of a logit below the largest one, and the verdict's limit. 
 compares every element of every layer.
 """
 _ABOUT = {
-    "network.tflite": "(1, 1, samples, channels); TFLite's reference kernels compute the same integers",
-    "network.onnx": "(windows, channels, samples), TFLite's rounding spelled out: the same integers",
+    "network.tflite": "(1, 1, length, channels); TFLite's reference kernels compute the same integers",
+    "network.onnx": "(windows, channels, length), TFLite's rounding spelled out: the same integers",
     "network_plain.onnx": "plain QDQ, for converters; each operation within one unit of the integers",
 }
 
@@ -51,17 +53,17 @@ def describe(model: IntegerModel) -> dict[str, Any]:
     `belief` is the weight of a logit 0, 1, .. 255 steps below the largest one.
     """
     settings, logits = model.input, logits_of(model)
-    signals = ["pulse", "pulse without motion", "magnitude of motion", "explained by motion"]
     grid = model.quantization[model.graph.input.name]
     head = {"kind": model.graph.output.kind, **asdict(model.head)}
     if isinstance(model.head, HeartRateSettings):
-        head |= {"bins": logits.channels_out, "estimate": "median of the belief over evenly spaced bins"}
+        head |= {"bins": logits.output_bytes, "estimate": "median of the belief over evenly spaced bins"}
     return {
         "format": FORMAT,
         "input": {
-            "name": INPUT, **asdict(settings), "samples": settings.samples,
-            "channels": signals[: settings.channels], **asdict(grid),
+            "name": INPUT, **asdict(settings), "length": settings.length, "channels": settings.channels,
+            "signals": list(_SIGNALS[: settings.signals]), **asdict(grid),
             "normalization": "per window: the pulse to mean 0 and deviation 1 (hwmodels/preparation.py)",
+            "spectra": _SPECTRA if settings.reads == "spectrum" else None,
         },
         "output": {"name": OUTPUT, **asdict(model.quantization[logits.name])},
         "head": {**head, "belief": exponential_table(model.quantization[logits.name].scale).tolist()},

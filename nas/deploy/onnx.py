@@ -33,7 +33,9 @@ _AWAY = 1 + 2.0**-40
 
 
 def onnx_file(model: IntegerModel, exact: bool = True) -> bytes:
-    """The file of a window network: int8 (windows, channels, samples) in, int8 (windows, outputs, 1) out.
+    """The file of a window network: int8 (windows, channels, length) in, int8 logits out.
+
+    Logits are (windows, outputs, 1), or (windows, 1, positions) where positions are heart rates.
 
     Tensors on int8 grids carry the names of the operations that make them; equal models give equal bytes.
     In the exact file real values are steps of the tensor's grid, so that single precision holds every sum

@@ -30,11 +30,12 @@ _VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "AVERAGE_POOL_2D": 2, "ADD": 
 
 
 def tflite_file(model: IntegerModel) -> bytes:
-    """The file of a window network: int8 in (1, 1, samples, channels), int8 logits out (1, 1, 1, outputs).
+    """The file of a window network: int8 in (1, 1, length, channels), int8 logits out (1, 1, 1, outputs).
 
-    Tensors carry the names of the operations that make them; equal models give equal bytes. A fully
-    connected layer is written as a convolution over one position: older runtimes take one scale for all
-    outputs of a FULLY_CONNECTED and silently compute other numbers.
+    Where positions are heart rates, the logits are (1, 1, positions, 1). Tensors carry the names of the
+    operations that make them; equal models give equal bytes. A fully connected layer is written as a
+    convolution over one position: older runtimes take one scale for all outputs of a FULLY_CONNECTED and
+    silently compute other numbers.
     Raises InputError for a streaming step, which keeps rows between calls.
     """
     if model.graph.state_bytes:
