@@ -145,6 +145,22 @@ class Device(_Part):
         )
         return Target(self.core, flash)
 
+    def misfits(self, code_bytes: int, constant_bytes: int, ram_bytes: int) -> list[str]:
+        """Why a network does not lie where this device's costs suppose that it does; empty if it can."""
+        regions, coupled = self.regions, "tightly_coupled"
+        in_data = ram_bytes + (constant_bytes if self.placement.constants == coupled else 0)
+        room = [
+            ("flash", code_bytes + constant_bytes, regions.flash.bytes, "flash"),
+            ("activations, stack and constants", in_data, regions.data.bytes, "tightly coupled data memory"),
+        ]
+        if self.placement.code == coupled:
+            room.append(("code", code_bytes, regions.code.bytes, "tightly coupled code memory"))
+        return [
+            f"{what}: {wanted:,} bytes exceed the {there:,} of {where}"
+            for what, wanted, there, where in room
+            if wanted > there
+        ]
+
 
 def known_devices() -> list[str]:
     """Names of the devices that come with the program."""

@@ -44,11 +44,13 @@ class LayerCost:
 @dataclass(frozen=True)
 class ModelCost:
     """A model on a device. `total` is None as long as an operator is not supported; `problem` says why
-    else there is none."""
+    else there is none. `misfits` say which memory is too small for what the device places there.
+    """
 
     layers: tuple[LayerCost, ...]
     total: Cost | None
     problem: str
+    misfits: tuple[str, ...] = ()
 
     @property
     def unsupported(self) -> tuple[TFLiteLayer, ...]:
@@ -81,7 +83,11 @@ def cost_tflite(
         for layer in model.layers
     )
     total = None if model.graph is None else _total(model.graph, cost_model, list(costs.values()), live)
-    return ModelCost(layers, total, model.problem)
+    misfits: list[str] = []
+    if total is not None:
+        constants = sum(cost.data_bytes for cost in costs.values())
+        misfits = device.misfits(total.flash_bytes - constants, constants, total.peak_ram_bytes)
+    return ModelCost(layers, total, model.problem, tuple(misfits))
 
 
 def _layer_cost(model: CostModel, layer: TFLiteLayer) -> OpCost:

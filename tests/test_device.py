@@ -131,3 +131,14 @@ def test_arrays_and_scalars_agree_to_the_last_bit() -> None:
     many = average_power_mw(energy_mj(cycles, 0.44), latency_ms(cycles, 64_000_000), 0.1)
     one = [average_power_mw(energy_mj(int(c), 0.44), latency_ms(int(c), 64_000_000), 0.1) for c in cycles]
     assert many.tolist() == one
+
+
+def test_what_does_not_fit_where_costs_suppose_it_is_named() -> None:
+    near, far = load_device("stm32h7a3"), load_device("stm32f746")
+    assert near.misfits(16 << 10, 64 << 10, 17 << 10) == []
+    assert far.misfits(16 << 10, 500 << 10, 17 << 10) == []
+    (data,) = near.misfits(16 << 10, 265 << 10, 4 << 10)
+    assert "tightly coupled data memory" in data
+    (code,) = near.misfits(80 << 10, 1 << 10, 1 << 10)
+    assert "tightly coupled code memory" in code
+    assert "flash" in far.misfits(16 << 10, 2 << 20, 17 << 10)[0]

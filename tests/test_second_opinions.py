@@ -1,6 +1,7 @@
 """QEMU and llvm-mca beside our emulator and scoreboard, where they are installed."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -95,3 +96,17 @@ def test_the_table_is_checked_against_both_emulators_and_tells_what_is_off() -> 
             assert found["second_emulator"] == second
         slower = {key: replace(entry, cycles=entry.cycles + 2000) for key, entry in table.entries.items()}
         assert is_bad(check(replace(table, entries=slower)))
+
+
+@needs_compiler
+def test_what_is_not_installed_is_skipped_with_a_line(monkeypatch, capsys) -> None:
+    found = shutil.which
+
+    def without(name: str) -> str | None:
+        return None if name in ("qemu-system-arm", "llvm-mca") else found(name)
+
+    monkeypatch.setattr(shutil, "which", without)
+    assert main(["hw", "validate", "--networks", "2"]) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("skipped:")]
+    assert len(told) == 2 and "llvm-mca" in told[0] and "qemu-system-arm" in told[1]
+    assert all("apt-get install" in line for line in told)

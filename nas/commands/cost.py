@@ -39,12 +39,14 @@ def execute(options: argparse.Namespace) -> int:
     if options.json:
         total = None if found.total is None else readable_cost(found.total)
         content = {"model": str(options.model), "device": device.name, "total": total, "layers": rows}
-        print_json(content | {"unsupported": unsupported, "problem": found.problem})
+        print_json(content | {"unsupported": unsupported, "problem": found.problem, "misfits": found.misfits})
     else:
         print_table(rows, _COLUMNS, f"{options.model.name} on {device.name}")
         for row in rows:
             for told in filter(None, (row["note"], row["fallback"] and f"exact kernel: {row['fallback']}")):
                 print(f"note: #{row['index']} {row['operator']}: {told}")
+        for misfit in found.misfits:
+            print(f"does not fit {device.name}: {misfit}; its latency supposes that it does")
         if found.total is not None:
             print_fields(readable_cost(found.total))
     return _complain(options.model, found)
