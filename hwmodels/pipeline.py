@@ -266,6 +266,11 @@ class PipelineModel:
                 mispredicted += executed[end]
         return MISPREDICTION_CYCLES * mispredicted
 
+    def loop_cycles(self, address: int, size: int) -> int:
+        """Cycles of one turn of a block that branches to its own start."""
+        span = (address, address + size)
+        return self._edge_cost(span, span)
+
     def _block(self, address: int, size: int) -> tuple[Instruction, ...]:
         block = self._blocks.get((address, size))
         if block is None:

@@ -54,6 +54,8 @@ def test_validate_prints_every_published_sequence(capsys: pytest.CaptureFixture[
     assert len(told["sequences"]) >= 30 and told["wrong"] == []
     assert all(row["model"] == row["published"] for row in told["sequences"])
     assert {row["core"] for row in told["sequences"]} == {"cortex-m7", "cortex-m4"}
+    assert told["hot_loops"] and all(0 < row["share"] <= 1 for row in told["hot_loops"])
+    assert all(row["model_cycles"] >= row["instructions"] / 2 for row in told["hot_loops"])
     # figures of others are quoted; ours stand only beside the network that our kernels can run
     assert len(told["boards"]) == 7 and all(row["source"] for row in told["boards"])
     ours = [row for row in told["engines"] if row["our_cycles_per_mac"] is not None]

@@ -13,6 +13,7 @@ from hwmodels.check import random_model, random_windows, run_network
 from hwmodels.codegen import generate
 from hwmodels.device import known_devices, load_device
 from hwmodels.emulator import Emulator
+from hwmodels.hot_loops import hot_loops
 from hwmodels.integer import run
 from hwmodels.published import published_sequences
 from hwmodels.published_boards import BOARDS, engine_comparisons
@@ -43,18 +44,20 @@ def execute(options: argparse.Namespace) -> int:
     sequences = sequence_rows()
     lacking = second_emulator.missing()
     networks = [] if lacking else network_rows(options.networks, options.space, options.cc)
+    loops = [asdict(loop) for loop in hot_loops(find_toolchain(options.cc))]
     boards = [asdict(board) for board in BOARDS]
     engines = [asdict(row) for row in engine_comparisons(find_toolchain(options.cc))]
     skipped = [reason for reason in (second_model.missing(), lacking) if reason]
     wrong = [row["sequence"] for row in sequences if row["model"] != row["published"]]
     wrong += [f"network {row['network']}" for row in networks if not row["agree"]]
     if options.json:
+        computed = {"sequences": sequences, "hot_loops": loops, "networks": networks}
         literature = {"boards": boards, "engines": engines}
-        print_json(
-            {"sequences": sequences, "networks": networks, "skipped": skipped, "wrong": wrong} | literature
-        )
+        print_json({**computed, **literature, "skipped": skipped, "wrong": wrong})
         return 1 if wrong else 0
     print_table(sequences, tuple(sequences[0]), "cycles of published sequences")
+    if loops:
+        print_table(loops, tuple(loops[0]), "the dearest loop of each kernel, cycles of one turn")
     if networks:
         print_table(networks, tuple(networks[0]), f"whole networks, {_WINDOWS} windows: Unicorn and QEMU")
     print_table(boards, tuple(boards[0]), "literature: networks on real boards; distances are quoted")
