@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from hwmodels import memory
 from hwmodels.device import Device
@@ -165,3 +166,19 @@ class CostModel:
             latency_ms(cycles, self.device.clock_hz),
         )
         return average_power_mw(energy, latency, self.device.sleep_mw, DEFAULT_PERIOD_S)
+
+
+def readable_cost(cost: Cost) -> dict[str, Any]:
+    """A cost in the units that people read; KB = 1024 bytes."""
+    return {
+        "latency_ms": cost.latency_ms,
+        "cycles": cost.cycles,
+        "flash_kb": cost.flash_bytes / 1024,
+        "flash_bytes": cost.flash_bytes,
+        "ram_kb": cost.peak_ram_bytes / 1024,
+        "ram_bytes": cost.peak_ram_bytes,
+        "energy_mj": cost.energy_mj,
+        "power_mw": cost.power_mw,
+        "macs": cost.macs,
+        "cycles_per_mac": cost.cycles / max(1, cost.macs),
+    }

@@ -6,6 +6,7 @@ The cost model turns cycles into latency, energy and power with one; adding a de
 
 from __future__ import annotations
 
+import reprlib
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -182,7 +183,7 @@ def load_device(name_or_path: str | Path = DEFAULT_DEVICE) -> Device:
             f"device {name_or_path}: no such device; known are {', '.join(known_devices())}, "
             "or give the path of a YAML file"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DeviceError(f"device file {path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         raise DeviceError(f"device file {path}: expected fields, found {type(content).__name__}")
@@ -192,5 +193,5 @@ def load_device(name_or_path: str | Path = DEFAULT_DEVICE) -> Device:
         first = error.errors()[0]
         field = "".join(f", {'.'.join(map(str, first['loc']))}" for _ in first["loc"][:1])
         plain = first["type"] in ("missing", "value_error")
-        given = "" if plain else f", got {first['input']!r}"
+        given = "" if plain else f", got {reprlib.repr(first['input'])}"
         raise DeviceError(f"device file {path}{field}: {first['msg']}{given}") from None

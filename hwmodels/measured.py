@@ -22,6 +22,7 @@ from hwmodels.variants import kernel_hash
 _FEWEST_FOR_OWN_SCALE = 3
 _MOST_TIMES_THE_MODEL = 50
 _FOLDS = 5
+_MOST_DIGITS = 18
 _DUAL_ISSUE = {"cortex-m7": 2, "cortex-m4": 1}
 
 
@@ -124,8 +125,8 @@ def _rows(path: Path, lines: Sequence[tuple[int, str]], table: LookUpTable) -> d
 
 
 def _cycles(where: str, text: str, entry: Entry, core: str) -> int:
-    if not text.isascii() or not text.isdecimal():
-        raise MeasurementError(f"{where}: cycles must be a whole number, got {text!r}")
+    if not text.isascii() or not text.isdecimal() or len(text) > _MOST_DIGITS:
+        raise MeasurementError(f"{where}: cycles must be a whole number, got {text[:40]!r}")
     cycles, fewest = int(text), -(-entry.instructions // _DUAL_ISSUE[core])
     if cycles < fewest - 2:
         raise MeasurementError(

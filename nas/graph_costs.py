@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from hwmodels.cost import CostModel
+from hwmodels.cost import CostModel, readable_cost
 from hwmodels.device import load_device
 from hwmodels.graph import LayerGraph
 from hwmodels.profiling import build
 from hwmodels.toolchain import find_toolchain
-from nas.deploy.verify import readable_cost
 
 
 def graph_cost(graph: LayerGraph, device_name: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hwmodels import second_emulator
 from hwmodels.bench_firmware import FirmwareError, benchmark_project, choose_calls
@@ -225,3 +227,22 @@ def test_the_command_makes_a_table_or_leaves_the_old_one(tmp_path: Path, capsys)
     assert main(["lut", "import", str(tmp_path / "none.csv"), "--space", "demo", "--out", str(out)]) == 2
     assert main(["lut", "import", str(path), "--space", "demo"]) == 2
     assert load(out).provenance.core == "cortex-m7"
+
+
+@settings(max_examples=150, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 4000), st.text(max_size=3)), max_size=6),
+    st.sampled_from(["", "9" * 5000, "1e3", "\x00", "\u0661\u0662", '"', "# end 3", "key,cycles"]),
+)
+def test_no_damage_to_the_output_ends_in_anything_but_one_line(
+    table: LookUpTable, tmp_path: Path, changes: list[tuple[int, str]], value: str
+) -> None:
+    path = tmp_path / "measured.csv"
+    text = "\n".join(_value(_csv(table), value) if value else _csv(table))
+    for place, put in changes:
+        text = text[:place] + put + text[place + len(put) :]
+    path.write_text(text, encoding="utf-8")
+    try:
+        read_measurements(path, table, "cortex-m7-64mhz")
+    except MeasurementError as error:
+        assert "\n" not in str(error) and len(str(error)) < 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,21 @@ def test_a_missing_field_is_named(tmp_path: Path) -> None:
         load_device(own)
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "a: [", "just words"])
+_REFERENCES = [f"{n}: &{n} [*{m}, *{m}, *{m}, *{m}]\n" for m, n in pairwise("abcdefghijklmnop")]
+_BOMB = "a: &a [1, 2]\n" + "".join(_REFERENCES)
+_FOREIGN = [
+    "",
+    "[1, 2]",
+    "a: [",
+    "just words",
+    "[" * 5000,
+    "name: 2020-99-99",
+    "name: !!python/name:os.x",
+    _BOMB,
+]
+
+
+@pytest.mark.parametrize("text", _FOREIGN)
 def test_a_file_that_is_no_device_is_refused(tmp_path: Path, text: str) -> None:
     own = tmp_path / "mine.yaml"
     own.write_text(text)

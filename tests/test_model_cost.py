@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -262,3 +264,10 @@ def test_the_command_prints_totals_and_names_what_is_not_supported(tmp_path: Pat
     path.write_bytes(b"not a model")
     assert main(["cost", str(path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_costing_a_model_needs_neither_torch_nor_search_spaces() -> None:
+    heavy = {"torch", "supernet", "search", "scipy"}
+    code = f"import sys, nas.commands.cost; print(*(sys.modules.keys() & {heavy}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels import lut
+from hwmodels.cost import readable_cost
 from hwmodels.device import DEFAULT_DEVICE, Device, load_device
 from hwmodels.energy import energy_mj, latency_ms
 from hwmodels.model_cost import LayerCost, ModelCost, cost_tflite
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import CC_HELP
-from nas.deploy.verify import readable_cost
 from nas.output import print_fields, print_json, print_table
 
 _COLUMNS = ("index", "operator", "kernel", "macs", "cycles", "ms", "flash_bytes", "ram_bytes", "energy_uj")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from hwmodels.cost import readable_cost
 from hwmodels.integer import IntegerModel
 from hwmodels.streaming import streaming_model
 from nas.compress.finish import finished_model, finished_tracker
 from nas.deploy.bundle import CODE, write_bundle
-from nas.deploy.verify import readable_cost
 from nas.estimates import integer_inputs
 from nas.hardware import cost_model
 from nas.run_directory import RunDirectory

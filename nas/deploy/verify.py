@@ -9,7 +9,7 @@ import numpy as np
 
 from hwmodels.check import check_image, run_preparation
 from hwmodels.codegen import entry_points
-from hwmodels.cost import Cost, CostModel
+from hwmodels.cost import CostModel, readable_cost
 from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
 from hwmodels.integer import run as interpret
@@ -19,7 +19,6 @@ from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.deploy.testimony import firmware_sources, of_everyone, of_files
 from nas.files import write_json
 from nas.layer_costs import layer_rows
-from search.budgets import KB
 
 
 def verify_bundle(
@@ -86,22 +85,6 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
         "mismatches": found.output_mismatches + made.mismatches,
         "fallbacks": list(found.fallback_ops),
         "layers": layer_rows(bundle.model.graph, model),
-    }
-
-
-def readable_cost(cost: Cost) -> dict[str, Any]:
-    """A cost in the units that people read; KB = 1024 bytes."""
-    return {
-        "latency_ms": cost.latency_ms,
-        "cycles": cost.cycles,
-        "flash_kb": cost.flash_bytes / KB,
-        "flash_bytes": cost.flash_bytes,
-        "ram_kb": cost.peak_ram_bytes / KB,
-        "ram_bytes": cost.peak_ram_bytes,
-        "energy_mj": cost.energy_mj,
-        "power_mw": cost.power_mw,
-        "macs": cost.macs,
-        "cycles_per_mac": cost.cycles / max(1, cost.macs),
     }
 
 
