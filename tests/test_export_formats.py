@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tflite")
@@ -52,6 +54,21 @@ def test_verify_runs_every_format_that_is_there(bundle: Path, capsys: pytest.Cap
     assert set(rows) == {"LiteRT, reference kernels", "onnxruntime", "onnxruntime, plain QDQ"}
     assert all(row["elements"] > 1000 for row in rows.values())
     assert rows["onnxruntime"]["max_ulp"] == 0
+
+
+@pytest.mark.parametrize("runtime", ["ai_edge_litert", "onnxruntime"])
+def test_the_code_of_the_documentation_runs(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
+) -> None:
+    text = (Path(__file__).parent.parent / "docs" / "integer.md").read_text()
+    (code,) = (part for part in re.findall(r"```python\n(.*?)```", text, re.S) if runtime in part)
+    (tmp_path / "firmware").symlink_to(bundle)
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(code, found)
+    if "median" in found:
+        expected = np.load(bundle / "golden.npz")["outputs"][:, 0] / 256
+        assert np.allclose(found["median"], expected, atol=0.05)
 
 
 def test_verify_full_hears_all_witnesses(bundle: Path, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
