@@ -1,11 +1,13 @@
-"""Hand-made students, two of them members of the default space: what one deploys without a search."""
+"""Hand-made students, most of them members of a shipped space: what one deploys without a search."""
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from hwmodels.graph import LayerGraph, Op
 from supernet.arch import SENSOR_CHANNELS, Arch, Block, Sensors, Stage
 from supernet.lowering import Node, head_nodes
-from supernet.space import SearchSpace
+from supernet.space import SearchSpace, SpaceError
 
 
 def mobilenet_1d(rate_hz: int = 32, sensors: Sensors = "ppg_acc") -> Arch:
@@ -25,6 +27,12 @@ def temporal_convolutions(rate_hz: int = 32, sensors: Sensors = "ppg_acc") -> Ar
     """A dilated causal TCN in the manner of TimePPG (arXiv 2203.16339): no depthwise layer at all."""
     blocks = tuple(Block("dilated", 5, dilation) for dilation in (1, 2, 4))
     return Arch(rate_hz, sensors, 12, tuple(Stage(width, blocks) for width in (16, 32, 48)))
+
+
+def spectral_cnn(rate_hz: int = 16, sensors: Sensors = "ppg_acc") -> Arch:
+    """Three inverted residuals over spectra: peaks compared with their neighbourhood, signal by signal."""
+    block = Block("inverted_residual", 7, 1, 2)
+    return Arch(rate_hz, sensors, 20, (Stage(16, (block,)), Stage(20, (block, block))), "spectrum")
 
 
 def convolutional(space: SearchSpace, sensors: Sensors = "ppg_acc") -> LayerGraph:
@@ -48,4 +56,31 @@ def convolutional(space: SearchSpace, sensors: Sensors = "ppg_acc") -> LayerGrap
 
 
 STUDENTS = {"mobilenet-1d": mobilenet_1d, "tcn": temporal_convolutions}
-"""Name -> maker of the student's architecture."""
+"""Name -> maker of the student's architecture, in the default space."""
+NAMES = (*STUDENTS, "spectral-cnn", "largest", "smallest")
+"""What `student_in` knows."""
+
+
+def handmade(space: SearchSpace) -> dict[str, Arch]:
+    """The hand-made students that are members of a space, by name."""
+    found = {}
+    for name, make in (*STUDENTS.items(), ("spectral-cnn", spectral_cnn)):
+        with suppress(SpaceError):
+            space.encode([make()])
+            found[name] = make()
+    return found
+
+
+def student_in(space: SearchSpace, name: str | None) -> Arch:
+    """The student of that name, the space's largest or smallest, or the first hand-made one without a name.
+
+    Raises SpaceError naming those that the space holds.
+    """
+    extremes = {"largest": space.largest, "smallest": space.smallest}
+    if name in extremes:
+        return extremes[name]()
+    held = handmade(space)
+    if not held or (name is not None and name not in held):
+        there = ", ".join((*held, *extremes))
+        raise SpaceError(f"space {space.name!r} holds no student {name or 'made by hand'}; there are {there}")
+    return held[name] if name is not None else next(iter(held.values()))

@@ -49,9 +49,12 @@ def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor |
 
 
 def observed(graph: LayerGraph, run: Callable[[OnTensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """Logits of `run(on_output)`, and what the graph's last pooling reads: (batch, channels, positions)."""
-    pool = [op for op in graph if op.kind == "average_pool"][-1]
-    source = graph.sources(pool.name)[0]
+    """Logits of `run(on_output)`, and what they are made of: (batch, channels, positions).
+
+    That is what the last pooling reads, or where nothing is pooled the operation that makes the logits.
+    """
+    pools = [op.name for op in graph if op.kind == "average_pool"]
+    source = graph.sources((pools or graph.sources(graph.output.name))[-1])[0]
     kept: list[Tensor] = []
 
     def keep(op: Op, y: Tensor) -> Tensor:
@@ -133,8 +136,6 @@ class Subnet(nn.Module):
     Weights are drawn from `rng` (default: seed 0). `layers[name]` holds the parameters of op `name`.
     """
 
-    reads_along_time = True
-
     def __init__(self, graph: LayerGraph, rng: np.random.Generator | None = None) -> None:
         super().__init__()
         rng = rng or np.random.default_rng(0)
@@ -162,6 +163,11 @@ class Subnet(nn.Module):
         """
         layers = self.layers
         return execute(self.graph, x, lambda op, tensor: layers[op.name](tensor, on_weight), on_output)
+
+    @property
+    def reads_along_time(self) -> bool:
+        """Whether the positions of its features are moments, not frequencies."""
+        return next(iter(self.graph)).reads == "samples"
 
     def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""

@@ -101,7 +101,7 @@ def distiller_of(
         terms, task,
         student_channels=0 if own.features is None else own.features.shape[1],
         teacher_channels=0 if taught.features is None else taught.features.shape[1],
-        teacher_is_timed=taught.attention is not None,
+        are_timed=taught.attention is not None and own.attention is not None,
     )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ from supernet.distillation.seen import POSITIONS, attention_map
 from supernet.methods import Sandwich, SingleNetwork
 from supernet.network import SuperNet
 from supernet.settings import TrainSettings
+from supernet.space import load_space
+from supernet.students import spectral_cnn
 from supernet.subnet import Subnet
 from supernet.tasks import HeartRateTask, RhythmTask
 from supernet.teachers import ConvolutionalRecurrent, Ensemble, PatchTransformer, ResNet, SpectralNetwork
@@ -147,7 +149,7 @@ def test_the_sum_is_weighted() -> None:
 
 def test_losses_that_cannot_be_had_are_refused_with_the_reason() -> None:
     with pytest.raises(DistillationError, match="no attention along time"):
-        Distiller([Term("attention")], TASK, student_channels=4, teacher_is_timed=False)
+        Distiller([Term("attention")], TASK, student_channels=4, are_timed=False)
     with pytest.raises(DistillationError, match="features"):
         Distiller([Term("features")], TASK)
     with pytest.raises(DistillationError, match="for heart rates"):
@@ -212,3 +214,6 @@ def test_every_network_shows_what_it_knows() -> None:
     own = student()
     found = see(own.module.eval(), x[:, : own.channels, :: 256 // (8 * own.rate_hz)])
     assert found.attention is not None and found.logits.shape == (3, 24)
+    spectral = load_space("spectral", outputs=104)
+    found = see(Subnet(spectral.lower(spectral_cnn())).eval(), torch.randn(3, spectral_cnn().channels, 104))
+    assert found.attention is None and found.features is not None and found.features.shape == (3, 20)

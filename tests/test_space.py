@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hwmodels.graph import LayerGraph
 from supernet.arch import Arch
 from supernet.space import SearchSpace, SpaceError, load_space
-from supernet.students import STUDENTS
+from supernet.students import STUDENTS, handmade, spectral_cnn, student_in
 
 SPACE = load_space("default")
 TINY = """
@@ -153,3 +153,13 @@ def test_a_faulty_space_is_refused_in_one_line(tmp_path: Path, change: tuple[str
 def test_an_architecture_of_another_space_is_refused(tiny: SearchSpace) -> None:
     with pytest.raises(SpaceError, match="tiny"):
         tiny.encode([SPACE.smallest()])
+
+
+def test_every_space_names_its_hand_made_students() -> None:
+    spectral = load_space("spectral", outputs=104)
+    assert set(handmade(spectral)) == {"spectral-cnn"} and set(handmade(load_space("default"))) == set(
+        STUDENTS
+    )
+    assert student_in(spectral, None) == spectral_cnn()
+    with pytest.raises(SpaceError, match="holds no student tcn; there are spectral-cnn, largest, smallest"):
+        student_in(spectral, "tcn")

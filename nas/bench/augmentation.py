@@ -19,7 +19,7 @@ from nas.space import space_of
 from nas.stages.loading import trained_teacher
 from nas.trials import FoldData, mean_and_gain, once, origin, recipe, train_graph
 from supernet.settings import TrainSettings
-from supernet.students import STUDENTS
+from supernet.students import NAMES, student_in
 
 _PLAIN = "as configured"
 _WAYS: dict[str, dict[str, float]] = {
@@ -39,9 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory whose teacher is trained")
     parser.add_argument("--epochs", type=positive_count, default=10, help="epochs of each training (10)")
     parser.add_argument("--way", choices=tuple(_WAYS), action="append", help="train these alone (all)")
-    parser.add_argument(
-        "--student", choices=(*STUDENTS, "smallest"), default="mobilenet-1d", help="who learns"
-    )
+    parser.add_argument("--student", choices=NAMES, help="who learns (the space's first hand-made one)")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         for name in dict.fromkeys([_PLAIN, *(options.way or _WAYS)]):
             directory.say(name)
             own = replace(settings, augmentation=replace(settings.augmentation, **_WAYS[name]))
-            path = directory.path / "augmentation" / f"{name.replace(' ', '-')}-{options.student}.json"
+            path = directory.path / "augmentation" / f"{name.replace(' ', '-')}.json"
             base = [*origin(directory, "teacher"), own.to_dict(), options.student]
             held[name] = once(path, base, _training(data, options.student, own))
     errors = {name: row["validation"] for name, row in held.items()}
@@ -69,10 +67,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {**told, "seconds": round(sum(row["seconds"] for row in held.values()), 1), "rows": rows}
 
 
-def _training(data: FoldData, student: str, settings: TrainSettings) -> Callable[[], dict[str, Any]]:
+def _training(data: FoldData, student: str | None, settings: TrainSettings) -> Callable[[], dict[str, Any]]:
     def train() -> dict[str, Any]:
         space = space_of(data.run.config)
-        arch = space.smallest() if student == "smallest" else STUDENTS[student]()
+        arch = student_in(space, student)
         teacher = None if settings.distillation_alpha == 1 else trained_teacher(data.run)
         method = train_graph(data, space.lower(arch), settings, teacher)
         found = data.errors(method.module, arch)

@@ -36,10 +36,10 @@ from nas.trials import (
     together,
     train_graph,
 )
-from supernet.arch import Arch
+from supernet.arch import Arch, Sensors
 from supernet.distillation import KINDS, DistillationError, Term, train_in_turn
 from supernet.settings import TrainSettings
-from supernet.students import STUDENTS
+from supernet.students import NAMES, student_in
 from supernet.teaching import Teaching
 
 RESULTS = Path("docs/results/distillation")
@@ -52,8 +52,7 @@ _TEACHERS = "teachers"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench distillation`."""
     add_fold_arguments(parser, RESULTS)
-    parser.add_argument("--student", choices=(*STUDENTS, "largest", "smallest"), default="mobilenet-1d",
-                        help="who learns (mobilenet-1d); largest and smallest are the space's")  # fmt: skip
+    parser.add_argument("--student", choices=NAMES, help="who learns (the space's first hand-made one)")
     parser.add_argument("--part", choices=_PARTS, action="append",
                         help="rows: single losses, PPG alone, numbers of people (all)")  # fmt: skip
     parser.add_argument("--hard-share", type=share, help="of the hard labels, instead of the configuration's")
@@ -67,7 +66,7 @@ class _Row:
 
     name: str
     kinds: tuple[str, ...] = ()
-    sensors: str = "ppg_acc"
+    sensors: Sensors = "ppg_acc"
     teacher_sensors: str = "available"
     people: int | None = None
     is_progressive: bool = False
@@ -151,7 +150,7 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
 
 
 def _training(
-    data: FoldData, student: str, row: _Row, settings: TrainSettings
+    data: FoldData, student: str | None, row: _Row, settings: TrainSettings
 ) -> Callable[[], dict[str, Any]]:
     def train() -> dict[str, Any]:
         own = data if row.people is None else data.of_subjects(row.people)
@@ -196,11 +195,8 @@ def _teacher(data: FoldData, row: _Row) -> Teaching:
     return train_teacher(data.run, section, folder, data.training, data.validation)[0]
 
 
-def _arch(run: RunDirectory, student: str, sensors: str) -> Arch:
-    space = space_of(run.config)
-    makers = {"largest": space.largest, "smallest": space.smallest}
-    arch = makers[student]() if student in makers else STUDENTS[student]()
-    return replace(arch, sensors=sensors)  # type: ignore[arg-type]
+def _arch(run: RunDirectory, student: str | None, sensors: Sensors) -> Arch:
+    return replace(student_in(space_of(run.config), student), sensors=sensors)
 
 
 def _file_name(name: str) -> str:

@@ -1,8 +1,8 @@
 """Hand-made students in the harness of the searched subnet: same people, recipe, quantization, cost model.
 
-With --fold, each student is trained on hard labels and by the run's teacher, quantized, and costed; the
-MobileNet is pruned as well. One file a fold goes to --results, and the table is assembled from those files
-alone.
+With --fold, each student of the configuration's space is trained on hard labels and by the run's teacher,
+quantized, and costed; one of them is pruned as well. One file a fold goes to --results, and the table is
+assembled from those files alone.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from supernet.arch import SENSOR_CHANNELS
 from supernet.methods import SingleNetwork
 from supernet.settings import TrainSettings
 from supernet.space import SearchSpace
-from supernet.students import STUDENTS, convolutional
+from supernet.students import NAMES, convolutional, handmade, student_in
 from supernet.subnet import Subnet
 from supernet.teachers import ConvolutionalRecurrent
 from supernet.train import fit
@@ -49,6 +49,7 @@ from supernet.train import fit
 RESULTS = Path("docs/results/peers")
 RECURRENT = "cornet"
 _CONVOLUTIONAL = "cornet-cnn"
+_PRUNED = ("mobilenet-1d", "spectral-cnn")
 _KEPT = ("name", "student", "taught", "form", "parameters", "cost")
 _UNITS = (("flash_kb", "KB"), ("latency_ms", "ms"))
 _SHARES = (0.85, 0.7, 0.55)
@@ -58,8 +59,8 @@ _NO_KERNEL = "its recurrent layers have no kernel: float only, not deployable he
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench peers`."""
     add_fold_arguments(parser, RESULTS)
-    parser.add_argument("--student", choices=(*STUDENTS, _CONVOLUTIONAL, RECURRENT), action="append",
-                        help="train these alone (all; repeatable)")  # fmt: skip
+    parser.add_argument("--student", choices=(*NAMES, _CONVOLUTIONAL, RECURRENT), action="append",
+                        help="train these alone (the space's hand-made ones)")  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -107,7 +108,9 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
     data, settings = FoldData.of(run), recipe(run, options.epochs)
     quantization = train_settings(run.config.finish.quantization, run.config.seed)
     base = [*origin(run, "teacher"), settings.to_dict(), quantization.to_dict(), run.config.device]
-    for student in options.student or (*STUDENTS, _CONVOLUTIONAL, RECURRENT):
+    space = space_of(run.config)
+    others = (_CONVOLUTIONAL, RECURRENT) if space.reads == "samples" else ()
+    for student in options.student or (*handmade(space), *others):
         for taught in ("hard labels", "distilled"):
             run.say(f"{student}, {taught}")
             path = run.path / "peers" / f"{student}-{taught.replace(' ', '-')}.json"
@@ -147,7 +150,7 @@ def _deployable(
             add(how, "int8", network, data.integer_errors(trained))
 
         add_forms(taught, method)
-        if teacher is not None and student == next(iter(STUDENTS)):
+        if teacher is not None and student in _PRUNED:
             again = replace(settings, epochs=max(1, settings.epochs // 2))
 
             def retrain(subnet: Subnet) -> Subnet:
@@ -188,4 +191,4 @@ def replace_module(method: SingleNetwork, network: Subnet) -> SingleNetwork:
 
 def student_graph(space: SearchSpace, student: str) -> LayerGraph:
     """The network of a hand-made student. Raises SpaceError for one that is no member of the space."""
-    return convolutional(space) if student == _CONVOLUTIONAL else space.lower(STUDENTS[student]())
+    return convolutional(space) if student == _CONVOLUTIONAL else space.lower(student_in(space, student))

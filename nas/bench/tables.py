@@ -24,7 +24,7 @@ from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
 _DOCUMENT = "docs/accuracy.md"
-_BASELINE = "mobilenet-1d"
+_BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
 _INT8 = "int8 subnet"
 _RELIABILITY = (
     ("ece", "expected calibration error"),
@@ -39,7 +39,7 @@ _RELIABILITY = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench tables`."""
     parser.add_argument("--root", type=Path, default=Path(), help="checkout (default: this folder)")
-    parser.add_argument("--name", default="bami", help="configuration whose folds are told (bami)")
+    parser.add_argument("--name", default="bami", help="configuration of the searched subnets (bami)")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -47,8 +47,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     results, name = options.root / "docs/results", options.name
     parts = {
         "founding": _founding(results, name),
-        "peers": _peers(results, name),
-        "distillation": _distillation(results, name),
+        "peers": _peers(results),
+        "distillation": _distillation(results),
         "ranks": _of_json(results / "ranks.json", _ranks),
         "schedules": _of_json(results / "schedules.json", _schedules),
         "compression": _of_json(results / "compression.json", _compression),
@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _founding(results: Path, name: str) -> str:
     """The founding document's table on real recordings: each row on the test subjects its files hold."""
-    folds, runs = _folds(results / "peers", name), _accuracy(results, name)
-    if not folds or not runs:
+    by_name, runs = _by_name(results / "peers"), _accuracy(results, name)
+    if not by_name or not runs:
         return ""
-    errors = together(folds, "test")
-    facts = {row["name"]: row for fold in folds for row in fold["rows"]}
+    errors = {row: held for folds in by_name.values() for row, held in together(folds, "test").items()}
+    facts = {row["name"]: row for folds in by_name.values() for fold in folds for row in fold["rows"]}
     whole = assemble(runs)
     sources = sorted(set(whole.source.tolist()))
     rows = []
@@ -81,51 +81,51 @@ def _founding(results: Path, name: str) -> str:
             own, cost = errors[row], facts[row]["cost"]
             milliseconds = "-" if cost.get("latency_ms") is None else f"{cost['latency_ms']:.1f}"
             found = [str(_mean(own, source)) for source in sources]
-            rows.append(
-                [label, f"{facts[row]['parameters']:,}", f"{cost['flash_kb']:.1f}", milliseconds, *found]
-            )
+            size = f"{facts[row]['parameters']:,}"
+            rows.append([label, size, f"{cost['flash_kb']:.1f}", milliseconds, *found])
 
     from_runs("teacher", "teacher", ["-", "-", "-"])
-    from_peers("baseline student, float", f"{_BASELINE}, hard labels, float")
-    from_peers("distilled student, float", f"{_BASELINE}, distilled, float")
-    from_peers("distilled + int8", f"{_BASELINE}, distilled, int8")
-    from_peers("distilled + pruned + int8", f"{_BASELINE}, distilled and pruned, int8")
+    for student in _BASELINES:
+        from_peers(f"{student}: baseline student, float", f"{student}, hard labels, float")
+        from_peers(f"{student}: distilled, float", f"{student}, distilled, float")
+        from_peers(f"{student}: distilled + int8", f"{student}, distilled, int8")
+        from_peers(f"{student}: distilled + pruned + int8", f"{student}, distilled and pruned, int8")
     verified = [result.facts["verified"] for result in runs]
     costs = ["-", *(_range([held[key] for held in verified]) for key in ("flash_kb", "latency_ms"))]
     from_runs("searched, int8", _INT8, costs)
     from_runs("searched, int8, tracked", TRACKED, costs)
-    held = f"Folds: peers {_named(folds)}; runs {', '.join(str(result.fold) for result in runs)}."
+    told = [f"{name}: runs of folds {', '.join(str(result.fold) for result in runs)}"]
+    told += [f"{own}: students of folds {_named(folds)}" for own, folds in by_name.items()]
     header = ["network", "parameters", "flash KB", "ms", *(f"MAE {source}" for source in sources)]
-    return f"{held}\n\n{table(header, rows)}"
+    return f"{'; '.join(told)}.\n\n{table(header, rows)}"
 
 
-def _peers(results: Path, name: str) -> str:
-    folds = _folds(results / "peers", name)
-    if not folds:
-        return ""
-    rows = []
-    for row in peers.summary(folds)["rows"]:
-        cost = row["cost"] or {}
-        figures = ["-" if cost.get(key) is None else f"{cost[key]:.1f}" for key in ("flash_kb", "latency_ms")]
-        rows.append([row["name"], f"{row['parameters']:,}", *figures, _cell(row["validation_mae_bpm"]),
-                     _cell(row["test_mae_bpm"]), _cell(row["test_gain_bpm"])])  # fmt: skip
-    header = ["student", "parameters", "flash KB", "ms", "MAE, validation", "MAE, test", "gained, test"]
-    return f"Folds: {_named(folds)}.\n\n{table(header, rows)}"
+def _peers(results: Path) -> str:
+    parts = []
+    for name, folds in _by_name(results / "peers").items():
+        rows = []
+        for row in peers.summary(folds)["rows"]:
+            cost = row["cost"] or {}
+            figures = [
+                "-" if cost.get(key) is None else f"{cost[key]:.1f}" for key in ("flash_kb", "latency_ms")
+            ]
+            errors = [_cell(row[f"{key}_bpm"]) for key in ("validation_mae", "test_mae", "test_gain")]
+            rows.append([row["name"], f"{row['parameters']:,}", *figures, *errors])
+        header = ["student", "parameters", "flash KB", "ms", "MAE, validation", "MAE, test", "gained, test"]
+        parts.append(f"{name}, folds {_named(folds)}:\n\n{table(header, rows)}")
+    return "\n\n".join(parts)
 
 
-def _distillation(results: Path, name: str) -> str:
-    folds = _folds(results / "distillation", name)
-    if not folds:
-        return ""
-    found = distillation.summary(folds)
-    rows = [
-        [row["name"], _cell(row["validation_mae_bpm"]), _cell(row["validation_gain_bpm"]),
-         _cell(row["test_mae_bpm"]), _cell(row["test_gain_bpm"])]
-        for row in found["rows"]
-    ]  # fmt: skip
-    refused = [f"{row}: {why}" for row, why in found["refused"].items()]
-    header = ["row", "MAE, validation", "gained, validation", "MAE, test", "gained, test"]
-    return "\n\n".join([f"Folds: {_named(folds)}.", table(header, rows), *refused])
+def _distillation(results: Path) -> str:
+    parts = []
+    for name, folds in _by_name(results / "distillation").items():
+        found = distillation.summary(folds)
+        keys = ("validation_mae", "validation_gain", "test_mae", "test_gain")
+        rows = [[row["name"], *(_cell(row[f"{key}_bpm"]) for key in keys)] for row in found["rows"]]
+        header = ["row", "MAE, validation", "gained, validation", "MAE, test", "gained, test"]
+        refused = [f"{row}: {why}" for row, why in found["refused"].items()]
+        parts += [f"{name}, folds {_named(folds)}:", table(header, rows), *refused]
+    return "\n\n".join(parts)
 
 
 def _ranks(found: Mapping[str, Any]) -> str:
@@ -182,8 +182,10 @@ def _of_json(path: Path, write: Callable[[Mapping[str, Any]], str]) -> str:
     return write(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
 
 
-def _folds(folder: Path, name: str) -> list[dict[str, Any]]:
-    return load_rows(folder, name) if any(folder.glob(f"{name}-fold*.json")) else []
+def _by_name(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """The folds of every configuration that has files in the folder."""
+    names = sorted({path.stem.rpartition("-fold")[0] for path in folder.glob("*-fold*.json")})
+    return {name: load_rows(folder, name) for name in names}
 
 
 def _accuracy(results: Path, name: str) -> list[FoldResult]:

@@ -120,8 +120,6 @@ class FakeQuantNetwork(nn.Module):
     Takes a copy of `subnet` and folds its batch norms. Call `calibrate` once before training it.
     """
 
-    reads_along_time = True
-
     def __init__(self, subnet: Subnet) -> None:
         super().__init__()
         self.subnet = copy.deepcopy(subnet)
@@ -182,6 +180,11 @@ class FakeQuantNetwork(nn.Module):
             return y if then is None else then(op, y)
 
         return execute(graph, x, lambda op, y: layers[op.name](y, _on_weight_grid), rounded)
+
+    @property
+    def reads_along_time(self) -> bool:
+        """Whether the positions of its features are moments, not frequencies."""
+        return self.subnet.reads_along_time
 
     def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""

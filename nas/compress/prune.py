@@ -80,8 +80,10 @@ def pruned(subnet: Subnet, share: float) -> Subnet:
     nodes = []
     for op in graph:
         sources = tuple(graph.sources(op.name))
-        before = len(kept[sources[0]]) if sources else op.channels_in
-        nodes.append((dataclasses.replace(op, channels_in=before, channels_out=len(kept[op.name])), sources))
+        if sources and op.kind not in ("heart_rate_head", "class_head"):
+            before = len(kept[sources[0]])
+            op = dataclasses.replace(op, channels_in=before, channels_out=len(kept[op.name]))
+        nodes.append((op, sources))
     smaller = Subnet(LayerGraph(nodes))
     with torch.no_grad():
         for name, layer in smaller.layers.items():

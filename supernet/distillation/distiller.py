@@ -46,7 +46,7 @@ class Distiller(nn.Module):
     """sum of weight * loss over `terms`; its parameters are adaptors, trained beside the student.
 
     student_channels, teacher_channels: of the features, for kinds that map one to the other;
-    teacher_is_timed: whether the teacher has attention along time. Raises DistillationError for a term that
+    are_timed: whether both have attention along time. Raises DistillationError for a term that
     cannot be had.
     """
 
@@ -57,13 +57,13 @@ class Distiller(nn.Module):
         *,
         student_channels: int = 0,
         teacher_channels: int = 0,
-        teacher_is_timed: bool = True,
+        are_timed: bool = True,
     ) -> None:
         super().__init__()
         self.terms, self.task = tuple(terms), task
         self.adaptors = nn.ModuleDict()
         for number, term in enumerate(self.terms):
-            _check(term, task, student_channels, teacher_channels, teacher_is_timed)
+            _check(term, task, student_channels, teacher_channels, are_timed)
             if term.kind == "features":
                 self.adaptors[str(number)] = FeatureMimicry(student_channels, teacher_channels, number)
 
@@ -105,9 +105,7 @@ def _held(tensor: Tensor | None) -> Tensor:
     return tensor
 
 
-def _check(
-    term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: int, teacher_is_timed: bool
-) -> None:
+def _check(term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: int, are_timed: bool) -> None:
     def require(holds: bool, what: str) -> None:
         if not holds:
             raise DistillationError(f"distillation, {term.kind}: {what}")
@@ -122,6 +120,7 @@ def _check(
         require(student > 0 and teacher > 0, "student or teacher shows no features; use a loss on logits")
     if term.kind == "attention":
         require(
-            teacher_is_timed, "the teacher has no attention along time; add a resnet, transformer or cnn_lstm"
+            are_timed,
+            "teacher or student has no attention along time; add a resnet or cnn_lstm teacher",
         )
         require(student > 0, "the student shows no attention; use a loss on logits")
