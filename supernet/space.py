@@ -360,9 +360,9 @@ def shipped_spaces() -> Iterator[str]:
 
 
 def load_space(
-    name_or_path: str | Path, *, window_s: int = 8, head: Head = "heart_rate_head", outputs: int = 96
+    name_or_path: str | Path, *, window_s: int = 8, head: Head = "heart_rate_head", outputs: int | None = None
 ) -> SearchSpace:
-    """Read a search space from YAML: a shipped name or a path.
+    """Read a search space from YAML: a shipped name or a path. `outputs` are by default 96, or a spectrum's.
 
     Raises SpaceError naming the file and field of anything unknown, missing or ill-typed.
     """
@@ -378,8 +378,9 @@ def load_space(
         raise SpaceError(f"search space {path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise SpaceError(f"search space {path}: expected fields, found {type(content).__name__}")
+    own = POSITIONS if content.get("reads") == "spectrum" else 96
     try:
-        return SearchSpace(**{**content, "window_s": window_s, "head": head, "outputs": outputs})
+        return SearchSpace(**{**content, "window_s": window_s, "head": head, "outputs": outputs or own})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
