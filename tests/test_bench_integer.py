@@ -17,7 +17,8 @@ from hwmodels.execution import Compiled, core_tensors, host_tensors
 from hwmodels.integer import run as interpret
 from hwmodels.toolchain import Toolchain, ToolchainError, find_toolchain, host_toolchain
 from nas.bench import integer
-from nas.deploy.witnesses import Agreement, agreement, qat_tensors
+from nas.deploy.quantized_witness import qat_tensors
+from nas.deploy.witnesses import Agreement, agreement
 from supernet.space import load_space
 
 

@@ -35,6 +35,7 @@ from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.config import load_config
 from nas.data.preprocess import BAND_HZ
 from nas.deploy.formats import written
+from nas.deploy.quantized_witness import qat_tensors
 from nas.deploy.witnesses import (
     Agreement,
     activations,
@@ -42,7 +43,6 @@ from nas.deploy.witnesses import (
     litert_tensors,
     onnx_operations,
     onnx_tensors,
-    qat_tensors,
 )
 from nas.progress import progress
 from nas.space import space_of

@@ -11,8 +11,6 @@ from hwmodels.codegen import entry_points
 from hwmodels.execution import Compiled, core_tensors, deployed_results, host_tensors
 from hwmodels.integer import run as interpret
 from hwmodels.toolchain import Toolchain, ToolchainError, host_toolchain
-from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.compress.finish import finished_quantized
 from nas.deploy.bundle import Bundle
 from nas.deploy.description import logits_of
 from nas.deploy.formats import MissingPackageError, written
@@ -23,10 +21,7 @@ from nas.deploy.witnesses import (
     litert_tensors,
     onnx_operations,
     onnx_tensors,
-    qat_tensors,
 )
-from nas.run_directory import RunDirectory, RunError
-from nas.stages.choice import arch_of
 
 COLUMNS = ("witness", "compared", "elements", "mismatches", "max_ulp", "note")
 _EVERY = "every tensor"
@@ -118,28 +113,14 @@ def _of_files(bundle: Bundle, expected: dict[str, Any]) -> dict[str, Callable[[]
 
 
 def _quantized_module(bundle: Bundle, expected: dict[str, Any], run: Path | None) -> Testimony:
-    network = _module_of(bundle, run)
+    # Imported here, because it alone takes seconds to import: verifying a bundle does without torch.
+    from nas.deploy.quantized_witness import module_of, qat_tensors
+
+    network = module_of(bundle, run)
     if isinstance(network, str):
         return Testimony("quantized module", _EVERY, None, network)
     found = qat_tensors(network, bundle.model, bundle.golden_inputs)
     return Testimony("quantized module", _EVERY, agreement(expected, found))
-
-
-def _module_of(bundle: Bundle, given: Path | None) -> FakeQuantNetwork | str:
-    """The module that a bundle's network was exported of, or why it is not at hand."""
-    path = given or bundle.path.resolve().parent.parent.parent
-    if bundle.model.graph.state_bytes:
-        return "kept for window networks only"
-    if given is None and not (path / "config.yaml").exists():
-        return "name the run with --run"
-    directory = RunDirectory.open(path)
-    try:
-        arch = arch_of(directory, bundle.manifest["id"])
-    except RunError:
-        if given is not None:
-            raise
-        return "its run's archive does not hold it"
-    return finished_quantized(directory, arch) or "quantization was not trained"
 
 
 def _c_code(bundle: Bundle, expected: dict[str, Any], toolchain: Toolchain) -> list[Testimony]:

@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel
-from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.deploy.formats import MissingPackageError
 
 Tensors = Mapping[str, NDArray]
@@ -52,16 +50,6 @@ def agreement(expected: Tensors, found: Tensors) -> Agreement:
 def activations(model: IntegerModel) -> list[str]:
     """The operations whose outputs a network file computes: all but the head."""
     return [op.name for op in list(model.graph)[1:] if op.output_bytes]
-
-
-def qat_tensors(
-    network: FakeQuantNetwork, model: IntegerModel, windows: NDArray[np.int8]
-) -> dict[str, NDArray[np.int64]]:
-    """What the quantized module that `model` was exported of computes of windows on its input grid."""
-    grid = model.quantization[model.graph.input.name]
-    real = (windows.astype(np.float32) - grid.zero_point) * np.float32(grid.scale)
-    tensors = network.integer_tensors(torch.from_numpy(real.transpose(0, 2, 1).copy()))
-    return {name: tensors[name][:, :, 0].permute(0, 2, 1).numpy() for name in activations(model)}
 
 
 def litert_tensors(
