@@ -216,8 +216,8 @@ class Preparation:
     mismatches: int
 
 
-def run_preparation(model: IntegerModel, emulator: Emulator, core: str, windows: int = 4) -> Preparation:
-    """Call ppgnet_prepare on windows of noise and motion, drawn from seed 0."""
+def run_preparation(model: IntegerModel, emulator: Emulator, target: Target, windows: int = 4) -> Preparation:
+    """Call ppgnet_prepare on windows of noise and motion, drawn from seed 0, each with empty caches."""
     rng = np.random.default_rng(0)
     settings = model.input
     samples = settings.window_samples
@@ -225,12 +225,13 @@ def run_preparation(model: IntegerModel, emulator: Emulator, core: str, windows:
     ppg = (rng.normal(0.0, 1.0, (windows, samples)) + 2.0 * acc[:, :, 0]).astype(np.float32)
     expected = prepare_window(settings, model.quantization[model.graph.input.name], ppg, acc)
     places = (RAM_BASE, RAM_BASE + ppg[0].nbytes, RAM_BASE + 2 * ppg[0].nbytes)
-    pipeline = PipelineModel(emulator.image, core)
+    pipeline = PipelineModel(emulator.image, target.core)
     cycles, stack, mismatches = 0, 0, 0
     for number in range(windows):
         writes = [(places[1], ppg[number].tobytes()), (places[2], acc[number].tobytes())]
         execution = emulator.call("ppgnet_prepare", places, writes)
-        cycles = max(cycles, pipeline.issue_cycles(execution) + pipeline.misprediction_cycles(execution))
+        stalls = target.stall_cycles(execution.instruction_misses, execution.constant_misses)
+        cycles = max(cycles, pipeline.cycles(execution) + stalls)
         stack = max(stack, execution.stack_bytes)
         mismatches += emulator.read(RAM_BASE, expected[number].nbytes) != expected[number].tobytes()
     return Preparation(cycles, stack, mismatches)

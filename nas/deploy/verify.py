@@ -71,7 +71,8 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
     measured = model.total(
         found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
     )
-    made = run_preparation(bundle.model, Emulator(image), model.device.core)
+    target = model.device.target
+    made = run_preparation(bundle.model, Emulator(image, flash=target.flash), target)
     return {
         "compiler": toolchain.version,
         "predicted": readable_cost(found.predicted),
