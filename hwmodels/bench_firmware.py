@@ -24,7 +24,6 @@ from hwmodels.variants import kernel_hash, kernel_sources, scratch_bytes
 TITLE = "ppg-nas kernel benchmark 1"
 COLUMNS = ("key", "cycles", "first_cycles")
 _FOLDER = Path(__file__).parent / "board"
-_CORE_FLAGS = {"cortex-m4": ("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16")}
 _STACK_BYTES = 4096
 _SPARE_FLASH_BYTES = 64 << 10
 _ARENA_START = CONSTANTS[1] + 1
@@ -115,11 +114,9 @@ def _flags(toolchain: Toolchain, core: str) -> tuple[list[str], list[str]]:
     """Flags that name the core, and all others, for GNU's compiler."""
     if "-target" in toolchain.flags:
         raise FirmwareError("the project is built by arm-none-eabi-gcc: install it, or give it as --cc")
-    target = toolchain.target_flags()
-    others = [flag for flag in toolchain.flags if flag not in target]
-    for wanted in _CORE_FLAGS.get(core, ()):
-        name = wanted.split("=")[0]
-        target = [wanted if flag.startswith(f"{name}=") else flag for flag in target]
+    made_for = toolchain.for_core(core)
+    target = made_for.target_flags()
+    others = [flag for flag in made_for.flags if flag not in target]
     return target, others
 
 

@@ -89,7 +89,7 @@ def check_graph(
 
     Cycles are those of the first window. Raises MissingEntryError when the table lacks an operation.
     """
-    image = toolchain.link(generate(model))
+    image = toolchain.for_core(cost_model.device.core).link(generate(model))
     return check_image(model, cost_model, image, windows)
 
 

@@ -66,6 +66,7 @@ def build(
     whatever the executor and its workers;
     `progress(done, total)` is called as entries arrive. Raises InputError for an op without a kernel.
     """
+    toolchain = toolchain.for_core(target.core)
     calls = [(op, variant_of(op)) for op in ops if op.kind != "input"]
     distinct = {entry_key(*call): call for call in [*calls, *((op, exact_variant(op)) for op in exact)]}
     image = _image(toolchain, [*distinct.values(), (_POOL, variant_of(_POOL))])
@@ -98,7 +99,7 @@ def build(
 def measure_ops(ops: Sequence[Op], toolchain: Toolchain, target: Target = _TIGHTLY_COUPLED) -> list[Entry]:
     """Entries of single operations, in order, without a table."""
     calls = tuple((op, variant_of(op)) for op in ops)
-    return _measure(_Task(_image(toolchain, calls), target, calls))
+    return _measure(_Task(_image(toolchain.for_core(target.core), calls), target, calls))
 
 
 @dataclass(frozen=True)

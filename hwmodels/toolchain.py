@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,13 @@ _ZIG_FLAGS = (
     "-fno-stack-protector", *_COMMON_FLAGS,
 )  # fmt: skip
 _HOST_FLAGS = ("-std=c11", "-O2", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror")
+_CORE_FLAGS = {
+    "cortex-m4": {
+        "-mcpu=cortex-m7": "-mcpu=cortex-m4",
+        "-mfpu=fpv5-sp-d16": "-mfpu=fpv4-sp-d16",
+        "-mcpu=cortex_m7+fp_armv8d16sp": "-mcpu=cortex_m4+vfp4d16sp",
+    }
+}
 _INSTALL_HINT = "install it with `apt-get install gcc-arm-none-eabi` or `pip install ziglang`"
 
 
@@ -91,7 +98,7 @@ class ElfImage:
 
 @dataclass(frozen=True)
 class Toolchain:
-    """An Arm compiler for the Cortex-M7: its command, version line and flags."""
+    """An Arm compiler: its command, version line and flags, for the Cortex-M7 unless `for_core` says else."""
 
     command: tuple[str, ...]
     version: str
@@ -110,6 +117,11 @@ class Toolchain:
                         size = -(-section["sh_size"] // 4) * 4
                         sizes[section.name] = sizes.get(section.name, 0) + size
         return sizes
+
+    def for_core(self, core: str) -> Toolchain:
+        """The same compiler for another core: what its firmware is compiled with."""
+        changes = _CORE_FLAGS.get(core, {})
+        return replace(self, flags=tuple(changes.get(flag, flag) for flag in self.flags))
 
     def objects(self, sources: Mapping[str, str]) -> dict[str, bytes]:
         """The object of every .c file of `sources`, by file name, for `link` to take many times."""

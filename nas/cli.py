@@ -24,7 +24,7 @@ _COMMANDS = {
     "data": "check recordings, or simulate some",
     "hw": "hold the hardware model against what others measured",
     "cost": "cost any int8 TFLite model on a device, layer by layer",
-    "lut": "build, show and check the look-up table of the device model",
+    "lut": "build, show and check the look-up table of the device model; measure a real board",
     "search": "search a trained supernet for another device or budget, without training",
     "pareto": "query the Pareto front of a run",
     "explain": "say what a subnet of a run costs layer by layer, and who stands next to it",

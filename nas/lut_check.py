@@ -56,6 +56,7 @@ def check_table(
     ran, those whose instruction count differed, wrong outputs; or why it is missing), by_cycles (as many
     networks in each row), and worst, the five whose cycles are furthest off.
     """
+    toolchain = toolchain.for_core(cost_model.device.core)
     archs = space.decode(space.sample(samples, np.random.default_rng([seed, 1])))
     kernels = toolchain.objects(kernel_sources())
     lacking = second_emulator.missing()

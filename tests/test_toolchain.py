@@ -9,6 +9,7 @@ import pytest
 
 from hwmodels.graph import Op
 from hwmodels.profiling import build
+from hwmodels.target import Target
 from hwmodels.toolchain import ToolchainError, find_toolchain
 from nas.cli import main
 
@@ -48,3 +49,13 @@ def test_a_flag_that_the_compiler_refuses_is_its_own_first_complaint(capsys, tmp
     given = ["--cc", "arm-none-eabi-gcc -Onothing", "--space", "demo", "--out", str(tmp_path / "lut.json")]
     assert main(["lut", "build", *given]) == 2
     assert "argument to '-O'" in capsys.readouterr().err
+
+
+@gcc
+@pytest.mark.arm
+def test_tables_of_another_core_are_made_with_its_own_flags() -> None:
+    toolchain = find_toolchain("arm-none-eabi-gcc")
+    table = build([POINTWISE], toolchain, "", Target("cortex-m4"))
+    assert {"-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16"} < set(table.provenance.flags)
+    assert not {"-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16"} & set(table.provenance.flags)
+    assert toolchain.for_core("cortex-m7") == toolchain

@@ -94,7 +94,7 @@ def show_one(options: argparse.Namespace) -> int:
         return 0
     print_fields(asdict(table.provenance) | {"flags": " ".join(table.provenance.flags)})
     print()
-    print_table(entries, ("kernel call", "cycles", "instructions", "stack_bytes", "data_bytes", "origin"))
+    print_table(entries, ("kernel call", "cycles", "instructions", "stack_bytes", "origin"))
     return 0
 
 

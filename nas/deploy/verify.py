@@ -66,7 +66,7 @@ def verify_bundle(
 
 def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> dict[str, Any]:
     """The fields of a bundle with C: its own sources, linked as a product links them."""
-    image = toolchain.link(firmware_sources(bundle), entry_points(bundle.model))
+    image = toolchain.for_core(model.device.core).link(firmware_sources(bundle), entry_points(bundle.model))
     found = check_image(bundle.model, model, image, bundle.golden_inputs)
     measured = model.total(
         found.measured_cycles, found.measured_flash_bytes, found.measured_ram_bytes, bundle.model.graph.macs
