@@ -9,11 +9,11 @@ from hwmodels.graph import LayerGraph
 from nas.compress.prune import channel_groups, filter_norms, prune_in_steps, pruned
 from nas.compress.quantize import quantized
 from nas.config import Config
+from nas.tasks import task_of
 from supernet.methods import SingleNetwork
 from supernet.space import load_space
 from supernet.students import STUDENTS, convolutional, spectral_cnn
 from supernet.subnet import Subnet
-from supernet.tasks import HeartRateTask
 from tests.supernet_sets import sines
 
 SPACE = load_space("default")
@@ -92,11 +92,16 @@ def test_iterative_pruning_retrains_after_each_step() -> None:
         pruned(settled(networks()[0]), 0.0)
 
 
-def test_a_pruned_network_is_quantized_like_any_other() -> None:
-    graph = pruned(settled(networks()[0]), 0.4).graph
-    method = SingleNetwork(settled(graph), HeartRateTask(), 32, 4)
+@pytest.mark.parametrize("at", [0, -1], ids=["samples", "spectra"])
+def test_a_pruned_network_is_quantized_like_any_other(at: int) -> None:
+    graph = pruned(settled(networks()[at]), 0.4).graph
+    source = next(iter(graph))
+    told = {} if source.reads == "samples" else {"bins": 104, "last_bpm": 223.125}
+    config = Config(name="x", data={"sources": [{"kind": "synthetic"}]}, task=told)
+    rate = 32 if source.reads == "samples" else 16
+    task = task_of(config)
+    method = SingleNetwork(settled(graph), task, rate, source.channels_out, reads=source.reads)
     training = sines(32)
     method.calibrate(training)
-    config = Config(name="x", data={"sources": [{"kind": "synthetic"}]})
-    model = quantized(config, method, training, HeartRateTask())
+    model = quantized(config, method, training, task)
     assert model.graph.macs == graph.macs and model.input.sensors == "ppg_acc"
