@@ -147,6 +147,10 @@ def _model_table(results: Mapping[str, Any]) -> str:
             ["architectures whose RAM differs from the prediction", f"{found['ram_mismatches']}"],
             ["outputs that differ from the interpreter", f"{found['output_mismatches']}"],
         ]
+        second = found["second_emulator"]
+        if "networks" in second:
+            told = f"{second['instruction_mismatches']} of {second['networks']}"
+            rows.append(["networks whose instructions QEMU counts differently", told])
     if "lut_build" in results:
         found = results["lut_build"]
         rows.append(["seconds for the look-up table", f"{found['seconds']:.0f} ({found['entries']} entries)"])
