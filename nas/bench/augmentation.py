@@ -64,7 +64,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         name: f"{mean}" if gain is None else f"{mean}, gains {gain}"
         for name, (mean, gain) in ((name, mean_and_gain(errors, name, _PLAIN)) for name in held)
     }
-    return {**told, "seconds": round(sum(row["seconds"] for row in held.values()), 1), "rows": rows}
+    return {
+        "epochs": options.epochs,
+        **told,
+        "seconds": round(sum(row["seconds"] for row in held.values()), 1),
+        "rows": rows,
+    }
 
 
 def _training(data: FoldData, student: str | None, settings: TrainSettings) -> Callable[[], dict[str, Any]]:

@@ -163,7 +163,8 @@ def _compression(found: Mapping[str, Any]) -> str:
 
 def _augmentation(found: Mapping[str, Any]) -> str:
     rows = [[row["name"], _cell(row["mae_bpm"]), _cell(row["gain_bpm"])] for row in found["rows"]]
-    return table(["variation", "MAE, validation", "gained, validation"], rows)
+    text = table(["variation", "MAE, validation", "gained, validation"], rows)
+    return f"{found['epochs']} epochs each.\n\n{text}"
 
 
 def _reliability(found: Mapping[str, Any]) -> str:
