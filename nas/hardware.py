@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hwmodels import lut
 from hwmodels.cost import CostError, CostModel
-from hwmodels.device import load_device
+from hwmodels.device import Device, load_device
 from hwmodels.energy import DEFAULT_PERIOD_S
 from hwmodels.graph import Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
@@ -32,6 +32,11 @@ def table_path(run: RunDirectory, target: Target) -> Path:
     return run.path / "hardware" / f"lut-{target.name}.json"
 
 
+def measured_path(run: RunDirectory, device: Device) -> Path:
+    """Where a run keeps a table measured on a device; where it is there, it comes before the modelled one."""
+    return run.path / "hardware" / f"measured-{device.name}.json"
+
+
 def cost_model(run: RunDirectory, device: str) -> CostModel:
     """The cost model of a run's space on any device.
 
@@ -40,10 +45,14 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
     another core or memory than those the run has tables for.
     """
     wanted, space = load_device(device), space_of(run.config)
-    path = table_path(run, wanted.target)
-    if not path.exists():
+    path, measured = table_path(run, wanted.target), measured_path(run, wanted)
+    if measured.exists():
+        path = measured
+    elif not path.exists():
         cached_table(space, wanted.target).save(path)
     remedy = f"make it anew with `ppg-nas lut build {run.path} --device {device}`"
+    if path == measured:
+        remedy = "measure again (`ppg-nas lut export-firmware`) and import, or delete it"
     table = lut.load(path, remedy)
     for key in entry_keys(space):
         if key not in table.entries:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from hwmodels.device import SHIPPED
 from nas.pipeline import NAMES
 from tests.tiny_run import (
     contents,
@@ -180,6 +181,27 @@ def test_a_search_on_another_core_profiles_that_core(run, tmp_path, capsys):
     shared = [row for row in slow["front"] if row["id"] in fast]
     assert shared
     assert all(row["cycles"] > fast[row["id"]]["cycles"] for row in shared)
+
+
+def test_a_search_by_a_measured_table_costs_what_the_board_took(run, tmp_path, capsys):
+    mine, csv_file = copy_of(run, tmp_path / "run"), tmp_path / "measured.csv"
+    device = tmp_path / "board.yaml"
+    shipped = (SHIPPED / "cortex-m7-64mhz.yaml").read_text()
+    device.write_text(shipped.replace("name: cortex-m7-64mhz", "name: board"))
+    table = json.loads((mine / "hardware" / "lut-cortex-m7.json").read_text())
+    rows = [f"{key},{2 * entry['cycles']}" for key, entry in sorted(table["entries"].items())]
+    csv_file.write_text("\n".join(["key,cycles", *rows[::2]]))
+    # the run's own device has rows of modelled costs: no mixture of both
+    before = contents(mine / "hardware")
+    assert exit_code("lut", "import", csv_file, mine) == 2
+    assert "modelled costs" in capsys.readouterr().err and contents(mine / "hardware") == before
+    assert answer(capsys, "lut", "import", csv_file, mine, "--device", device)["scale"] == pytest.approx(2)
+    found = answer(capsys, "search", mine, "--device", device)["front"]
+    modelled = {row["id"]: row for row in answer(capsys, "pareto", mine, "--all")}
+    shared = [row for row in found if row["id"] in modelled]
+    assert shared
+    for row in shared:
+        assert row["cycles"] == pytest.approx(2 * modelled[row["id"]]["cycles"], rel=1e-3)
 
 
 def test_power_is_a_constraint_of_search_and_query(run, tmp_path, capsys):

@@ -19,13 +19,15 @@ from hwmodels.measured import measured_table, read_measurements
 from hwmodels.target import Target
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import CC_HELP, count, positive_count
-from nas.hardware import all_ops, build_table, cache_path, cached_table, table_path
+from nas.hardware import all_ops, build_table, cache_path, cached_table, measured_path, table_path
 from nas.lut_check import check_table, is_bad
 from nas.output import plain, print_fields, print_json, print_table
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
+from nas.stages.choice import archive_path
 from nas.workers import worker_pool
+from search.archive import Archive
 from supernet.space import SearchSpace, load_space
 
 
@@ -136,7 +138,9 @@ def import_one(options: argparse.Namespace) -> int:
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
     device = load_device(options.device or (run.config.device if run else DEFAULT_DEVICE))
-    path: Path | None = options.out or (table_path(run, device.target) if run else None)
+    path: Path | None = options.out or (measured_path(run, device) if run else None)
+    if run is not None and options.out is None:
+        _refuse_mixture(run, options.device or run.config.device)
     if path is None:
         raise InputError("lut import: give a run directory or --out FILE for the table")
     modelled = cached_table(space, device.target, find_toolchain(options.cc))
@@ -152,6 +156,19 @@ def import_one(options: argparse.Namespace) -> int:
     rows = [{"kernel": name, "measured / modelled": scale} for name, scale in made.scales.items()]
     print_table(rows, ("kernel", "measured / modelled"))
     return 0
+
+
+def _refuse_mixture(run: RunDirectory, device: str) -> None:
+    """Subnets in the archive keep the costs they were searched with: one device name, one table."""
+    if not Path(archive_path(run)).exists():
+        return
+    with Archive(archive_path(run), create=False) as archive:
+        searched = archive.count("device = ?", [device])
+    if searched:
+        raise InputError(
+            f"{run.path}: {searched} subnets were searched with modelled costs for device {device}; copy its "
+            "device file under another name, and import and search for that one"
+        )
 
 
 def _finite(value: float) -> float | None:
