@@ -8,8 +8,9 @@ assembled from those files alone.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from supernet.space import SearchSpace
 from supernet.students import NAMES, convolutional, handmade, student_in
 from supernet.subnet import Subnet
 from supernet.teachers import ConvolutionalRecurrent
+from supernet.teaching import Teaching
 from supernet.train import fit
 
 RESULTS = Path("docs/results/peers")
@@ -93,15 +95,10 @@ def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
             row[f"{side}_gain_bpm"] = None if gain is None else vars(gain)
         cost = row["cost"] or {}
         costs = "".join(f", {cost[key]:.1f} {unit}" for key, unit in _UNITS if cost.get(key) is not None)
-        told[name] = f"{sides_text(row)}{costs}"
+        told[name] = "{value:.2f} [{low:.2f}, {high:.2f}] BPM".format(**row["test_mae_bpm"]) + costs
         rows.append(row)
     seconds = sum(row.get("seconds", 0.0) for fold in folds for row in fold["rows"])
     return {**told, "seconds": round(seconds, 1), "rows": rows}
-
-
-def sides_text(row: dict[str, Any]) -> str:
-    """The test error of a row for people."""
-    return "{value:.2f} [{low:.2f}, {high:.2f}] BPM".format(**row["test_mae_bpm"])
 
 
 def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -114,79 +111,68 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
         for taught in ("hard labels", "distilled"):
             run.say(f"{student}, {taught}")
             path = run.path / "peers" / f"{student}-{taught.replace(' ', '-')}.json"
-            work = _recurrent if student == RECURRENT else _deployable
-            make: Callable[[], dict[str, Any]] = work(data, student, taught, settings, quantization)
-            held = once(path, [*base, student, taught], make)
+            teacher = trained_teacher(run) if taught == "distilled" else None
+            work = partial(_rows_of, data, student, taught, settings, quantization, teacher)
+            held = once(path, [*base, student, taught], work)
             for at, row in enumerate(held["rows"]):
                 yield {**row, "seconds": held["seconds"] if at == 0 else 0.0}
 
 
-def _deployable(
-    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings
-) -> Callable[[], dict[str, Any]]:
-    run = data.run
+def _rows_of(
+    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings,
+    teacher: Teaching | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Train one student, and give a row for every form it is brought into."""
+    if student == RECURRENT:
+        return {"rows": [_recurrent_row(data, taught, settings, teacher)]}
+    run, rows = data.run, []
 
-    def make() -> dict[str, Any]:
-        graph = student_graph(space_of(run.config), student)
-        teacher = trained_teacher(run) if taught == "distilled" else None
-        method = train_graph(data, graph, settings, teacher)
-        rows: list[dict[str, Any]] = []
-
-        def add(how: str, form: str, network: SingleNetwork, errors: dict[str, Any]) -> None:
-            assert isinstance(network.module, Subnet)
-            parameters = sum(p.numel() for p in network.module.parameters())
-            # 32-bit weights run nowhere here: a float network's flash is its parameters alone.
-            cost = {"flash_kb": round(4 * parameters / 1024, 1), "latency_ms": None, "is_float": True}
-            if form != "float":
-                cost = graph_cost(network.module.graph, run.config.device)
-            rows.append({"name": f"{student}, {how}, {form}", "student": student, "taught": how, "form": form,
-                         "parameters": parameters, "cost": cost, **errors})  # fmt: skip
-
-        def add_forms(how: str, network: SingleNetwork) -> None:
-            add(how, "float", network, data.errors(network.module, network))
-            after = quantized(run.config, network, data.training, data.task)
-            add(how, "int8, post-training", network, data.integer_errors(after))
-            trained = quantized(run.config, network, data.training, data.task, quantization, teacher)
-            add(how, "int8", network, data.integer_errors(trained))
-
-        add_forms(taught, method)
-        if teacher is not None and student in _PRUNED:
-            again = replace(settings, epochs=max(1, settings.epochs // 2))
-
-            def retrain(subnet: Subnet) -> Subnet:
-                trained = train_graph(data, subnet.graph, again, teacher, subnet).module
-                assert isinstance(trained, Subnet)
-                return trained
-
-            assert isinstance(method.module, Subnet)
-            smaller = prune_in_steps(method.module, _SHARES, retrain)
-            add_forms(f"{taught} and pruned", replace_module(method, smaller))
-        return {"rows": rows}
-
-    return make
-
-
-def _recurrent(
-    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings
-) -> Callable[[], dict[str, Any]]:
-    def make() -> dict[str, Any]:
-        config = data.run.config
-        rate, channels = max(space_of(config).rates), SENSOR_CHANNELS["ppg_acc"]
-        network = ConvolutionalRecurrent(config.outputs, channels, width=32, hidden=32, seed=config.seed)
-        method = SingleNetwork(network, data.task, rate, channels)
-        teacher = trained_teacher(data.run) if taught == "distilled" else None
-        fit(method, data.training, data.task, settings, teacher=teacher)
+    def add(how: str, form: str, network: Subnet, errors: dict[str, Any]) -> None:
         parameters = sum(p.numel() for p in network.parameters())
-        row = {"name": f"{student}, {taught}, float", "student": student, "taught": taught, "form": "float",
-               "parameters": parameters, "cost": {"note": _NO_KERNEL}}  # fmt: skip
-        return {"rows": [{**row, **data.errors(network, method)}]}
+        # 32-bit weights run nowhere here: a float network's flash is its parameters alone.
+        cost = {"flash_kb": round(4 * parameters / 1024, 1), "latency_ms": None}
+        if form != "float":
+            cost = graph_cost(network.graph, run.config.device)
+        facts = {"student": student, "taught": how, "form": form, "parameters": parameters, "cost": cost}
+        rows.append({"name": f"{student}, {how}, {form}", **facts, **errors})
 
-    return make
+    def add_forms(how: str, method: SingleNetwork) -> None:
+        network = _subnet(method)
+        add(how, "float", network, data.errors(network, method))
+        after = quantized(run.config, method, data.training, data.task)
+        add(how, "int8, post-training", network, data.integer_errors(after))
+        trained = quantized(run.config, method, data.training, data.task, quantization, teacher)
+        add(how, "int8", network, data.integer_errors(trained))
+
+    def retrain(subnet: Subnet) -> Subnet:
+        return _subnet(train_graph(data, subnet.graph, again, teacher, subnet))
+
+    method = train_graph(data, student_graph(space_of(run.config), student), settings, teacher)
+    add_forms(taught, method)
+    if teacher is not None and student in _PRUNED:
+        again = replace(settings, epochs=max(1, settings.epochs // 2))
+        smaller = prune_in_steps(_subnet(method), _SHARES, retrain)
+        add_forms(f"{taught} and pruned", replace(method, module=smaller))
+    return {"rows": rows}
 
 
-def replace_module(method: SingleNetwork, network: Subnet) -> SingleNetwork:
-    """The same method with another network."""
-    return SingleNetwork(network, method.task, method.rate_hz, method.channels, reads=method.reads)
+def _recurrent_row(
+    data: FoldData, taught: str, settings: TrainSettings, teacher: Teaching | None
+) -> dict[str, Any]:
+    config = data.run.config
+    rate, channels = max(space_of(config).rates), SENSOR_CHANNELS["ppg_acc"]
+    network = ConvolutionalRecurrent(config.outputs, channels, width=32, hidden=32, seed=config.seed)
+    method = SingleNetwork(network, data.task, rate, channels)
+    fit(method, data.training, data.task, settings, teacher=teacher)
+    parameters = sum(p.numel() for p in network.parameters())
+    facts = {"student": RECURRENT, "taught": taught, "form": "float", "parameters": parameters}
+    return {"name": f"{RECURRENT}, {taught}, float", **facts, "cost": {"note": _NO_KERNEL},
+            **data.errors(network, method)}  # fmt: skip
+
+
+def _subnet(method: SingleNetwork) -> Subnet:
+    assert isinstance(method.module, Subnet)
+    return method.module
 
 
 def student_graph(space: SearchSpace, student: str) -> LayerGraph:
