@@ -20,6 +20,7 @@ from hwmodels.variants import variant_of
 
 _SAME, _VALID = 0, 1
 _ACTIVATIONS = {0: "none", 1: "relu", 3: "relu6", 2: "relu_n1_to_1", 4: "tanh", 5: "sign_bit"}
+_PADS = ("PAD", "PADV2")
 _VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 _SOFTMAX_NOTE = "served by the class head: the best class and its probability, not all probabilities"
 _MEAN_NOTE = "output on another grid than the input: its requantization is not counted"
@@ -109,20 +110,20 @@ def _layer(walk: _Walk, operator: TFLiteOperator) -> TFLiteLayer:
     made: Op | None = None
     reason = note = fallback = ""
     try:
+        if operator.name not in (*_RULES, *_VIEWS, *_PADS):
+            raise _UnsupportedError(_REMEDIES.get(operator.name, "no kernel computes it"))
         _require_int8(walk.file, operator)
         if operator.name in _VIEWS:
             _view(walk, operator)
-        elif operator.name in ("PAD", "PADV2"):
+        elif operator.name in _PADS:
             _pad(walk, operator)
-        elif operator.name in _RULES:
+        else:
             made, sources = _RULES[operator.name](walk, operator, name)
             variant_of(made)
             output = walk.file.tensors[operator.outputs[0]]
             note = _note(walk, operator)
             fallback = fallback_of(made, [walk.file.tensors[at] for at in operator.inputs if at >= 0], output)
             walk.nodes.append((made, sources))
-        else:
-            raise _UnsupportedError(_REMEDIES.get(operator.name, "no kernel computes it"))
     except (_UnsupportedError, GraphError, InputError) as error:
         made, reason = None, str(error)
     for index in operator.outputs:
@@ -132,8 +133,6 @@ def _layer(walk: _Walk, operator: TFLiteOperator) -> TFLiteLayer:
 
 
 def _require_int8(file: TFLiteFile, operator: TFLiteOperator) -> None:
-    if operator.name in ("QUANTIZE", "DEQUANTIZE"):
-        return
     if not operator.inputs or operator.inputs[0] < 0 or len(operator.outputs) != 1 or operator.outputs[0] < 0:
         raise _UnsupportedError("must read at least one tensor and make one")
     tensors = [file.tensors[at] for at in (operator.inputs[0], operator.outputs[0])]
@@ -401,7 +400,8 @@ _RULES: Mapping[str, _Rule] = {
     "MEAN": _mean,
     "SOFTMAX": _softmax,
 }
-_REMEDIES = {
+_STATE = "keeps values between calls; give a model that reads whole windows"
+_REMEDIES = dict.fromkeys(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), _STATE) | {
     "QUANTIZE": "converts tensors; convert the model with int8 inputs and outputs",
     "DEQUANTIZE": "converts tensors; convert the model with int8 inputs and outputs",
     "SPACE_TO_BATCH_ND": "spells a dilated convolution; convert with a converter that writes dilation",

@@ -40,7 +40,7 @@ _FIELDS = (
 
 
 class TFLiteFileError(InputError):
-    """A file that is missing, cut, foreign, or no TFLite model with one graph."""
+    """A file that is missing, cut, foreign, or no TFLite model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,9 +131,9 @@ class _Parser:
         self._model = schema.Model.GetRootAs(content, 0)
 
     def file(self) -> TFLiteFile:
-        graphs = self._model.SubgraphsLength()
-        if graphs != 1:
-            raise TFLiteFileError(f"holds {graphs} graphs; only models with one graph can be costed")
+        if self._model.SubgraphsLength() < 1:
+            raise TFLiteFileError("holds no graph")
+        # the first is what runs; others are called by its operators, which then have no kernel
         graph = self._model.Subgraphs(0)
         codes = self._each(self._model.OperatorCodesLength(), _MOST_OPERATORS, self._code)
         tensors = self._each(graph.TensorsLength(), _MOST_TENSORS, lambda at: self._tensor(graph.Tensors(at)))

@@ -163,6 +163,8 @@ def _single(
     ("name", "fields", "reason"),
     [
         ("MAX_POOL_2D", {}, "no kernel"),
+        ("MAX_POOL_2D", {"out": {"kind": FLOAT32}}, "no kernel"),
+        ("READ_VARIABLE", {}, "whole windows"),
         ("QUANTIZE", {"out": {"kind": FLOAT32}}, "int8 inputs"),
         ("CONV_2D", {"out": {"kind": FLOAT32}, "extra": [weights(8, 1, 1, 8)]}, "float32"),
         ("CONV_2D", {"extra": [weights(8, 3, 3, 8)], "source": (1, 8, 4, 8)}, "2-D layer"),
