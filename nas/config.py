@@ -311,7 +311,7 @@ class Config(_Section):
         return self.task.bins if self.task.kind == "heart_rate" else len(self.task.classes)
 
     def to_yaml(self) -> str:
-        """The configuration with every default written out."""
+        """The configuration with defaults written out, but for keys in `later` that hold theirs."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 

@@ -72,12 +72,17 @@ def teacher_rate(run: RunDirectory) -> int:
     return max(space_of(run.config).rates)
 
 
+def beliefs_folder(run: RunDirectory) -> Path:
+    """Where what the teacher says of windows is kept."""
+    return run.path / "beliefs"
+
+
 def trained_teacher(run: RunDirectory) -> Teaching:
     """The trained teacher of a run; what it says of each draw is kept in beliefs/."""
     widest, rate = int(run.summary("teacher")["channels"]), teacher_rate(run)
     channels = tuple(1 if member.sensors == "ppg" else widest for member in run.config.teacher.networks)
     network = load_network(new_teacher(run.config, channels, rate), run.path / "teacher" / "model.pt")
-    return Teaching(network, rate, widest, run.path / "beliefs")
+    return Teaching(network, rate, widest, beliefs_folder(run))
 
 
 def trained_supernet(run: RunDirectory) -> SuperNet:

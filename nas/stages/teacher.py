@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from nas.config import Teacher
 from nas.files import write_json
 from nas.run_directory import RunDirectory
-from nas.stages.loading import network_files, sides, teacher_rate, train, training_task
+from nas.stages.loading import beliefs_folder, network_files, sides, teacher_rate, train, training_task
 from nas.teachers import member_channels, new_teacher
 from supernet.batches import TrainingSet
 from supernet.checkpoint import save_checkpoint
@@ -39,6 +40,8 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Train and keep teacher/model.pt, its history, and how reliable it is on validation subjects."""
+    # What an earlier teacher said of windows is of no use any more.
+    shutil.rmtree(beliefs_folder(run), ignore_errors=True)
     return train_teacher(run, run.config.teacher, run.path / "teacher", *sides(run))[1]
 
 
