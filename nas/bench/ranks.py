@@ -34,7 +34,7 @@ from supernet.teaching import Teaching
 
 _KINDS = ("inherited", "independent", "fine_tuned")
 PAIRS = (("inherited", "independent"), ("inherited", "fine_tuned"), ("fine_tuned", "independent"))
-_RESAMPLES = 2000
+_RESAMPLES = 1000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

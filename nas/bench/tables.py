@@ -1,7 +1,7 @@
 """Rewrite the tables of docs/accuracy.md from the result files in docs/results, which commands have written.
 
-distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names; ranks.json,
-schedules.json, augmentation.json and compression.json are what the benchmarks of those names printed with
+distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
+configuration; ranks.json, schedules.json and compression.json are what those benchmarks printed with
 --json; reliability.json is a run's teacher/reliability.json. What has not been measured yet is said so.
 """
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "ranks": _of_json(results / "ranks.json", _ranks),
         "schedules": _of_json(results / "schedules.json", _schedules),
         "compression": _of_json(results / "compression.json", _compression),
-        "augmentation": _of_json(results / "augmentation.json", _augmentation),
+        "augmentation": _augmentation(results / "augmentation"),
         "reliability": _of_json(results / "reliability.json", _reliability),
     }
     written = {part: text or _MISSING for part, text in parts.items()}
@@ -161,10 +161,14 @@ def _compression(found: Mapping[str, Any]) -> str:
     return table(header, rows)
 
 
-def _augmentation(found: Mapping[str, Any]) -> str:
-    rows = [[row["name"], _cell(row["mae_bpm"]), _cell(row["gain_bpm"])] for row in found["rows"]]
-    text = table(["variation", "MAE, validation", "gained, validation"], rows)
-    return f"{found['epochs']} epochs each.\n\n{text}"
+def _augmentation(folder: Path) -> str:
+    parts = []
+    for path in sorted(folder.glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rows = [[row["name"], _cell(row["mae_bpm"]), _cell(row["gain_bpm"])] for row in found["rows"]]
+        text = table(["variation", "MAE, validation", "gained, validation"], rows)
+        parts.append(f"{path.stem}, {found['epochs']} epochs each:\n\n{text}")
+    return "\n\n".join(parts)
 
 
 def _reliability(found: Mapping[str, Any]) -> str:
