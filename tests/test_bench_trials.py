@@ -151,6 +151,22 @@ def test_tau_is_that_of_its_definition_and_its_interval_holds_it() -> None:
     assert 0 < low < tau < high < 1
 
 
+def test_ranks_are_told_within_a_sensor_set_too() -> None:
+    """Two clusters far apart rank well together even when nothing ranks inside them."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for sensors, level in (("ppg", 6.0), ("ppg_acc", 1.5)):
+        for _ in range(12):
+            errors = dict(
+                zip(("inherited", "independent", "fine_tuned"), level + 0.1 * rng.normal(size=3), strict=True)
+            )
+            rows.append({"arch": f"16Hz/{sensors}/8/x", "latency_ms": 1.0, "seconds": 1.0, **errors})
+    found = ranks.summary(rows)
+    assert found["tau_inherited_independent"] > 0.4
+    within = [float(found[f"tau_within_{sensors}"].split()[0]) for sensors in ("ppg", "ppg_acc")]
+    assert np.mean(within) < found["tau_inherited_independent"] - 0.2
+
+
 def test_ranks_are_measured_arch_by_arch_and_continue(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

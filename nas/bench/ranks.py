@@ -35,6 +35,7 @@ from supernet.teaching import Teaching
 _KINDS = ("inherited", "independent", "fine_tuned")
 PAIRS = (("inherited", "independent"), ("inherited", "fine_tuned"), ("fine_tuned", "independent"))
 _RESAMPLES = 1000
+_FEWEST = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,19 +56,28 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Kendall's tau of each pair of errors with its interval, and the gaps between them; errors in BPM.
+    """Kendall's tau of each pair of errors, over all and within a sensor set, and the gaps; errors in BPM.
 
     Intervals are 95 % bootstraps over architectures (resampled pairs of one architecture with itself count as
     ties, which tau-b leaves out).
     """
     if len(rows) < 3:
-        raise TrialError(f"{len(rows)} architectures are too few to rank; give --archs 30")
+        raise TrialError(
+            f"{len(rows)} architectures measured, too few to rank; give the command again, with --archs 30"
+        )
     errors = {kind: np.array([row[kind] for row in rows]) for kind in _KINDS}
     told: dict[str, Any] = {"archs": len(rows)}
     for first, second in PAIRS:
         tau, low, high = rank_correlation(errors[first], errors[second])
         told[f"tau_{first}_{second}"] = round(tau, 3)
         told[f"tau_{first}_{second}_interval"] = f"[{low:.2f}, {high:.2f}]"
+    sensors = np.array([row["arch"].split("/")[1] for row in rows])
+    for name in sorted(set(sensors.tolist())):
+        # Sensor sets lie far apart: ranks within one are the harder question.
+        own = sensors == name
+        if own.sum() >= _FEWEST:
+            tau, low, high = rank_correlation(errors["inherited"][own], errors["independent"][own])
+            told[f"tau_within_{name}"] = f"{tau:.2f} [{low:.2f}, {high:.2f}] ({own.sum()} architectures)"
     for kind in _KINDS:
         told[f"{kind}_mae_bpm"] = round(float(errors[kind].mean()), 3)
     told["gap_inherited_fine_tuned_bpm"] = round(

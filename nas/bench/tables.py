@@ -134,6 +134,9 @@ def _ranks(found: Mapping[str, Any]) -> str:
         key = f"tau_{first}_{second}"
         label = f"Kendall's tau, {_words(first)} against {_words(second)} weights"
         rows.append([label, f"{found[key]:.2f} {found[f'{key}_interval']}"])
+    for key in (key for key in found if key.startswith("tau_within_")):
+        label = f"the first, within {key.removeprefix('tau_within_')}"
+        rows.append([label, found[key]])
     for kind in ("inherited", "fine_tuned", "independent"):
         rows.append([f"mean error, {_words(kind)}, BPM", f"{found[f'{kind}_mae_bpm']:.2f}"])
     rows.append(["architectures", str(found["archs"])])
