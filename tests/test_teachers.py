@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from nas.config import Config, Teacher, parse_config
 from nas.data.windows import WindowSet
 from nas.pipeline import run_pipeline
+from nas.report.plots import training_curves
 from nas.run_directory import RunDirectory
 from nas.stages.loading import trained_teacher
 from nas.tasks import train_settings
@@ -133,6 +134,9 @@ def test_an_ensemble_goes_through_its_stage(tmp_path: Path) -> None:
     assert summary["channels"] == 4 and len(told["temperatures"]) == 3
     assert told["after"]["nll"] <= told["before"]["nll"] + 1e-3
     assert summary["calibration_error"] == told["before"]["ece"]
+    history = run.json("teacher", "history.json")
+    assert [record["epoch"] for record in history] == [0, 1] and "loss" in history[0]
+    assert training_curves({"teacher": history}, "MAE").get_size_inches().all()
     teacher = trained_teacher(run)
     windows = WindowSet.load(run.path / "data" / "windows.npz")
     x = torch.from_numpy(windows.normalized(teacher.rate_hz)[:4, : teacher.channels])

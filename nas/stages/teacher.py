@@ -12,7 +12,15 @@ from torch import nn
 from nas.config import Teacher
 from nas.files import write_json
 from nas.run_directory import RunDirectory
-from nas.stages.loading import beliefs_folder, network_files, sides, teacher_rate, train, training_task
+from nas.stages.loading import (
+    beliefs_folder,
+    history_of,
+    network_files,
+    sides,
+    teacher_rate,
+    train,
+    training_task,
+)
 from nas.teachers import member_channels, new_teacher
 from supernet.batches import TrainingSet
 from supernet.checkpoint import save_checkpoint
@@ -56,11 +64,13 @@ def train_teacher(
     channels = tuple(member_channels(member, training) for member in section.networks)
     network = new_teacher(run.config, channels, rate, section)
     members = list(network.members) if isinstance(network, Ensemble) else [network]
+    whole: list[dict[str, Any]] = []
     for number, (settings, member, own) in enumerate(zip(section.networks, members, channels, strict=True)):
         title = f"teacher {number + 1} {settings.kind}" if len(members) > 1 else "teacher"
         place = folder / f"member{number}" if len(members) > 1 else folder
         method = SingleNetwork(member, task, rate, own, name=title)
         history = train(run, title, place, method, (training, validation), task, settings)
+        whole += history_of(history)
     errors = {"validation_error": round(history[-1].validation["error"], 4)}
     before, after = _settle(network.eval(), validation, rate, max(channels), task)
     found: dict[str, Any] = {"before": before.to_dict(), "after": after.to_dict()}
@@ -71,7 +81,9 @@ def train_teacher(
             task.error(estimate.numpy(), validation.targets, validation.subjects), 4
         )
         found["temperatures"] = [round(float(held), 4) for held in network.temperatures]
-        write_json(network_files(folder)[1], {"members": [settings.kind for settings in section.networks]})
+        # One member after the other, as a report draws them.
+        told = [{**record, "epoch": at, "epochs": len(whole)} for at, record in enumerate(whole)]
+        write_json(network_files(folder)[1], told)
     write_json(folder / _RELIABILITY, found)
     summary = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
