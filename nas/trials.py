@@ -160,7 +160,7 @@ def save_rows(path: Path, run: RunDirectory, settings: str, rows: Sequence[Mappi
     data = run.config.data
     content = {
         "format": FORMAT, "name": run.config.name, "fold": data.fold, "folds": data.folds,
-        "settings": settings, "seed": run.config.seed, **made_with(),
+        "settings": settings, "run_settings": settings_of(run), "seed": run.config.seed, **made_with(),
         "rows": [{k: v for k, v in row.items() if k != "made_from"} for row in rows],
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

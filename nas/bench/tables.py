@@ -62,8 +62,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _founding(results: Path, name: str) -> str:
     """The founding document's table on real recordings: each row on the test subjects its files hold."""
-    by_name, runs = _by_name(results / "peers"), _accuracy(results, name)
-    if not by_name or not runs:
+    by_name = _by_name(results / "peers")
+    # Runs of another configuration, or of one that has changed since, are not set beside these students.
+    same = {fold.get("run_settings") for fold in by_name.get(name, [])}
+    runs = [result for result in _accuracy(results, name) if result.settings in same]
+    if not runs:
         return ""
     errors = {row: held for folds in by_name.values() for row, held in together(folds, "test").items()}
     facts = {row["name"]: row for folds in by_name.values() for fold in folds for row in fold["rows"]}
