@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwmodels.c_source import array, braced, sources_in
-from hwmodels.codegen import generate
+from hwmodels.codegen import default_plan, generate
 from hwmodels.errors import InputError
 from hwmodels.filters import SIGNAL_BITS, IntegerResampler
 from hwmodels.front import Front
 from hwmodels.integer_model import IntegerModel
+from hwmodels.memory import aligned
 from hwmodels.tracker import Tracker, generate_tracker
 
 SOURCES = Path(__file__).parent / "sensing"
@@ -67,6 +68,26 @@ def _check_tables(front: Front) -> None:
 def entry_points(tracker: Tracker | None = None) -> tuple[str, ...]:
     """The functions of ppgnet.h and the size of its context, for the linker to keep."""
     return (*ENTRY_POINTS, CONTEXT_BYTES, *(("ppgnet_track",) if tracker is not None else ()))
+
+
+def context_parts(front: Front, model: IntegerModel, tracker: Tracker | None = None) -> dict[str, int]:
+    """What the bytes of one wearer's context are for; padding apart, they add up to sizeof(ppgnet)."""
+    held, window = front.input.window_samples + front.step_samples, front.input.window_samples
+    channels, sections = front.sensors.ppg_channels, len(front.sections)
+    axes = 3 if front.reads_motion else 0
+    parts = {
+        "network's arena": aligned(default_plan(model).arena_bytes),
+        "resampling": 8 * (channels * (front.ppg.taps + front.thin.taps) + axes * front.acc.taps),
+        "band-pass": 4 * channels * (2 * sections + 3),
+        "samples of the window": 4 * held * (channels + axes) + held * (1 + bool(axes)),
+    }
+    if channels > 1:
+        parts["light channels, combined"] = 4 * window
+    if model.graph.state_bytes:
+        parts["first window of streaming"] = aligned(window * front.input.channels)
+    if tracker is not None:
+        parts["tracker"] = 2 * model.graph.output.channels_in
+    return parts
 
 
 def _header(front: Front, model: IntegerModel, has_tracker: bool) -> str:

@@ -19,6 +19,7 @@ from hwmodels.firmware import CONTEXT_BYTES, generate_firmware
 from hwmodels.front import Front
 from hwmodels.integer_model import IntegerModel
 from hwmodels.pipeline import PipelineModel
+from hwmodels.target import Target
 from hwmodels.toolchain import compile_host
 from hwmodels.tracker import Tracker
 
@@ -120,13 +121,13 @@ class FirmwareRun:
 def run_firmware(
     front: Front,
     emulator: Emulator,
-    core: str,
+    target: Target,
     ppg: NDArray[np.int16],
     acc: NDArray[np.int16] | None,
     tracks: bool,
 ) -> FirmwareRun:
     """Run a recording through the linked functions of ppgnet.h. Raises EmulationError when one refuses."""
-    image, pipeline = emulator.image, PipelineModel(emulator.image, core)
+    image, pipeline = emulator.image, PipelineModel(emulator.image, target.core)
     size = int.from_bytes(image.read(image.address(CONTEXT_BYTES), 4), "little")
     stack = 0
 
@@ -139,7 +140,7 @@ def run_firmware(
         return done
 
     def cycles(done: Execution) -> int:
-        return pipeline.issue_cycles(done) + pipeline.misprediction_cycles(done)
+        return pipeline.cycles(done) + target.stall_cycles(done.instruction_misses, done.constant_misses)
 
     emulator.write(RAM_BASE, b"\xa5" * size)
     call("ppgnet_init", image.address("ppgnet_front_constants"), size)

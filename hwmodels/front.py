@@ -80,6 +80,11 @@ class Front:
     input: InputSettings
     step_s: float = DEFAULT_STEP_S
 
+    @classmethod
+    def of(cls, sensors: Sensors, settings: InputSettings) -> Front:
+        """With the network's own step: that of its streaming, else 2 s or a shorter window's length."""
+        return cls(sensors, settings, settings.step_s or min(DEFAULT_STEP_S, settings.window_s))
+
     def __post_init__(self) -> None:
         samples = self.step_s * self.input.rate_hz
         if samples != round(samples) or not 1 <= samples <= self.input.window_samples:

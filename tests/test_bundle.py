@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 from hwmodels.check import random_model, random_windows
+from hwmodels.firmware import context_parts
 from hwmodels.integer import IntegerModel, prepare_window, run
 from hwmodels.streaming import streaming_model
 from hwmodels.toolchain import compile_host, run_compiler
 from nas.deploy.bundle import BundleError, read_bundle, write_bundle
+from nas.deploy.example import build_example, example_files
 from supernet.space import load_space
+from tests.test_codegen import toolchain
 
 SPACE = load_space("demo")
 PREDICTED = {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1}
@@ -53,13 +56,13 @@ def test_the_self_test_passes_on_this_machine_and_notices_a_wrong_output(
 ) -> None:
     loaded = library(bundle, tmp_path, "")
     arena = (ctypes.c_int8 * (1 << 18))()
-    assert loaded.ppgnet_selftest(arena) == 0
+    assert loaded.ppgnet_selftest(arena, None, None) == 0
     text = (bundle / "ppgnet_selftest.c").read_text()
     head, tail = text.split("expected[VECTORS][3] = {\n    {")
     wrong = {path.name: path.read_text() for path in bundle.iterdir() if path.suffix in (".c", ".h")}
     wrong["ppgnet_selftest.c"] = f"{head}expected[VECTORS][3] = {{\n    {{1{tail}"
     altered = ctypes.CDLL(str(compile_host(wrong, tmp_path / "wrong.so")))
-    assert altered.ppgnet_selftest(arena) == 1
+    assert altered.ppgnet_selftest(arena, None, None) == 1
 
 
 @needs_host_compiler
@@ -73,8 +76,8 @@ def test_a_streaming_bundle_passes_its_self_test_twice(model: IntegerModel, tmp_
     assert read_bundle(tmp_path / "step").model.input == step.input
     loaded = library(tmp_path / "step", tmp_path, "")
     arena = (ctypes.c_int8 * (1 << 18))()
-    assert loaded.ppgnet_selftest(arena) == loaded.ppgnet_selftest(arena) == 0
-    assert "ppgnet_stream_reset(arena)" in (tmp_path / "step" / "README.md").read_text()
+    assert loaded.ppgnet_selftest(arena, None, None) == loaded.ppgnet_selftest(arena, None, None) == 0
+    assert "streaming steps" in (tmp_path / "step" / "README.md").read_text()
 
 
 @needs_host_compiler
@@ -132,3 +135,33 @@ def test_a_folder_that_holds_something_else_is_left_alone(model: IntegerModel, t
             tmp_path, model, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED}
         )
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.arm
+def test_the_example_firmware_boots_and_passes_its_self_test(bundle: Path, tmp_path: Path) -> None:
+    if shutil.which("qemu-system-arm") is None:
+        pytest.skip("no qemu-system-arm")
+    found = read_bundle(bundle)
+    product = build_example(found.sources, example_files(), toolchain())
+    tested = build_example(found.sources, example_files(), toolchain(), self_test=True)
+    context = product.by_symbol["wearer"]
+    parts = context_parts(found.front, found.model, found.tracker)
+    assert sum(parts.values()) <= context <= sum(parts.values()) + 64
+    assert context < product.ram_bytes < 256 << 10 and product.flash_bytes < 80 << 10
+    (tmp_path / "selftest.elf").write_bytes(tested.elf)
+    command = [
+        "qemu-system-arm",
+        "-machine",
+        "mps2-an500",
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "none",
+    ]
+    command += ["-semihosting-config", "enable=on,target=native"]
+    command += ["-kernel", str(tmp_path / "selftest.elf")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0 and "selftest 0\n" in done.stdout + done.stderr

@@ -14,6 +14,7 @@ import pytest
 from scipy.signal import resample_poly
 
 from hwmodels.check import random_model
+from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
 from hwmodels.errors import InputError
 from hwmodels.filters import integer_resampler
@@ -302,7 +303,7 @@ def test_the_emulated_core_reads_the_same(streams: bool) -> None:
     front = Front(Sensors(ppg_hz=50, acc_hz=50), model.input)
     image = toolchain().link(generate_firmware(front, model, TRACKER), entry_points(TRACKER))
     ppg, acc = noise(front, 15)
-    found = run_firmware(front, Emulator(image), "cortex-m7", ppg, acc, tracks=True)
+    found = run_firmware(front, Emulator(image), load_device("cortex-m7-64mhz").target, ppg, acc, tracks=True)
     np.testing.assert_array_equal(found.readings, readings(front, model, ppg, acc, TRACKER))
     assert 0 < found.push_cycles < found.estimate_cycles and found.track_cycles > 0
 

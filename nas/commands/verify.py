@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hwmodels.errors import InputError
 from hwmodels.toolchain import find_toolchain
+from nas.deploy.bundle import read_board
+from nas.deploy.firmware_check import cost_rows
 from nas.deploy.testimony import COLUMNS
 from nas.deploy.verify import verify_bundle
 from nas.output import print_json, print_table
@@ -50,6 +52,8 @@ def execute(options: argparse.Namespace) -> int:
             f"making the input, besides: {made['cycles']} cycles, {made['latency_ms']:.2f} ms, "
             f"{made['energy_mj']:.3f} mJ, {made['stack_bytes']} bytes of stack"
         )
+        rows = cost_rows(found, read_board(options.bundle))
+        print_table(rows, tuple(rows[0]), "the whole firmware, front end and example included")
         if found["fallbacks"]:
             print(f"slow exact kernels were needed for: {', '.join(found['fallbacks'])}")
     if found["witnesses"]:

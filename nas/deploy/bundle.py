@@ -8,27 +8,34 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.codegen import generate
 from hwmodels.errors import InputError
+from hwmodels.firmware import context_parts, generate_firmware
+from hwmodels.front import Front, Sensors
 from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
-from hwmodels.tracker import Tracker, generate_tracker, save_tracker
+from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.variants import scratch_bytes
 from nas.deploy.description import logits_of, readme_section
+from nas.deploy.example import example_files
 from nas.deploy.formats import FILES, FORMATS, written
-from nas.deploy.texts import cmake_lists, memory_map, readme, self_test
+from nas.deploy.self_test import self_test
+from nas.deploy.texts import cmake_lists, memory_map, readme
 from nas.files import read_arrays, replace_folder, write_json
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 VERIFICATION = "verification.json"
+README = "README.md"
+"""Rewritten by verification, so that it prints what was measured; altering it harms nothing."""
+BOARD = "board.json"
+"""What the self-test printed on a board, put there by the user: estimate_cycles, push_cycles."""
 TRACKER = "tracker.json"
 CODE = "c"
 SELF_TEST_VECTORS = 4
@@ -42,7 +49,8 @@ class BundleError(InputError):
 class Bundle:
     """A bundle read back: its manifest, integer model, C sources, network files, and golden vectors.
 
-    golden_inputs: int8 (n, T, C); golden_outputs: int32 (n, 3), what the head must give.
+    golden_inputs: int8 (n, T, C); golden_outputs: int32 (n, 3), what the head must give. front: the sensors
+    that it was made for.
     """
 
     path: Path
@@ -52,6 +60,8 @@ class Bundle:
     files: Mapping[str, bytes]
     golden_inputs: NDArray[np.int8]
     golden_outputs: NDArray[np.int32]
+    front: Front
+    tracker: Tracker | None
 
 
 def memory_plan(model: IntegerModel) -> MemoryPlan:
@@ -73,26 +83,29 @@ def write_bundle(
     facts: Mapping[str, Any],
     tracker: Tracker | None = None,
     formats: Sequence[str] = ("c",),
+    sensors: Sensors | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of `model` to the folder `path` and return its manifest.
 
     `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
     device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
-    are linked only where they are used. `formats` are of nas.deploy.formats.FORMATS. Raises BundleError when
-    `path` holds something that is not a bundle; it is left as it was.
+    are linked only where they are used. `formats` are of nas.deploy.formats.FORMATS. `sensors` are those
+    whose samples the C front end takes. Raises BundleError when `path` holds something that is not a bundle;
+    it is left as it was.
     """
     check_destination(path)
     inputs = golden_vectors(model, windows)
     tensors = run(model, inputs)
     outputs = tensors[model.graph.output.name].astype(np.int32)
+    front = Front.of(sensors or Sensors(), model.input)
     sources = {}
     if CODE in formats:
         last = slice(-SELF_TEST_VECTORS, None)
-        sources = {**generate(model), "ppgnet_selftest.c": self_test(model, inputs[last], outputs[last])}
-        if tracker is not None:
-            sources |= generate_tracker(tracker, model)
+        sources = generate_firmware(front, model, tracker)
+        sources |= self_test(front, model, tracker, inputs[last], outputs[last])
     files = {FILES[name].file: written(name, model) for chosen in formats for name in FORMATS[chosen]}
     manifest: dict[str, Any] = {"format": FORMAT, "formats": list(formats), **facts}
+    manifest["sensors"] = asdict(front.sensors)
 
     def fill(folder: Path) -> None:
         for name, text in sources.items():
@@ -107,14 +120,18 @@ def write_bundle(
         text = f"# {facts['id']}\n"
         if CODE in formats:
             arena = memory_plan(model)
-            (folder / "memory_map.txt").write_text(memory_map(model, arena), encoding="utf-8")
+            parts = context_parts(front, model, tracker)
+            (folder / "memory_map.txt").write_text(memory_map(model, arena, parts), encoding="utf-8")
             (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
-            text = readme(model, facts, arena, tracker is not None)
+            for name, example in example_files().items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_text(example, encoding="utf-8")
+            text = readme(front, model, facts, arena, tracker is not None)
         text += readme_section(files) if files else ""
-        (folder / "README.md").write_text(text, encoding="utf-8")
         manifest["sources"] = sorted(sources)
-        held = sorted(file.name for file in folder.iterdir())
+        held = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
         manifest["files"] = {name: _digest(folder / name) for name in held}
+        (folder / README).write_text(text, encoding="utf-8")
         write_json(folder / MANIFEST, manifest)
 
     replace_folder(path, fill)
@@ -125,8 +142,8 @@ def check_destination(path: Path) -> None:
     """Raise BundleError unless `path` is free: absent, an empty folder, or a bundle and nothing else."""
     if path.exists() and not path.is_dir():
         raise BundleError(f"{path}: is a file; choose an empty or new folder for the export")
-    held = {file.name for file in path.iterdir()} if path.exists() else set()
-    known = {MANIFEST, VERIFICATION, *_files_of(path)} if MANIFEST in held else set()
+    held = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
+    known = {MANIFEST, VERIFICATION, README, BOARD, *_files_of(path)} if MANIFEST in held else set()
     if others := sorted(held - known):
         raise BundleError(
             f"{path}: the folder holds something else ({others[0]}); export to an empty or new one"
@@ -153,7 +170,7 @@ def read_bundle(path: Path) -> Bundle:
         raise BundleError(f"{path / MANIFEST}: entries are missing or altered; export the subnet again")
     for name, expected in manifest["files"].items():
         file = path / name
-        if Path(name).name != name or not file.is_file():
+        if Path(name).is_absolute() or ".." in Path(name).parts or not file.is_file():
             raise BundleError(f"{file}: missing from the bundle; export the subnet again")
         if _digest(file) != expected:
             raise BundleError(f"{file}: altered since the export; export the subnet again")
@@ -165,7 +182,34 @@ def read_bundle(path: Path) -> Bundle:
         for kind, held in FILES.items()
         if held.file in manifest["files"]
     }
-    return Bundle(path, manifest, load_model(path / "model.npz"), sources, files, inputs, outputs)
+    model = load_model(path / "model.npz")
+    tracker = load_tracker(path / TRACKER) if TRACKER in manifest["files"] else None
+    return Bundle(path, manifest, model, sources, files, inputs, outputs, _front_of(manifest, model), tracker)
+
+
+def read_board(path: Path) -> dict[str, int]:
+    """What a user's board said of the bundle in `path`; empty without. Raises BundleError when damaged."""
+    file = path / BOARD
+    if not file.exists():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return {name: int(content[name]) for name in ("estimate_cycles", "push_cycles")}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BundleError(
+            f'{file}: must read {{"estimate_cycles": N, "push_cycles": N}}, as the self-test printed them'
+        ) from None
+
+
+def _front_of(manifest: Mapping[str, Any], model: IntegerModel) -> Front:
+    try:
+        held: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in manifest["sensors"].items()
+        }
+        return Front.of(Sensors(**held), model.input)
+    except (KeyError, TypeError, AttributeError):
+        raise BundleError(f"{MANIFEST}: its sensors are damaged; export the subnet again") from None
 
 
 def _is_complete(manifest: Mapping[str, Any]) -> bool:

@@ -16,6 +16,7 @@ from hwmodels.integer import run as interpret
 from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
+from nas.deploy.firmware_check import check_firmware, tell_in_readme
 from nas.deploy.testimony import firmware_sources, of_everyone, of_files
 from nas.files import write_json
 from nas.layer_costs import layer_rows
@@ -35,7 +36,8 @@ def verify_bundle(
     missing or altered, InputError when the runtime of one is not installed. Fields: golden_vectors,
     mismatches, witnesses (rows of nas.deploy.testimony); of a bundle with C also predicted, measured (each
     latency_ms, cycles, flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes
-    besides: cycles, latency_ms, energy_mj, stack_bytes), fallbacks, layers.
+    besides: cycles, latency_ms, energy_mj, stack_bytes), firmware (nas.deploy.firmware_check), fallbacks,
+    layers.
     """
     bundle = read_bundle(path)
     expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
@@ -61,6 +63,8 @@ def verify_bundle(
     result["witnesses"] = [one.row() for one in said]
     result["mismatches"] += sum(one.found.mismatches for one in said if one.found and one.is_bad)
     write_json(path / VERIFICATION, result)
+    if bundle.sources:
+        tell_in_readme(path, result)
     return result
 
 
@@ -73,6 +77,7 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
     )
     target = model.device.target
     made = run_preparation(bundle.model, Emulator(image, flash=target.flash), target)
+    firmware = check_firmware(bundle, model, toolchain)
     return {
         "compiler": toolchain.version,
         "predicted": readable_cost(found.predicted),
@@ -83,7 +88,8 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
             "energy_mj": model.energy_mj(float(made.cycles)),
             "stack_bytes": made.stack_bytes,
         },
-        "mismatches": found.output_mismatches + made.mismatches,
+        "firmware": firmware,
+        "mismatches": found.output_mismatches + made.mismatches + firmware["mismatches"],
         "fallbacks": list(found.fallback_ops),
         "layers": layer_rows(bundle.model.graph, model),
     }
