@@ -263,7 +263,10 @@ class Search(_Section):
     reevaluations: int | None = Field(default=None, ge=0)
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     screening: Literal["predictor", "none"] = "predictor"
-    workers: int = Field(default=1, ge=1)
+    batch: int | None = Field(default=None, ge=1, description="candidates bred at a time; a quarter of them")
+    ahead: int = Field(default=0, ge=0, description="batches under way besides the one waited for")
+    workers: int | None = Field(default=None, ge=1, description="processes; as many as threads when absent")
+    memory_mb: int = Field(default=512, ge=0, description="kept of shared prefixes by each worker")
 
 
 class QuantizationAware(Training):

@@ -31,12 +31,14 @@ class RunDirectory:
 
     `create` makes it or opens it again for the same configuration; `open` opens a finished or
     interrupted one. Raises RunError for a folder of another configuration or of something else.
+    `cluster` is the address of a dask scheduler to search with, for this process alone.
     """
 
     def __init__(self, path: Path, config: Config, data_root: Path | None) -> None:
         self.path = path
         self.config = config
         self.data_root = data_root
+        self.cluster: str | None = None
 
     @classmethod
     def create(cls, path: Path, config: Config, data_root: Path) -> RunDirectory:

@@ -6,7 +6,7 @@ What measures (shared weights, batch-norm re-estimation, windows) is supplied by
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from search.archive import Metrics, Provenance
+from search.prefix import Work, even_work, split
 from supernet.arch import Arch
 
 Array = npt.NDArray[Any]
 Evaluate = Callable[[Arch], Array]
 """Architecture -> one figure per validation window, (windows,). Must depend on its argument only, and
-must re-estimate batch-norm statistics; with a process executor it is sent along with each task."""
+must re-estimate batch-norm statistics; with a process executor it is sent along with each task, so it should
+be small."""
 
 
 class Score(Protocol):
@@ -116,38 +118,53 @@ def _require_figures(figures: Array, count: int) -> None:
         raise ValueError("a window's figure is not finite")
 
 
+class Measurements:
+    """Figures of one generation on their way; iterate for the metrics, in order and as they come."""
+
+    def __init__(self, results: Iterator[Metrics], tasks: Sequence[Future[list[Array]]] = ()) -> None:
+        self._results, self._tasks = results, tasks
+
+    def __iter__(self) -> Iterator[Metrics]:
+        return self._results
+
+    def cancel(self) -> None:
+        """Take back what no worker has begun with."""
+        for task in self._tasks:
+            task.cancel()
+
+
 @dataclass(frozen=True)
 class Evaluator:
     """Measures architectures and scores them, in order, whatever the number of workers.
 
-    `executor` None works in this process; any concurrent.futures.Executor gives the same figures.
+    `executor` None works in this process; any concurrent.futures.Executor gives the same figures. A
+    generation becomes `tasks` tasks of architectures that have much in common (see search/prefix.py, as
+    `work` says), or one for each architecture when None.
     """
 
     evaluate: Evaluate
     score: Score
     provenance: Provenance
     executor: Executor | None = None
+    tasks: int | None = None
+    work: Work = even_work
 
-    def __call__(
-        self, archs: Sequence[Arch], known: Sequence[Metrics | None] | None = None
-    ) -> Iterator[Metrics]:
-        """Metrics of each architecture, as they come and in their order; those `known` are not measured."""
-        held = [None] * len(archs) if known is None else known
+    def __call__(self, archs: Sequence[Arch], known: Sequence[Metrics | None] | None = None) -> Measurements:
+        """Begin to measure those that are not `known`; gives the metrics of each, in their order."""
+        held = [None] * len(archs) if known is None else list(known)
+        missing = [arch for arch, metrics in zip(archs, held, strict=True) if metrics is None]
         if self.executor is None:
-            for arch, metrics in zip(archs, held, strict=True):
-                yield self.score(self.evaluate(arch)) if metrics is None else metrics
-            return
-        tasks = [
-            self.executor.submit(self.evaluate, arch) if metrics is None else None
-            for arch, metrics in zip(archs, held, strict=True)
-        ]
-        try:
-            for task, metrics in zip(tasks, held, strict=True):
-                if metrics is not None:
-                    yield metrics
-                elif task is not None:
-                    yield self.score(task.result())
-        finally:
-            for task in tasks:
-                if task is not None:
-                    task.cancel()
+            return Measurements(self._scored(map(self.evaluate, missing), held))
+        runs = split(missing, len(missing) if self.tasks is None else self.tasks, self.work)
+        tasks = [self.executor.submit(_figures, self.evaluate, missing[run]) for run in runs]
+        figures = (one for task in tasks for one in task.result())
+        return Measurements(self._scored(figures, held), tasks)
+
+    def _scored(self, figures: Iterator[Array], held: Sequence[Metrics | None]) -> Iterator[Metrics]:
+        for metrics in held:
+            yield self.score(next(figures)) if metrics is None else metrics
+
+
+def _figures(evaluate: Evaluate, archs: Sequence[Arch]) -> list[Array]:
+    """What a worker does in one task."""
+    return [evaluate(arch) for arch in archs]

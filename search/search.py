@@ -8,27 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from search.archive import Archive, Row, make_row
+from search.archive import Archive, Row
 from search.budgets import Budgets
 from search.cost_plan import CostPlan
 from search.evaluator import Evaluator
 from search.evolution import NSGA2
 from search.feasibility import Feasibility, FeasibleSampler, check, spread_over_costs
 from search.pareto import non_dominated
+from search.prefix import depth_first
 from search.racing import contenders, most_precise, objectives_of
+from search.recorder import Progress, Recorder
 from search.screening import Quality, Screening
 from search.settings import SearchSettings
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
-Progress = Callable[[int, int, str], None]
-"""Called as progress(done, total, note)."""
 Say = Callable[[str], None]
 """Called with one line that the user should read."""
 
@@ -50,36 +50,6 @@ class SearchResult:
     screened: int = 0
     reevaluated: int = 0
     open_contenders: int = 0
-
-
-@dataclass
-class _Recorder:
-    """Measures, costs and archives candidates, one row after the other, so that none is lost."""
-
-    plan: CostPlan
-    archive: Archive
-    device: str
-    seed: int
-    progress: Progress | None
-    total: int
-    rows: list[Row] = field(default_factory=list)
-
-    def __call__(self, evaluator: Evaluator, genes: Genes, generation: int) -> list[Row]:
-        """The rows of genes (n, genes); what the archive knows is not measured again."""
-        space = self.plan.space
-        archs, costs = space.decode(genes), self.plan.costs(genes)
-        known = self.archive.metrics(genes, space.name, evaluator.provenance)
-        for index, metrics in enumerate(evaluator(archs, known)):
-            row = make_row(
-                archs[index], genes[index], space.name, self.device, costs.row(index), metrics,
-                evaluator.provenance, self.seed, generation,
-            )  # fmt: skip
-            self.archive.append([row])
-            self.rows.append(row)
-            if self.progress:
-                best = min(row.error for row in self.rows)
-                self.progress(len(self.rows), self.total, f"generation {generation}, best {best:.3g}")
-        return self.rows[len(self.rows) - len(genes) :]
 
 
 def run_search(
@@ -115,31 +85,36 @@ def run_search(
     is_screened = settings.is_screened and "error" in settings.objectives
     screening = Screening(plan, settings.objectives, **shared) if is_screened else None
     most = settings.evaluations + (settings.reevaluation_limit if finer else 0)
-    measure = _Recorder(plan, archive, device, settings.seed, progress, most)
-    generation, screened = 0, 0
+    generation, proposed, screened = 0, 0, 0
     was_trusted: bool | None = None
-    while len(measure.rows) < settings.evaluations:
-        wanted = settings.batch_size if generation else settings.population
-        wanted = min(wanted, settings.evaluations - len(measure.rows))
-        chosen = space.lows[None][:0]
-        if screening is not None and screening.is_trusted:
-            chosen = screening.ask(wanted, algorithm.genes, algorithm.objectives)
-            algorithm.exclude(chosen)
-            screened += len(chosen)
-        genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
-        if len(genes) == 0:
-            break
-        rows = measure(evaluator, genes, generation)
-        algorithm.tell(genes, objectives_of(rows, settings.objectives))
-        if screening is not None:
-            screening.learn(genes, np.array([row.error for row in rows]))
-            if screening.quality is not None and screening.is_trusted != was_trusted:
-                was_trusted = screening.is_trusted
-                if say:
-                    say(_switched(screening.quality))
-        generation += 1
-    first_look = len(measure.rows)
-    still_open = _race(measure, finer, settings, generation, say) if finer else 0
+    with Recorder(plan, archive, device, settings.seed, progress, most) as measure:
+        while True:
+            while len(measure.under_way) <= settings.ahead and proposed < settings.evaluations:
+                wanted = settings.batch_size if generation else settings.population
+                wanted = min(wanted, settings.evaluations - proposed)
+                chosen = space.lows[None][:0]
+                if screening is not None and screening.is_trusted:
+                    chosen = screening.ask(wanted, algorithm.genes, algorithm.objectives)
+                    algorithm.exclude(chosen)
+                    screened += len(chosen)
+                genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
+                if len(genes) == 0:
+                    break
+                measure.begin(evaluator, depth_first(genes), generation)
+                proposed += len(genes)
+                generation += 1
+            if not measure.under_way:
+                break
+            genes, rows = measure.finish()
+            algorithm.tell(genes, objectives_of(rows, settings.objectives))
+            if screening is not None:
+                screening.learn(genes, np.array([row.error for row in rows]))
+                if screening.quality is not None and screening.is_trusted != was_trusted:
+                    was_trusted = screening.is_trusted
+                    if say:
+                        say(_switched(screening.quality))
+        first_look = len(measure.rows)
+        still_open = _race(measure, finer, settings, generation, say) if finer else 0
     rows = most_precise(measure.rows)
     front = non_dominated(objectives_of(rows, settings.objectives))
     best_first = sorted((row for row, is_kept in zip(rows, front, strict=True) if is_kept), key=_by_error)
@@ -151,7 +126,7 @@ def run_search(
 
 
 def _race(
-    measure: _Recorder, finer: Sequence[Evaluator], settings: SearchSettings, generation: int, say: Say | None
+    measure: Recorder, finer: Sequence[Evaluator], settings: SearchSettings, generation: int, say: Say | None
 ) -> int:
     """Measure contenders on more windows until the front is stable or the evaluations for it are spent.
 
@@ -165,8 +140,9 @@ def _race(
             break
         # Only those of one protocol go together: the evaluator is theirs.
         held = [row for row in rows if row.protocol == rows[0].protocol][: min(left, settings.batch_size)]
-        genes = np.array([row.genes for row in held], np.int16)
-        measure(next_of.get(held[0].protocol, finer[0]), genes, generation)
+        genes = depth_first(np.array([row.genes for row in held], np.int16))
+        measure.begin(next_of.get(held[0].protocol, finer[0]), genes, generation)
+        measure.finish()
         left -= len(held)
         generation += 1
     if say:
@@ -204,8 +180,9 @@ def _inherited(
     description = {
         "space": space.name, "device": device, "budgets": budgets.limits, "weights": origin.weights,
         "fold": origin.fold, "protocol": origin.protocol, "seed": settings.seed,
-        "population": settings.population, "batch": settings.batch_size, "objectives": settings.objectives,
-        "variation": asdict(settings.variation), "screened": settings.is_screened,
+        "population": settings.population, "batch": settings.batch_size, "ahead": settings.ahead,
+        "objectives": settings.objectives, "variation": asdict(settings.variation),
+        "screened": settings.is_screened,
     }  # fmt: skip
     last = archive.begin_search(json.dumps(description, sort_keys=True))
     rows = archive.rows(

@@ -18,7 +18,8 @@ class SearchSettings:
     """How the search runs. `evaluations` counts distinct architectures, remembered ones included.
 
     After the first population, `batch` candidates are bred, evaluated and sorted in at a time: small
-    batches learn sooner, and a batch is the most that workers can share. None is a quarter of the population.
+    batches learn sooner, and `1 + ahead` batches are the most that workers can share: that many are under way
+    at once, each bred from those before them. None is a quarter of the population.
 
     `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
     over the costs of feasible samples. `is_screened` lets the accuracy predictor choose candidates while
@@ -29,6 +30,7 @@ class SearchSettings:
     evaluations: int = 240
     population: int = 40
     batch: int | None = None
+    ahead: int = 0
     seed: int = 0
     objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
     variation: Variation = field(default_factory=Variation)
@@ -47,6 +49,8 @@ class SearchSettings:
             raise SearchSettingsError("search objectives: at least one, each stated once")
         if self.batch is not None and self.batch < 1:
             raise SearchSettingsError(f"search batch: must be 1 or more, got {self.batch}")
+        if self.ahead < 0:
+            raise SearchSettingsError(f"search ahead: must be 0 or more, got {self.ahead}")
         if self.population < 2 or self.evaluations < 1 or self.seed < 0:
             raise SearchSettingsError(
                 f"search: population must be 2 or more, evaluations 1 or more and seed 0 or more, got "

@@ -69,6 +69,17 @@ class Arch:
         return input_channels(self.sensors, self.reads)
 
     @property
+    def path(self) -> tuple[tuple[object, ...], ...]:
+        """What comes one after the other: input and stem, then each block with its stage and width.
+
+        Two architectures compute the same up to where their paths part.
+        """
+        found: list[tuple[object, ...]] = [(self.reads, self.rate_hz, self.sensors, self.stem_width)]
+        for number, stage in enumerate(self.stages, 1):
+            found += [(number, stage.width, block) for block in stage.blocks]
+        return tuple(found)
+
+    @property
     def id(self) -> str:
         """Ten hexadecimal digits that name this architecture in archives and folders."""
         return hashlib.sha256(str(self).encode()).hexdigest()[:10]

@@ -54,21 +54,34 @@ class _Depthwise(torch.autograd.Function):
         return input_gradient, weight_gradient, None, None
 
 
-def convolve(x: Tensor, weight: Tensor, op: Op) -> Tensor:
-    """Run the convolution of `op` ("conv" or "depthwise") without bias, norm or activation.
+def convolve(x: Tensor, weight: Tensor, op: Op, bias: Tensor | None = None) -> Tensor:
+    """Run the convolution of `op` ("conv" or "depthwise") without norm or activation.
 
-    x: (batch, channels_in, 1, length_in); weight: (channels_out, channels_in or 1, 1, kernel).
-    Returns (batch, channels_out, 1, length_out), padded as `op` says.
+    x: (batch, channels_in, 1, length_in); weight: (channels_out, channels_in or 1, 1, kernel); bias:
+    (channels_out,). Returns (batch, channels_out, 1, length_out), padded as `op` says.
     """
     reach = (op.kernel - 1) * op.dilation
     before = op.padding_before
     after = max(0, (op.length_out - 1) * op.stride + reach + 1 - op.length_in - before)
-    padded = functional.pad(x, (before, after)) if before or after else x
-    if op.kind == "depthwise":
-        if torch.is_grad_enabled():
-            result: Tensor = _Depthwise.apply(padded, weight, op.stride, op.dilation)
-            return result
-        return functional.conv2d(
-            padded, weight, stride=(1, op.stride), dilation=(1, op.dilation), groups=op.channels_in
-        )
-    return functional.conv2d(padded, weight, stride=(1, op.stride), dilation=(1, op.dilation))
+    padded = _pad(x, before, after) if before or after else x
+    if op.kind == "depthwise" and torch.is_grad_enabled():
+        result: Tensor = _Depthwise.apply(padded, weight, op.stride, op.dilation)
+        return result if bias is None else result + bias[:, None, None]
+    groups = op.channels_in if op.kind == "depthwise" else 1
+    return functional.conv2d(
+        padded, weight, bias, stride=(1, op.stride), dilation=(1, op.dilation), groups=groups
+    )
+
+
+def _pad(x: Tensor, before: int, after: int) -> Tensor:
+    """Zeros before and after x in time; without gradients only they are written besides the copy."""
+    if torch.is_grad_enabled():
+        return functional.pad(x, (before, after))
+    batch, channels, _, length = x.shape
+    padded = torch.empty(
+        (batch, channels, 1, before + length + after), dtype=x.dtype, memory_format=torch.channels_last
+    )
+    padded[..., :before] = 0.0
+    padded[..., before : before + length] = x
+    padded[..., before + length :] = 0.0
+    return padded

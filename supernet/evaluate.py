@@ -35,16 +35,26 @@ def predict(
     return estimate.numpy(), spread.numpy()
 
 
-def calibration_batches(
-    training: TrainingSet, arch: Arch, windows: int = 512, batch: int = 128, seed: int = 0
-) -> Iterator[Tensor]:
-    """Batches of unvaried training windows, drawn by `seed`, as `arch` reads them."""
+def calibration_batches(training: TrainingSet, arch: Arch, windows: int = 512) -> Iterator[Tensor]:
+    """Batches of unvaried training windows, the same for all, as `arch` reads them."""
+    for part in _calibration_parts(training, windows):
+        yield training.read(arch, part)
+
+
+def calibration_inputs(training: TrainingSet, windows: int = 512) -> list[Inputs]:
+    """The windows of `calibration_batches` at every rate, for any arch to read."""
+    return [training.normalized(part) for part in _calibration_parts(training, windows)]
+
+
+def _calibration_parts(
+    training: TrainingSet, windows: int, batch: int = 128, seed: int = 0
+) -> Iterator[npt.NDArray[np.intp]]:
     count = min(windows, len(training))
     chosen = np.random.default_rng([seed, 7]).choice(len(training), count, replace=False)
     for start in range(0, count, batch):
         part = chosen[start : start + batch]
         if len(part) > 1:
-            yield training.read(arch, part)
+            yield part
 
 
 def ready_subnet(supernet: SuperNet, arch: Arch, training: TrainingSet, windows: int = 512) -> Subnet:

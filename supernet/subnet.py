@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -30,11 +30,27 @@ def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor |
     the output of every operation up to the logits (the input's too), for instance to quantize it.
     Tensors are (batch, channels, 1, length), channels last.
     """
-    tensors: dict[str, Tensor] = {}
-    for op, sources in graph.nodes():
-        if op.kind in ("heart_rate_head", "class_head"):
-            return tensors[sources[0]].flatten(1)
+    nodes = graph.nodes()
+    if graph.output.kind in ("heart_rate_head", "class_head"):
+        nodes = nodes[:-1]
+    return execute_part(nodes, {}, x, layer, on_output).flatten(1)
+
+
+def execute_part(
+    nodes: Sequence[tuple[Op, tuple[str, ...]]],
+    known: Mapping[str, Tensor],
+    x: Tensor | None,
+    layer: OnTensor,
+    on_output: OnTensor | None = None,
+) -> Tensor:
+    """Run successive `nodes` of a graph on the tensors `known` by name; returns the output of the last.
+
+    x (batch, channels, samples) is what an input among them reads. The rest is as in `execute`.
+    """
+    tensors = dict(known)
+    for op, sources in nodes:
         if op.kind == "input":
+            assert x is not None
             _require_shape(op, x)
             y = x[:, :, None, :].contiguous(memory_format=torch.channels_last)
         elif op.kind == "add":
@@ -44,8 +60,8 @@ def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor |
             y = tensors[sources[0]].unflatten(3, (op.length_out, -1)).mean(4)
         else:
             y = layer(op, tensors[sources[0]])
-        tensors[op.name] = on_output(op, y) if on_output else y
-    return y.flatten(1)
+        tensors[op.name] = y = on_output(op, y) if on_output else y
+    return y
 
 
 def observed(graph: LayerGraph, run: Callable[[OnTensor], Tensor]) -> tuple[Tensor, Tensor]:
@@ -110,11 +126,9 @@ class Layer(nn.Module):
         if self.op.kind == "fully_connected":
             y = functional.linear(x.flatten(1), weight, self.bias)[:, :, None, None]
         else:
-            y = convolve(x, weight, self.op)
+            y = convolve(x, weight, self.op, self.bias)
             if self.norm is not None:
                 y = self.norm(y)
-            elif self.bias is not None:
-                y = y + self.bias[:, None, None]
         return functional.relu_(y) if self.op.activation == "relu" else y
 
     def fold(self) -> None:

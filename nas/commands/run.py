@@ -22,6 +22,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
     parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(execute=execute)
@@ -33,6 +34,7 @@ def execute(options: argparse.Namespace) -> int:
         options.config, options.data, options.run,
         fold=options.fold, seed=options.seed, threads=options.threads,
     )  # fmt: skip
+    run.cluster = options.cluster
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):
         summary = run.summary(options.until)

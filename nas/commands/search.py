@@ -28,6 +28,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="device name or YAML file (default: the run's)")
     add_budgets(parser)
     parser.add_argument("--evaluations", type=positive_count, help="subnets to evaluate (default: the run's)")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
     parser.add_argument(
         "--explain", action="store_true", help="say what the budgets mean, and search nothing"
@@ -43,6 +44,7 @@ def execute(options: argparse.Namespace) -> int:
     if options.explain:
         return _explain(run, options, budgets)
     run.summary("supernet")
+    run.cluster = options.cluster
     with run.exclusive():
         result = search_run(run, options.device or run.config.device, budgets, options.evaluations)
     rows = Answer(result.front, len(result.rows), len(result.rows)).table()

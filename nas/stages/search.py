@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
 from hwmodels.device import load_device
-from nas.files import digest
+from nas.cluster import spread
 from nas.hardware import cost_model
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
-from nas.stages.choice import archive_path, budgets_of, shared_weights
-from nas.stages.loading import sides, trained_supernet, training_task
-from nas.workers import worker_pool
-from search.archive import Archive, Provenance
+from nas.stages.choice import archive_path, budgets_of
+from nas.subnet_evaluation import SubnetEvaluation
+from search.archive import Archive
 from search.budgets import Budgets
 from search.cost_plan import compile_costs
-from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects, Score
+from search.prefix import block_work
 from search.search import SearchResult, run_search
 from search.settings import SearchSettings
 from supernet.arch import Arch
-from supernet.batches import TrainingSet, input_of
-from supernet.evaluate import predict, ready_subnet
-from supernet.network import SuperNet
 from supernet.space import SearchSpace, SpaceError
 from supernet.students import mobilenet_1d, temporal_convolutions
-from supernet.tasks import HeartRateTask, RhythmTask
 
 NAME = "search"
 NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
@@ -39,7 +30,7 @@ NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
 
 def inputs(run: RunDirectory) -> object:
     """Budgets, device, the search's section, and how many candidates are wanted."""
-    search = run.config.search.model_dump(exclude={"workers"})
+    search = run.config.search.model_dump(exclude={"workers", "memory_mb"})
     device = load_device(run.config.device).model_dump()
     return [run.config.budgets.model_dump(), device, search, run.config.finish.candidates]
 
@@ -73,7 +64,6 @@ def search_run(
 
     Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
     """
-    torch.set_num_threads(run.config.threads)
     settings, space = run.config.search, space_of(run.config)
     plan = compile_costs(space, cost_model(run, device))
 
@@ -81,17 +71,23 @@ def search_run(
         run.say(f"search: {text}")
         run.log("search", text=text)
 
-    executor = worker_pool(settings.workers) if settings.workers > 1 else nullcontext(None)
-    with executor as pool, Archive(archive_path(run)) as archive, progress("search") as advance:
+    measures = {measure.name: measure for measure in SubnetEvaluation.all_of(run)}
+    workers = run.config.threads if settings.workers is None else settings.workers
+    with (
+        spread(measures, workers, run.cluster) as workplace,
+        Archive(archive_path(run)) as archive,
+        progress("search") as advance,
+    ):
+        work = block_work(space)
         first, *finer = (
-            Evaluator(held, held.score(run), held.provenance(run), pool)
-            for held in SubnetEvaluation.all_of(run)
+            workplace.evaluator(name, measure.score(run.config.seed), measure.provenance, work)
+            for name, measure in measures.items()
         )
         return run_search(
             space, plan, first, budgets,
             SearchSettings(evaluations=evaluations or settings.evaluations,
-                           population=settings.population, seed=run.config.seed,
-                           is_screened=settings.screening == "predictor",
+                           population=settings.population, batch=settings.batch, ahead=settings.ahead,
+                           seed=run.config.seed, is_screened=settings.screening == "predictor",
                            reevaluations=settings.reevaluations, confidence=settings.confidence),
             archive, device=device, students=students_within(space), finer=finer, progress=advance, say=say,
         )  # fmt: skip
@@ -105,67 +101,3 @@ def students_within(space: SearchSpace) -> list[Arch]:
             space.encode([student])
             found.append(student)
     return found
-
-
-def _thinned(windows: TrainingSet, count: int) -> TrainingSet:
-    """`count` of the windows, evenly spaced."""
-    return windows.subset(np.linspace(0, len(windows) - 1, count).round().astype(int))
-
-
-class SubnetEvaluation:
-    """Estimates of one arch on validation windows, by inherited weights with its own statistics.
-
-    Called with an Arch; gives one figure per window (n,): the absolute error in BPM, or the
-    estimated class. Can be sent to worker processes.
-    """
-
-    def __init__(
-        self,
-        supernet: SuperNet,
-        training: TrainingSet,
-        validation: TrainingSet,
-        task: HeartRateTask | RhythmTask,
-        calibration_windows: int,
-    ) -> None:
-        self._supernet, self._training, self._task = supernet, training, task
-        self._inputs, self._targets = validation.normalized(), validation.targets
-        self._subjects = validation.subjects
-        self._calibration_windows = calibration_windows
-
-    @classmethod
-    def all_of(cls, run: RunDirectory) -> list[SubnetEvaluation]:
-        """Those of a run: on the windows of the first look, then on those of the race where they are more."""
-        settings = run.config.search
-        training, validation = sides(run)
-        task, supernet = training_task(run, training), trained_supernet(run)
-        counts = [min(settings.validation_windows, len(validation))]
-        if min(settings.racing_windows, len(validation)) > counts[0]:
-            counts.append(min(settings.racing_windows, len(validation)))
-        sets = (_thinned(validation, count) for count in counts)
-        return [cls(supernet, training, held, task, settings.calibration_windows) for held in sets]
-
-    def __call__(self, arch: Arch) -> NDArray[np.float64]:
-        """Figures of one arch, (n,)."""
-        subnet = ready_subnet(self._supernet, arch, self._training, self._calibration_windows)
-        estimate, _ = predict(subnet, input_of(self._inputs, arch), self._task)
-        if isinstance(self._task, RhythmTask):
-            return estimate.astype(np.float64)
-        return np.abs(estimate.astype(np.float64) - self._targets)
-
-    def score(self, run: RunDirectory) -> Score:
-        """How figures become an error with its interval over subjects."""
-        assert self._subjects is not None
-        if isinstance(self._task, RhythmTask):
-            return MacroF1Error(self._targets, self._subjects, seed=run.config.seed)
-        return MeanOfSubjects(self._subjects, seed=run.config.seed)
-
-    def provenance(self, run: RunDirectory) -> Provenance:
-        """What the figures depend on besides the arch."""
-        windows = [run.config.search.calibration_windows, len(self._targets), run.config.seed]
-        is_rhythm = isinstance(self._task, RhythmTask)
-        return Provenance(
-            weights=str(shared_weights(run)),
-            fold=digest(run.config.data.model_dump(mode="json")),
-            protocol=digest(windows),
-            metric="macro_f1_error" if is_rhythm else "mae_bpm",
-        )
