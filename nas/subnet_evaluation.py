@@ -39,8 +39,9 @@ class SubnetEvaluation:
     """Estimates of one arch on validation windows, by inherited weights with its own statistics.
 
     Called with an Arch; gives one figure per window (n,): the absolute error in BPM, or the estimated
-    class. `calibration` and `inputs` are normalized windows as SharedPrefixes takes them; `memory_mb` bounds what it keeps of prefixes. The same figures to the last bit in any process and
-    order: it computes in one thread, as sums over several would depend on their number.
+    class. `calibration` and `inputs` are normalized windows as SharedPrefixes takes them; `memory_mb`
+    bounds what it keeps of prefixes. The same figures to the last bit in any process and order: it
+    computes in one thread, as sums over several would depend on their number.
     """
 
     supernet: SuperNet

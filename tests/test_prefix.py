@@ -14,16 +14,18 @@ from supernet.batches import input_of
 from supernet.evaluate import calibration_inputs, logits_of, ready_subnet
 from supernet.network import SuperNet
 from supernet.prefixes import SharedPrefixes
+from supernet.space import SearchSpace, load_space
 from tests.supernet_sets import sines, small_space
 
 SPACE = small_space()
 TRAINING, VALIDATION = sines(40), sines(30, seed=1).normalized()
 
 
-@pytest.fixture(scope="module")
-def supernet() -> SuperNet:
+@pytest.fixture(scope="module", params=["samples", "spectrum"])
+def supernet(request: pytest.FixtureRequest) -> SuperNet:
     torch.manual_seed(0)
-    net = SuperNet(SPACE, np.random.default_rng(2))
+    space = SPACE if request.param == "samples" else load_space("spectral")
+    net = SuperNet(space, np.random.default_rng(2))
     for bank in net.banks.values():
         torch.nn.init.normal_(bank.scale, 1.0, 0.2)
         torch.nn.init.normal_(bank.shift, 0.0, 0.2)
@@ -35,39 +37,41 @@ def shared(supernet: SuperNet, memory_bytes: int) -> SharedPrefixes:
     return SharedPrefixes(supernet, calibration, VALIDATION, memory_bytes=memory_bytes, batch=16)
 
 
-def members(count: int) -> list:
+def members(count: int, space: SearchSpace = SPACE) -> list:
     """Random members and close relatives of the first ones, in depth-first order."""
     rng = np.random.default_rng(3)
-    genes = SPACE.sample(count, rng)
-    genes = np.concatenate([genes, SPACE.mutate(np.repeat(genes[:3], count // 3, axis=0), rng, 0.1)])
-    return SPACE.decode(depth_first(np.unique(SPACE.canonical(genes), axis=0)))
+    genes = space.sample(count, rng)
+    genes = np.concatenate([genes, space.mutate(np.repeat(genes[:3], count // 3, axis=0), rng, 0.1)])
+    return space.decode(depth_first(np.unique(space.canonical(genes), axis=0)))
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 200_000, 1 << 30])
 def test_logits_are_those_of_each_subnet_by_itself_to_the_last_bit(supernet, memory_bytes):
-    archs = members(9)
+    archs = members(6, supernet.space)
     together = shared(supernet, memory_bytes)
     for arch in [*archs, *archs[::-1]]:
         assert torch.equal(together.logits(arch), shared(supernet, 0).logits(arch))
 
 
 def test_logits_are_those_of_extracted_calibrated_folded_subnets(supernet):
-    together = shared(supernet, 1 << 30)
-    for arch in members(6):
+    for arch in members(6, supernet.space):
         subnet = ready_subnet(supernet, arch, TRAINING, 32)
         calibrated = SharedPrefixes(supernet, calibration_inputs(TRAINING, 32), VALIDATION).logits(arch)
         plain = logits_of(subnet, input_of(VALIDATION, arch))
-        torch.testing.assert_close(calibrated, plain, rtol=1e-4, atol=1e-4)
-        assert not torch.allclose(together.logits(arch), torch.zeros(()))
+        torch.testing.assert_close(calibrated, plain, rtol=1e-3, atol=1e-3)
+        assert plain.std() > 0.1
 
 
 def test_kept_features_stay_within_their_memory(supernet):
-    limit = 150_000
+    everything = shared(supernet, 1 << 30)
+    for arch in members(9, supernet.space):
+        everything.logits(arch)
+    limit = everything._held_bytes // 3
     together = shared(supernet, limit)
-    for arch in members(9):
+    for arch in members(9, supernet.space):
         together.logits(arch)
         assert sum(held.bytes for held in together._held.values()) == together._held_bytes <= limit
-    assert together._held_bytes > limit / 3
+    assert together._held_bytes > limit / 2
 
 
 def test_a_tree_holds_every_prefix_once_and_counts_its_work():

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         space = load_space("default")
         measure = made_up(space, options.windows)
         device = load_device(DEFAULT_DEVICE)
-        plan = compile_costs(space, CostModel(cached_table(space, device.core), device))
+        plan = compile_costs(space, CostModel(cached_table(space, device.target), device))
         steering: Callable[[Arch], Any] = _Steering(space)
         score = MeanOfSubjects(np.array(["all"]))
     else:
