@@ -96,7 +96,8 @@ class LastingPool(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the workers."""
         self._is_over = True
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+        # dask's executor does not know the second argument.
+        self._pool.shutdown(wait, **({"cancel_futures": True} if cancel_futures else {}))
 
     def _start(self, outer: Future[Any], begin: Callable[[Executor], Future[Any]]) -> None:
         with self._lock:
