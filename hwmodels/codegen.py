@@ -17,13 +17,12 @@ from hwmodels.graph import Op
 from hwmodels.heads import belief_tables, heart_rate_constants, min_probability_q15
 from hwmodels.integer_model import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan, plan
-from hwmodels.packing import FastFormError, add_constants, add_exact_fields, pack_depthwise, pack_matrix
+from hwmodels.packing import FastFormError, add_constants, add_exact_fields, fast_form
 from hwmodels.preparation import lag_samples
 from hwmodels.spectrum import cosine_table
 from hwmodels.variants import (
     ADD_EXACT,
     ENTRY_POINTS,
-    EXACT,
     FIXED_CODE_UNITS,
     FIXED_DATA_BYTES,
     STREAM_ENTRY_POINT,
@@ -49,15 +48,15 @@ class _Constants:
     reason: str = ""
 
 
-def generate(model: IntegerModel, memory: MemoryPlan | None = None) -> dict[str, str]:
+def generate(model: IntegerModel, memory: MemoryPlan | None = None, compact: bool = False) -> dict[str, str]:
     """The C sources of `model`, file name to text: ppgnet_model.c and .h, and the kernels.
 
-    `memory` places the tensors; by default hwmodels.memory plans them. Raises InputError naming an op that
-    no kernel serves.
+    `memory` places the tensors; by default hwmodels.memory plans them. A `compact` network links less code and
+    takes more cycles. Raises InputError naming an op that no kernel serves.
     """
     memory = memory or default_plan(model)
     ops = list(model.graph)[1:]
-    constants = [_constants(model, op, index) for index, op in enumerate(ops)]
+    constants = [_constants(model, op, index, compact) for index, op in enumerate(ops)]
     steps = [
         _step(model, op, index, made.variant, memory)
         for index, (op, made) in enumerate(zip(ops, constants, strict=True))
@@ -103,7 +102,7 @@ def predicted_flash_bytes(model: IntegerModel, unit_bytes: Mapping[str, int]) ->
     return data + sum(unit_bytes[unit] for unit in units)
 
 
-def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
+def _constants(model: IntegerModel, op: Op, index: int, compact: bool = False) -> _Constants:
     variant = variant_of(op)
     if op.kind == "add":
         return _add_constants(model, op, index)
@@ -114,17 +113,12 @@ def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
         return _Constants(variant, f"static const ppgnet_history_parameters parameters_{index} = {fields};\n")
     if not op.has_parameters:
         return _Constants(variant, _head_constants(model, op, index))
-    if variant == EXACT:
-        return _Constants(variant, _exact_constants(model, op, index))
     grids = (model.input_quantization(op), model.quantization[op.name])
-    try:
-        pack = pack_depthwise if op.kind == "depthwise" else pack_matrix
-        stream = pack(op, model.parameters[op.name], grids)
-    except FastFormError as reason:
-        return _Constants(EXACT, _exact_constants(model, op, index), str(reason))
-    return _Constants(
-        variant, array("uint32_t", f"data_{index}", stream) + _layer(model, op, index, f"data_{index}")
-    )
+    variant, stream, reason = fast_form(op, model.parameters[op.name], grids, compact)
+    if stream is None:
+        return _Constants(variant, _exact_constants(model, op, index), reason)
+    text = array("uint32_t", f"data_{index}", stream) + _layer(model, op, index, f"data_{index}")
+    return _Constants(variant, text, reason)
 
 
 def _layer(model: IntegerModel, op: Op, index: int, data: str) -> str:

@@ -23,7 +23,7 @@ from hwmodels.integer_model import (
     Quantization,
     weight_shape,
 )
-from hwmodels.packing import add_constants, add_exact_fields, pack_depthwise, pack_matrix
+from hwmodels.packing import add_constants, add_exact_fields, pack
 from hwmodels.variants import (
     ADD_EXACT,
     EXACT,
@@ -63,8 +63,9 @@ def kernel_call(op: Op, rng: np.random.Generator, variant: KernelVariant | None 
     channels = op.channels_out
     parameters = None
     if op.has_parameters:
+        bound = max(1, min(127, (1 << 15) // (op.weight_count // channels)))
         parameters = IntegerParameters(
-            rng.integers(-127, 128, weight_shape(op)).astype(np.int8),
+            rng.integers(-bound, bound + 1, weight_shape(op)).astype(np.int8),
             rng.integers(-1000, 1000, channels).astype(np.int32),
             rng.integers(1 << 30, (1 << 31) - 1, channels).astype(np.int32),
             rng.integers(-_LARGEST_SHIFT, 0, channels).astype(np.int32),
@@ -134,8 +135,7 @@ def _constants(
     if variant == EXACT:
         lowest = grids[1].zero_point if op.activation == "relu" else -128
         return [(_PARAMETERS, fields), *_exact_data(op, parameters, lowest)]
-    pack = pack_depthwise if op.kind == "depthwise" else pack_matrix
-    stream = pack(op, parameters, (grids[0], grids[1]))
+    stream = pack(op, parameters, (grids[0], grids[1]), variant)
     return [(_PARAMETERS, fields), (_DATA, stream.astype("<u4").tobytes())]
 
 

@@ -14,7 +14,14 @@ from hwmodels.errors import InputError
 from hwmodels.graph import Op
 from hwmodels.integer import add_factors, add_int8
 from hwmodels.integer_model import IntegerParameters, Quantization
-from hwmodels.variants import padded_depth, series_classes, series_spacing
+from hwmodels.variants import (
+    KernelVariant,
+    is_matrix,
+    padded_depth,
+    series_classes,
+    series_spacing,
+    variants_of,
+)
 
 _SLOPES = (0.0, *(sign * 2.0**-power for power in range(20, 11, -1) for sign in (1, -1)))
 _NUDGES = 300
@@ -26,43 +33,80 @@ class FastFormError(InputError):
 
 @dataclass(frozen=True)
 class _Requantization:
-    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one."""
+    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one, and
+    the largest magnitude that the accumulator can reach.
+    """
 
     bias: NDArray[np.int64]
     multiplier: NDArray[np.int64]
     shift: NDArray[np.int64]
+    reach: NDArray[np.int64]
 
 
-def pack_matrix(
-    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization]
+def pack(
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization], variant: KernelVariant
 ) -> NDArray[np.uint32]:
-    """The stream of ppgnet_matrix and ppgnet_dense: for each pair of outputs its weights and requantization.
+    """The stream of weights and requantization that `variant` reads for `op`.
 
-    `grids` are those of input and output. Raises FastFormError.
+    `grids` are those of input and output. Raises FastFormError when the variant would not be exact.
+    """
+    if is_matrix(variant):
+        return _pack_matrix(op, parameters, grids, variant)
+    return _pack_depthwise(op, parameters, grids)
+
+
+def fast_form(
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization], compact: bool = False
+) -> tuple[KernelVariant, NDArray[np.uint32] | None, str]:
+    """The fastest variant that is exact with these parameters, its stream, and why it is not the fastest of all.
+
+    The stream is None for the exact kernel; the reason is empty where nothing was lost.
+    """
+    reason = ""
+    for variant in variants_of(op, compact)[:-1]:
+        try:
+            return variant, pack(op, parameters, grids, variant), reason
+        except FastFormError as error:
+            reason = str(error)
+    return variants_of(op)[-1], None, reason
+
+
+def _pack_matrix(
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization], variant: KernelVariant
+) -> NDArray[np.uint32]:
+    """For each pair of outputs (256 * b1 + b0), b0, packed weights, multipliers and shifts less one.
+
+    Inputs are read as 2 * (x + 128), which b makes up for.
     """
     rows = parameters.weight.reshape(op.channels_out, -1).astype(np.int64)
     requantization = _requantization(op, parameters, rows, grids)
-    if np.abs(rows).sum(axis=1).max() >= 1 << 16:
-        raise FastFormError("the weights of an output sum to 65536 or more")
-    depth = padded_depth(op)
-    padded = np.zeros((-(-op.channels_out // 2) * 2, depth), np.int64)
-    padded[: op.channels_out, : rows.shape[1]] = rows
+    if requantization.reach[1::2].max(initial=0) >= 1 << 22:
+        raise FastFormError("an accumulator can reach 2^22")
+    bias = requantization.bias - 256 * rows.sum(axis=1)
+    shift = requantization.shift.copy()
+    if "relu" in variant.name:
+        if shift[1::2].max(initial=0) > 14:
+            raise FastFormError(f"a requantization shift of {shift.max() + 1} exceeds 15")
+        shift[1::2] += 8
+    depth = padded_depth(op, variant)
     if op.channels_in % 4 == 0:
-        padded = padded.reshape(len(padded), -1, 4)[:, :, [0, 2, 1, 3]].reshape(len(padded), depth)
+        rows = rows.reshape(op.channels_out, -1, 4)[:, :, [0, 2, 1, 3]].reshape(op.channels_out, -1)
+    odd = op.channels_out % 2
+    padded = np.pad(rows, ((0, odd), (0, depth - rows.shape[1])))
     lanes = (256 * padded[1::2] + padded[0::2]) & 0xFFFF
     words = lanes[:, 0::2] | lanes[:, 1::2] << 16
-    bias, multiplier, shift = (
-        np.pad(values, (0, op.channels_out % 2)).reshape(-1, 2)
-        for values in (requantization.bias, requantization.multiplier, requantization.shift)
+    first, multiplier, shifts = (
+        np.pad(values, (0, odd)).reshape(-1, 2) for values in (bias, requantization.multiplier, shift)
     )
-    shifts = shift[:, :1] | shift[:, 1:] << 8
-    return (np.concatenate([words, bias, multiplier, shifts], axis=1) & 0xFFFFFFFF).astype(np.uint32).ravel()
+    packed = 256 * first[:, 1:] + first[:, :1]
+    stream = [packed, first[:, :1], words, multiplier, shifts[:, :1] | shifts[:, 1:] << 8]
+    return (np.concatenate(stream, axis=1) & 0xFFFFFFFF).astype(np.uint32).ravel()
 
 
-def pack_depthwise(
+def _pack_depthwise(
     op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization]
 ) -> NDArray[np.uint32]:
-    """The records of ppgnet_depthwise: bias, multiplier, shift and weights as bytes. Raises FastFormError."""
+    """The records of ppgnet_depthwise: bias, multiplier, shift and weights as bytes."""
     rows = parameters.weight.T.astype(np.int64)
     requantization = _requantization(op, parameters, rows, grids)
     tail = np.zeros((op.channels_out, (op.kernel + 4) // 4 * 4), np.uint8)
@@ -85,9 +129,11 @@ def _requantization(
     if parameters.multiplier.min() < 0:
         raise FastFormError("a requantization multiplier is negative")
     bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
-    if (np.abs(bias) + 128 * np.abs(rows).sum(axis=1)).max() >= 1 << 30:
+    ends = np.stack([rows * -128, rows * 127])
+    reach = np.maximum(-(bias + ends.min(axis=0).sum(axis=1)), bias + ends.max(axis=0).sum(axis=1))
+    if reach.max() >= 1 << 30:
         raise FastFormError("an accumulator can reach 2^30")
-    return _Requantization(2 * bias, parameters.multiplier.astype(np.int64), shift - 1)
+    return _Requantization(2 * bias, parameters.multiplier.astype(np.int64), shift - 1, reach)
 
 
 def add_constants(grids: tuple[Quantization, Quantization, Quantization]) -> tuple[int, int, int]:

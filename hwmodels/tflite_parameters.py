@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hwmodels.errors import InputError
 from hwmodels.graph import Op
 from hwmodels.integer_model import IntegerParameters, Quantization, weight_shape
-from hwmodels.packing import FastFormError, add_constants, pack_depthwise, pack_matrix
+from hwmodels.packing import FastFormError, add_constants, fast_form
 from hwmodels.rounding import quantized_multiplier
 from hwmodels.tflite_reader import TFLiteTensor
 from hwmodels.variants import EXACT, variant_of
@@ -36,8 +36,8 @@ def fallback_of(op: Op, inputs: Sequence[TFLiteTensor], output: TFLiteTensor) ->
             parameters = parameters_of(op, inputs, output)
             if parameters.weight.min() < -127:
                 return "a weight is -128"
-            pack = pack_depthwise if op.kind == "depthwise" else pack_matrix
-            pack(op, parameters, (grids[0], _grid(output)))
+            variant, _, reason = fast_form(op, parameters, (grids[0], _grid(output)))
+            return reason if variant == EXACT else ""
     except FastFormError as error:
         return str(error)
     return ""

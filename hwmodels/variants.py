@@ -72,7 +72,17 @@ class KernelVariant:
     function: str
 
 
-_MATRIX = KernelVariant("matrix", "ppgnet_matrix")
+def _named(name: str) -> KernelVariant:
+    return KernelVariant(name, f"ppgnet_{name}")
+
+
+_UNROLLED_PAIRS = {"relu": (3, 4, 5, 6, 8, 10, 12, 16), "linear": (4, 8, 12, 16)}
+_MATRIX = {
+    (form, pairs): _named(f"matrix_{form}_{pairs or 'any'}")
+    for form, unrolled in _UNROLLED_PAIRS.items()
+    for pairs in (*unrolled, 0)
+}
+_MATRIX_PAIRS = {variant: pairs for (_, pairs), variant in _MATRIX.items()}
 _DENSE = KernelVariant("dense", "ppgnet_dense")
 _DEPTHWISE = {taps: KernelVariant(f"depthwise_{taps}", f"ppgnet_depthwise_{taps}") for taps in (3, 5, 7, 9)}
 _DEPTHWISE_ANY = KernelVariant("depthwise_any", "ppgnet_depthwise_any")
@@ -87,11 +97,21 @@ _OTHER = {
     "class_head": KernelVariant("class", "ppgnet_class"),
 }
 _HELPERS = {
-    "ppgnet_matrix": frozenset({"ppgnet_gather", "ppgnet_tile"}),
-    "ppgnet_dense": frozenset({"ppgnet_gather"}),
+    "ppgnet_dense": frozenset({"ppgnet_gather_one", "ppgnet_gather_loosely", "ppgnet_dense_row"}),
     "ppgnet_heart_rate": frozenset({"ppgnet_read_belief"}),
     "ppgnet_history": frozenset({"ppgnet_forget", "ppgnet_stream_reset"}),
     "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
+}
+_HELPERS |= {
+    variant.function: frozenset(
+        {
+            variant.function.replace("matrix", "tile"),
+            "ppgnet_gather",
+            "ppgnet_gather_loosely",
+            "ppgnet_widen_rows",
+        }
+    )
+    for variant in _MATRIX_PAIRS
 }
 _HELPERS |= {
     f"ppgnet_depthwise_{taps}": frozenset({"ppgnet_depthwise", f"ppgnet_series_{taps}"})
@@ -102,11 +122,18 @@ _LIMITS |= {"padding_before": 65535, "kernel": 255, "stride": 255}
 
 
 def variant_of(op: Op) -> KernelVariant:
-    """The kernel for `op`, given scales inside its fast form. Raises UnsupportedOpError naming the op.
+    """The kernel for `op`, given scales inside its fast form. Raises UnsupportedOpError naming the op."""
+    return variants_of(op)[0]
 
-    Convolutions with at least four positions and an even number of outputs take the tiled matrix kernel, all
-    others the dense one. Depthwise convolutions take a kernel unrolled for their taps; where outputs lie two
-    samples of a dilation phase apart, one for any taps; where more, or without channels in fours, the exact.
+
+def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
+    """Kernels that compute `op`, the fastest first; later ones ask less of its trained scales, the last nothing.
+
+    Convolutions with at least four positions and an even number of outputs take a tiled matrix kernel, unrolled
+    for their depth where there is one; all others the dense one. Depthwise convolutions take a kernel unrolled
+    for their taps; where outputs lie two samples of a dilation phase apart, one for any taps; where more, or
+    without channels in fours, the exact. `compact` networks do with those that serve any shape: less code, and
+    more cycles. Raises UnsupportedOpError naming the op.
     """
     if op.kind == "input":
         raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
@@ -115,18 +142,28 @@ def variant_of(op: Op) -> KernelVariant:
             raise UnsupportedOpError(
                 f"op {op.name!r} ({op.kind}): {field} {getattr(op, field)} exceeds {limit}"
             )
-    if op.kind == "conv":
-        return _MATRIX if op.length_out >= 4 and op.channels_out % 2 == 0 else _DENSE
+    if op.kind == "conv" and op.length_out >= 4 and op.channels_out % 2 == 0 and not compact:
+        linear = _matrix_variant(op, "linear")
+        return (_matrix_variant(op, "relu"), linear, EXACT) if op.activation == "relu" else (linear, EXACT)
+    if op.kind in ("conv", "fully_connected"):
+        return (_DENSE, EXACT)
     if op.kind == "depthwise":
         if op.channels_out % 4 != 0 or series_spacing(op) > 2:
-            return EXACT
-        unrolled = op.kernel // 2 * 2 + 1 if series_spacing(op) == 1 else 0
-        return _DEPTHWISE.get(unrolled, _DEPTHWISE_ANY)
+            return (EXACT,)
+        unrolled = op.kernel // 2 * 2 + 1 if series_spacing(op) == 1 and not compact else 0
+        return (_DEPTHWISE.get(unrolled, _DEPTHWISE_ANY), EXACT)
     if op.kind in ("heart_rate_head", "class_head") and not 2 <= op.channels_in <= 256:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): takes 2 to 256 logits, got {op.channels_in}")
     if op.kind == "add" and op.activation == "relu":
         raise UnsupportedOpError(f"op {op.name!r}: add has no fused relu; put it on the convolution before")
-    return _OTHER[op.kind]
+    return (_OTHER[op.kind], ADD_EXACT) if op.kind == "add" else (_OTHER[op.kind],)
+
+
+def _matrix_variant(op: Op, form: str) -> KernelVariant:
+    needed = -(-op.kernel * op.channels_in // 2)
+    unrolled = next((pairs for pairs in _UNROLLED_PAIRS[form] if pairs >= needed), 0)
+    is_close = unrolled - needed <= needed % 2 or unrolled == _UNROLLED_PAIRS[form][0]
+    return _MATRIX[form, unrolled if is_close else 0]
 
 
 def series_spacing(op: Op) -> int:
@@ -139,9 +176,17 @@ def series_classes(op: Op) -> int:
     return op.dilation * series_spacing(op) // op.stride
 
 
-def padded_depth(op: Op) -> int:
-    """Products per output of a matrix kernel, filled up to a multiple of four."""
-    return -(-op.kernel * op.channels_in // 4) * 4
+def is_matrix(variant: KernelVariant) -> bool:
+    """Whether a kernel is a matrix product of packed weights."""
+    return variant == _DENSE or variant in _MATRIX_PAIRS
+
+
+def padded_depth(op: Op, variant: KernelVariant) -> int:
+    """Products per output of a matrix kernel, filled up to what it is unrolled for."""
+    depth = op.kernel * op.channels_in
+    if variant == _DENSE:
+        return -(-depth // 8) * 8
+    return 2 * _MATRIX_PAIRS[variant] or max(8, -(-depth // 4) * 4)
 
 
 def layer_fields(op: Op, zero_point_in: int, zero_point_out: int) -> tuple[int, ...]:
@@ -157,10 +202,12 @@ def scratch_bytes(op: Op) -> int:
     if op.kind == "input":
         return 0
     variant = variant_of(op)
-    if variant is _MATRIX:
-        return 8 * padded_depth(op) + 8
-    if variant is _DENSE:
-        return 2 * padded_depth(op)
+    if variant == _DENSE:
+        return 2 * padded_depth(op, variant) + 8
+    if variant in _MATRIX_PAIRS:
+        padding = -(-op.channels_in // 4) * 4 if op.kernel > 1 else 0
+        depths = [padded_depth(op, made) for made in variants_of(op) if made in _MATRIX_PAIRS]
+        return 8 * max(depths) + max(8, padding)
     if op.kind == "heart_rate_head":
         return -(-2 * op.channels_in // 4) * 4
     if op.kind == "depthwise" and variant != EXACT:
@@ -175,10 +222,11 @@ def data_bytes(op: Op) -> int:
     if op.kind == "input":
         return SPECTRUM_DATA_BYTES if op.reads == "spectrum" else 0
     variant = variant_of(op)
-    if variant in (_MATRIX, _DENSE):
+    if is_matrix(variant):
         pairs = -(-op.channels_out // 2)
-        return STEP_BYTES + LAYER_BYTES + pairs * (2 * padded_depth(op) + 4 * _REQUANTIZATION_WORDS)
-    if variant is EXACT:
+        words = padded_depth(op, variant) // 2 + _REQUANTIZATION_WORDS
+        return STEP_BYTES + LAYER_BYTES + pairs * 4 * words
+    if variant == EXACT:
         return exact_data_bytes(op)
     if op.kind == "depthwise":
         return STEP_BYTES + LAYER_BYTES + 4 + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
@@ -186,8 +234,8 @@ def data_bytes(op: Op) -> int:
 
 
 def exact_variant(op: Op) -> KernelVariant:
-    """The kernel that serves `op` where its scales leave the fast form; slower, and without scratch."""
-    return ADD_EXACT if op.kind == "add" else EXACT
+    """The kernel that serves `op` whatever its scales; slower, and without scratch."""
+    return variants_of(op)[-1]
 
 
 def exact_data_bytes(op: Op) -> int:
@@ -244,8 +292,8 @@ def code_unit_bytes(toolchain: Toolchain) -> dict[str, int]:
 def kernel_image(toolchain: Toolchain) -> ElfImage:
     """All kernels linked, for profiling them one by one."""
     sources: Mapping[str, str] = kernel_sources()
-    functions = {v.function for v in (_MATRIX, EXACT, ADD_EXACT, _DEPTHWISE_ANY, *_DEPTHWISE.values())}
-    functions |= {variant.function for variant in _OTHER.values()}
+    functions = {v.function for v in (*_MATRIX.values(), *_DEPTHWISE.values(), *_OTHER.values())}
+    functions |= {v.function for v in (EXACT, ADD_EXACT, _DEPTHWISE_ANY)}
     return toolchain.link(
         sources,
         keep=(

@@ -11,12 +11,15 @@ import pytest
 from hwmodels.check import check_graph, random_model, random_windows
 from hwmodels.cost import CostError, CostModel
 from hwmodels.device import Device, load_device
+from hwmodels.emulator import Emulator
 from hwmodels.graph import Op
+from hwmodels.kernel_call import kernel_call
 from hwmodels.lut import LookUpTable, MissingEntryError
+from hwmodels.pipeline import PipelineModel
 from hwmodels.profiling import build, measure_ops
 from hwmodels.target import Cache, Flash, Target
 from hwmodels.toolchain import Toolchain, ToolchainError, find_toolchain
-from hwmodels.variants import UnsupportedOpError
+from hwmodels.variants import UnsupportedOpError, kernel_image
 from search.cost_plan import compile_costs
 from search.segments import required_ops
 from supernet.space import load_space
@@ -79,9 +82,13 @@ def test_the_table_is_the_same_whatever_the_number_of_workers(toolchain) -> None
 
 def test_cycles_do_not_depend_on_weights_and_inputs(toolchain) -> None:
     op = Op("a", "conv", 32, 8, 32, 12, kernel=3, dilation=2, activation="relu")
-    same = dataclasses.replace(op, name="b", activation="none")
-    first, second = measure_ops([op, same], toolchain)
-    assert first == second
+    image = kernel_image(toolchain)
+    emulator, model = Emulator(image), PipelineModel(image)
+    calls = [kernel_call(op, np.random.default_rng(seed)) for seed in range(3)]
+    assert calls[0].writes != calls[1].writes
+    runs = [emulator.call(call.function, call.arguments, call.writes) for call in calls]
+    assert len({model.cycles(run) for run in runs}) == 1
+    assert measure_ops([op], toolchain)[0].instructions == runs[0].instructions
 
 
 def test_cycles_are_affine_in_the_length(toolchain) -> None:

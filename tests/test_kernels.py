@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from hwmodels.integer import (
 )
 from hwmodels.integer import run as interpret
 from hwmodels.kernel_call import kernel_call, place_call
-from hwmodels.packing import FastFormError, add_constants, pack_matrix
+from hwmodels.packing import FastFormError, add_constants, fast_form
 from hwmodels.rounding import clamp_int8, multiply_by_quantized_multiplier
 from hwmodels.toolchain import ToolchainError, find_toolchain
 from hwmodels.variants import ADD_EXACT, EXACT, UnsupportedOpError, kernel_image, variant_of
@@ -28,7 +30,7 @@ from hwmodels.variants import ADD_EXACT, EXACT, UnsupportedOpError, kernel_image
 pytestmark = pytest.mark.arm
 
 _EXPECTED_VARIANTS = {
-    "conv": {"matrix", "dense"},
+    "conv": {"matrix_relu_3", "matrix_relu_any", "matrix_linear_4", "matrix_linear_any", "dense"},
     "depthwise": {*(f"depthwise_{taps}" for taps in (3, 5, 7, 9, "any")), "exact"},
     "fully_connected": {"dense"},
 }
@@ -130,7 +132,7 @@ def test_weighted_kernels_equal_plain_loops(emulator: Emulator, kind: str, force
         try:
             call = place_call(op, parameters, grids, [x], variant=variant)
         except FastFormError:
-            assert case % 4 == 0
+            assert case % 4 == 0 or op.weight_count // op.channels_out > 128
             continue
         seen.add(variant.name)
         emulator.write(call.output - 8, b"\x77" * (op.output_bytes + 24))
@@ -278,15 +280,27 @@ def test_parameters_outside_the_fast_form_are_refused_with_the_reason() -> None:
     op = Op("op", "conv", 8, 4, 8, 4, activation="relu")
     grids = (Quantization(0.1, 0), Quantization(0.1, -128))
     zeros = np.zeros(4, np.int32)
-    good = IntegerParameters(np.ones((4, 1, 4), np.int8), zeros, zeros + (1 << 30), zeros - 5)
-    pack_matrix(op, good, grids)
-    with pytest.raises(FastFormError, match="zero point 5"):
-        pack_matrix(op, good, (grids[0], Quantization(0.1, 5)))
-    for shift in (0, 1, -23):
-        with pytest.raises(FastFormError, match="leave 1 to 22"):
-            pack_matrix(op, IntegerParameters(good.weight, zeros, good.multiplier, zeros + shift), grids)
-    with pytest.raises(FastFormError, match="accumulator"):
-        pack_matrix(op, IntegerParameters(good.weight, zeros + (1 << 30), good.multiplier, good.shift), grids)
+    weight = np.ones((4, 1, 4), np.int8)
+
+    def chosen(bias: int, shift: int, zero_point: int = -128) -> tuple[str, str]:
+        parameters = IntegerParameters(weight, zeros + bias, zeros + (1 << 30), zeros + shift)
+        variant, stream, reason = fast_form(op, parameters, (grids[0], Quantization(0.1, zero_point)))
+        assert (stream is None) == (variant == EXACT)
+        return variant.name, reason
+
+    assert chosen(0, -5) == ("matrix_relu_3", "")
+    name, reason = chosen(0, -16)
+    assert name == "matrix_linear_4" and "16 exceeds 15" in reason
+    for bias, shift, zero_point, why in (
+        (0, -5, 5, "zero point 5"),
+        (0, 0, -128, "leave 1 to 22"),
+        (0, 1, -128, "leave 1 to 22"),
+        (0, -23, -128, "leave 1 to 22"),
+        (1 << 30, -5, -128, "reach 2\\^30"),
+        (1 << 22, -5, -128, "reach 2\\^22"),
+    ):
+        name, reason = chosen(bias, shift, zero_point)
+        assert name == "exact" and re.search(why, reason), reason
 
 
 def test_an_op_without_a_kernel_is_refused_by_name() -> None:

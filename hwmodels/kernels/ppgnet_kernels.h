@@ -121,9 +121,14 @@ typedef struct ppgnet_spectrum {
         const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 } ppgnet_spectrum;
 
-/* Convolutions, fully connected. Packed weights, four positions by two outputs at once; and its smaller
-   brother for few positions or an odd number of outputs. */
-ppgnet_kernel ppgnet_matrix, ppgnet_dense;
+/* Convolutions, fully connected: four positions by two outputs at once, with a fused ReLU or without, for so
+   many pairs of inputs to an output or for any number; and the brother for few positions or an odd number of
+   outputs. */
+ppgnet_kernel ppgnet_matrix_relu_3, ppgnet_matrix_relu_4, ppgnet_matrix_relu_5, ppgnet_matrix_relu_6;
+ppgnet_kernel ppgnet_matrix_relu_8, ppgnet_matrix_relu_10, ppgnet_matrix_relu_12, ppgnet_matrix_relu_16;
+ppgnet_kernel ppgnet_matrix_relu_any;
+ppgnet_kernel ppgnet_matrix_linear_4, ppgnet_matrix_linear_8, ppgnet_matrix_linear_12, ppgnet_matrix_linear_16;
+ppgnet_kernel ppgnet_matrix_linear_any, ppgnet_dense;
 /* Depthwise convolutions of channels in fours: with up to 3, 5, 7, 9 taps and one sample of a dilation phase
    between outputs, or any number and one or two samples. */
 ppgnet_kernel ppgnet_depthwise_3, ppgnet_depthwise_5, ppgnet_depthwise_7, ppgnet_depthwise_9;
@@ -139,9 +144,12 @@ ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
 void ppgnet_read_belief(
     const ppgnet_heart_rate_parameters *head, const uint16_t *belief, ppgnet_result *result);
 
-/* Widen the inputs of one output position to int16 pairs, `step` words apart; returns the end. */
-uint32_t *ppgnet_gather(
-    const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns, uint32_t step);
+/* The widened inputs of four output positions, interleaved, and of one; `padding` is a row of zero points. */
+void ppgnet_gather(const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns,
+    const int8_t *padding);
+void ppgnet_gather_loosely(const ppgnet_layer *layer, const int8_t *input, uint32_t position,
+    uint32_t *columns, uint32_t step);
+void ppgnet_gather_one(const ppgnet_layer *layer, const int8_t *input, uint32_t position, uint32_t *columns);
 
 /* Run all steps; the last one writes `result`. */
 void ppgnet_execute(

@@ -59,6 +59,13 @@ PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
     return result;
 }
 
+PPGNET_INLINE int32_t ppgnet_smmla(int32_t x, int32_t y, int32_t sum)
+{
+    int32_t result;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
+    return result;
+}
+
 PPGNET_INLINE int32_t ppgnet_smlaw_bottom(int32_t x, uint32_t y, int32_t sum)
 {
     int32_t result;
@@ -156,6 +163,12 @@ PPGNET_INLINE int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
 PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
 {
     uint64_t wide = (uint64_t)((int64_t)x * y) + ((uint64_t)(uint32_t)sum << 32) + 0x80000000u;
+    return (int32_t)(uint32_t)(wide >> 32);
+}
+
+PPGNET_INLINE int32_t ppgnet_smmla(int32_t x, int32_t y, int32_t sum)
+{
+    uint64_t wide = (uint64_t)((int64_t)x * y) + ((uint64_t)(uint32_t)sum << 32);
     return (int32_t)(uint32_t)(wide >> 32);
 }
 
