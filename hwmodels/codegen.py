@@ -90,7 +90,7 @@ def default_plan(model: IntegerModel) -> MemoryPlan:
 
 
 def fallbacks(model: IntegerModel) -> dict[str, str]:
-    """Ops whose trained scales leave their kernel's fast form, and why; they run an exact, slow kernel."""
+    """Ops whose trained scales leave their kernel's fast form, and why; they run a slower kernel."""
     made = {op.name: _constants(model, op, index) for index, op in enumerate(list(model.graph)[1:])}
     return {name: constants.reason for name, constants in made.items() if constants.reason}
 
