@@ -51,8 +51,8 @@ class _Constants:
 def generate(model: IntegerModel, memory: MemoryPlan | None = None, compact: bool = False) -> dict[str, str]:
     """The C sources of `model`, file name to text: ppgnet_model.c and .h, and the kernels.
 
-    `memory` places the tensors; by default hwmodels.memory plans them. A `compact` network links less code and
-    takes more cycles. Raises InputError naming an op that no kernel serves.
+    `memory` places the tensors; by default hwmodels.memory plans them. A `compact` network links less code
+    and takes more cycles. Raises InputError naming an op that no kernel serves.
     """
     memory = memory or default_plan(model)
     ops = list(model.graph)[1:]

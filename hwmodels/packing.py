@@ -33,8 +33,8 @@ class FastFormError(InputError):
 
 @dataclass(frozen=True)
 class _Requantization:
-    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one, and
-    the largest magnitude that the accumulator can reach.
+    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one,
+    and the largest magnitude that the accumulator can reach.
     """
 
     bias: NDArray[np.int64]
@@ -58,7 +58,7 @@ def pack(
 def fast_form(
     op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization], compact: bool = False
 ) -> tuple[KernelVariant, NDArray[np.uint32] | None, str]:
-    """The fastest variant that is exact with these parameters, its stream, and why it is not the fastest of all.
+    """The fastest variant that is exact with these parameters, its stream, and what ruled out a faster one.
 
     The stream is None for the exact kernel; the reason is empty where nothing was lost.
     """

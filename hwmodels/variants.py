@@ -127,13 +127,13 @@ def variant_of(op: Op) -> KernelVariant:
 
 
 def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
-    """Kernels that compute `op`, the fastest first; later ones ask less of its trained scales, the last nothing.
+    """Kernels that compute `op`, the fastest first; later ones ask less of its scales, the last nothing.
 
-    Convolutions with at least four positions and an even number of outputs take a tiled matrix kernel, unrolled
-    for their depth where there is one; all others the dense one. Depthwise convolutions take a kernel unrolled
-    for their taps; where outputs lie two samples of a dilation phase apart, one for any taps; where more, or
-    without channels in fours, the exact. `compact` networks do with those that serve any shape: less code, and
-    more cycles. Raises UnsupportedOpError naming the op.
+    Convolutions with at least four positions and an even number of outputs take a tiled matrix kernel,
+    unrolled for their depth where there is one; all others the dense one. Depthwise convolutions take a
+    kernel unrolled for their taps; where outputs lie two samples of a dilation phase apart, one for any taps;
+    where more, or without channels in fours, the exact. `compact` networks do with those that serve any
+    shape: less code, and more cycles. Raises UnsupportedOpError naming the op.
     """
     if op.kind == "input":
         raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
