@@ -109,11 +109,12 @@ def _pack_depthwise(
     """The records of ppgnet_depthwise: bias, multiplier, shift and weights as bytes."""
     rows = parameters.weight.T.astype(np.int64)
     requantization = _requantization(op, parameters, rows, grids)
-    tail = np.zeros((op.channels_out, (op.kernel + 4) // 4 * 4), np.uint8)
-    tail[:, 0] = requantization.shift
-    tail[:, 1 : 1 + op.kernel] = rows & 0xFF
+    quads = np.zeros((op.channels_out, 4 * (op.kernel // 4 + 1)), np.uint8)
+    quads[:, : op.kernel] = rows & 0xFF
+    quads = np.ascontiguousarray(quads.reshape(-1, 4)[:, [0, 2, 1, 3]]).reshape(len(quads), -1)
+    quads[:, -1] = requantization.shift
     head = np.stack([requantization.bias, requantization.multiplier], axis=1) & 0xFFFFFFFF
-    records = np.concatenate([head.astype("<u4"), tail.view("<u4")], axis=1).ravel()
+    records = np.concatenate([head.astype("<u4"), quads.view("<u4")], axis=1).ravel()
     layout = series_classes(op) | series_spacing(op) << 16
     return np.concatenate([np.array([layout], "<u4"), records])
 

@@ -84,8 +84,12 @@ _MATRIX = {
 }
 _MATRIX_PAIRS = {variant: pairs for (_, pairs), variant in _MATRIX.items()}
 _DENSE = KernelVariant("dense", "ppgnet_dense")
-_DEPTHWISE = {taps: KernelVariant(f"depthwise_{taps}", f"ppgnet_depthwise_{taps}") for taps in (3, 5, 7, 9)}
-_DEPTHWISE_ANY = KernelVariant("depthwise_any", "ppgnet_depthwise_any")
+_DEPTHWISE = {
+    (form, taps): _named(f"depthwise_{form}_{taps}")
+    for form in ("relu", "linear", "spaced")
+    for taps in (3, 5, 7, 9)
+}
+_DEPTHWISE_ANY = _named("depthwise_any")
 EXACT = KernelVariant("exact", "ppgnet_exact")
 ADD_EXACT = KernelVariant("add_exact", "ppgnet_add_exact")
 _OTHER = {
@@ -100,7 +104,6 @@ _HELPERS = {
     "ppgnet_dense": frozenset({"ppgnet_gather_one", "ppgnet_gather_loosely", "ppgnet_dense_row"}),
     "ppgnet_heart_rate": frozenset({"ppgnet_read_belief"}),
     "ppgnet_history": frozenset({"ppgnet_forget", "ppgnet_stream_reset"}),
-    "ppgnet_depthwise_any": frozenset({"ppgnet_depthwise", "ppgnet_series_any"}),
 }
 _HELPERS |= {
     variant.function: frozenset(
@@ -114,8 +117,15 @@ _HELPERS |= {
     for variant in _MATRIX_PAIRS
 }
 _HELPERS |= {
-    f"ppgnet_depthwise_{taps}": frozenset({"ppgnet_depthwise", f"ppgnet_series_{taps}"})
-    for taps in _DEPTHWISE
+    variant.function: frozenset(
+        {
+            variant.function.replace("depthwise", "series"),
+            "ppgnet_depthwise",
+            "ppgnet_gather_series",
+            "ppgnet_mend_pair",
+        }
+    )
+    for variant in (*_DEPTHWISE.values(), _DEPTHWISE_ANY)
 }
 _LIMITS = {"length_in": 65535, "channels_in": 65535, "channels_out": 65535, "dilation": 65535}
 _LIMITS |= {"padding_before": 65535, "kernel": 255, "stride": 255}
@@ -150,8 +160,11 @@ def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
     if op.kind == "depthwise":
         if op.channels_out % 4 != 0 or series_spacing(op) > 2:
             return (EXACT,)
-        unrolled = op.kernel // 2 * 2 + 1 if series_spacing(op) == 1 and not compact else 0
-        return (_DEPTHWISE.get(unrolled, _DEPTHWISE_ANY), EXACT)
+        form = "relu" if op.activation == "relu" else "linear"
+        if series_spacing(op) == 2:
+            form = "spaced" if op.activation == "relu" else ""
+        fast = _DEPTHWISE.get((form, op.kernel // 2 * 2 + 1))
+        return (fast, EXACT) if fast and not compact else (_DEPTHWISE_ANY, EXACT)
     if op.kind in ("heart_rate_head", "class_head") and not 2 <= op.channels_in <= 256:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): takes 2 to 256 logits, got {op.channels_in}")
     if op.kind == "add" and op.activation == "relu":
@@ -211,9 +224,11 @@ def scratch_bytes(op: Op) -> int:
     if op.kind == "heart_rate_head":
         return -(-2 * op.channels_in // 4) * 4
     if op.kind == "depthwise" and variant != EXACT:
-        pairs = op.kernel // 2 + 1
-        blocks = -(-op.length_out // (4 * series_classes(op)))
-        return 4 * (8 * pairs + 4 * (2 * series_spacing(op) * blocks + pairs + 2))
+        classes = series_classes(op)
+        groups = -(-op.length_out // (4 * classes))
+        classes = min(classes, op.length_out)
+        samples = 16 * (2 * series_spacing(op) * groups + op.kernel // 2)
+        return classes * (samples + 8 * groups + 8 + 12 + 16) + 16
     return 0
 
 
@@ -229,7 +244,7 @@ def data_bytes(op: Op) -> int:
     if variant == EXACT:
         return exact_data_bytes(op)
     if op.kind == "depthwise":
-        return STEP_BYTES + LAYER_BYTES + 4 + op.channels_out * (8 + (op.kernel + 4) // 4 * 4)
+        return STEP_BYTES + LAYER_BYTES + 4 + op.channels_out * (8 + 4 * (op.kernel // 4 + 1))
     return STEP_BYTES + _DATA_BYTES[op.kind]
 
 

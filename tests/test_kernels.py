@@ -31,7 +31,11 @@ pytestmark = pytest.mark.arm
 
 _EXPECTED_VARIANTS = {
     "conv": {"matrix_relu_3", "matrix_relu_any", "matrix_linear_4", "matrix_linear_any", "dense"},
-    "depthwise": {*(f"depthwise_{taps}" for taps in (3, 5, 7, 9, "any")), "exact"},
+    "depthwise": {
+        *(f"depthwise_{form}_{taps}" for form in ("relu", "linear", "spaced") for taps in (3, 5, 7, 9)),
+        "depthwise_any",
+        "exact",
+    },
     "fully_connected": {"dense"},
 }
 
@@ -121,7 +125,7 @@ def expected_output(
 def test_weighted_kernels_equal_plain_loops(emulator: Emulator, kind: str, forced: str) -> None:
     rng = np.random.default_rng(11)
     seen: set[str] = set()
-    for case in range(120 if forced == "fast" else 40):
+    for case in range({"exact": 40}.get(forced, 400 if kind == "depthwise" else 120)):
         op = random_op(rng, kind)
         grids = random_grids(rng, op)
         parameters = random_parameters(rng, op, extreme=case % 4 == 0)

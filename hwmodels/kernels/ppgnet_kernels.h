@@ -130,9 +130,12 @@ ppgnet_kernel ppgnet_matrix_relu_any;
 ppgnet_kernel ppgnet_matrix_linear_4, ppgnet_matrix_linear_8, ppgnet_matrix_linear_12, ppgnet_matrix_linear_16;
 ppgnet_kernel ppgnet_matrix_linear_any, ppgnet_dense;
 /* Depthwise convolutions of channels in fours: with up to 3, 5, 7, 9 taps and one sample of a dilation phase
-   between outputs, or any number and one or two samples. */
-ppgnet_kernel ppgnet_depthwise_3, ppgnet_depthwise_5, ppgnet_depthwise_7, ppgnet_depthwise_9;
-ppgnet_kernel ppgnet_depthwise_any;
+   between outputs, with a fused ReLU or without, or with a ReLU and two samples; or anything. */
+ppgnet_kernel ppgnet_depthwise_relu_3, ppgnet_depthwise_relu_5, ppgnet_depthwise_relu_7;
+ppgnet_kernel ppgnet_depthwise_relu_9, ppgnet_depthwise_linear_3, ppgnet_depthwise_linear_5;
+ppgnet_kernel ppgnet_depthwise_linear_7, ppgnet_depthwise_linear_9, ppgnet_depthwise_spaced_3;
+ppgnet_kernel ppgnet_depthwise_spaced_5, ppgnet_depthwise_spaced_7, ppgnet_depthwise_spaced_9;
+ppgnet_kernel ppgnet_depthwise_any, ppgnet_depthwise;
 /* Any convolution with any requantization, slowly. */
 ppgnet_kernel ppgnet_exact;
 ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;
