@@ -85,7 +85,7 @@ def _cluster(measures: Mapping[str, Evaluate], address: str) -> Iterator[Workpla
         pool = LastingPool(lambda: client.get_executor(pure=False), _CLUSTER_ADVICE, lost)
         try:
             with pool:
-                yield Workplace(measures, pool, len(client.nthreads()) * _TASKS_PER_WORKER)
+                yield Workplace(measures, pool, sum(client.nthreads().values()) * _TASKS_PER_WORKER)
         finally:
             client.unregister_worker_plugin(name)
 

@@ -76,8 +76,11 @@ def shared_factor(archs: Sequence[Arch], work: Work = even_work) -> float:
 def split(archs: Sequence[Arch], parts: int, work: Work = even_work) -> list[slice]:
     """Cut a sequence in depth-first order into at most `parts` runs whose largest work is as small as can be.
 
-    A run pays for its first architecture whole, so cuts fall between branches rather than within.
+    A run pays for its first architecture whole, so cuts fall between branches rather than within. Where
+    there are as many parts as architectures, each is a run of its own.
     """
+    if parts >= len(archs):
+        return [slice(index, index + 1) for index in range(len(archs))]
     whole = [sum(work(arch)) for arch in archs]
     further = [0.0, *(_beyond(before, arch, work) for before, arch in pairwise(archs))]
 

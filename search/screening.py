@@ -80,12 +80,19 @@ class Screening:
         self._features = Features.of(plan.space)
         self._genes = plan.space.lows[None][:0]
         self._errors: Floats = np.zeros(0)
+        self._under_way = self._genes
         self._was_within = np.zeros(0, bool)
         self._predictor: Predictor | None = None
+
+    def exclude(self, genes: Genes) -> None:
+        """Do not propose candidates (n, genes) that are being evaluated."""
+        self._under_way = np.concatenate([self._under_way, genes])
 
     def learn(self, genes: Genes, errors: Floats) -> None:
         """Take in errors (n,) of genes (n, genes), and see first how well they were predicted."""
         errors = np.asarray(errors, np.float64)
+        # They come back in the order in which they went.
+        self._under_way = self._under_way[len(genes) :]
         if self._predictor is not None:
             was_within = is_within(errors, *self._predictor(genes))
             self._was_within = np.concatenate([self._was_within, was_within])[-_RECENT:]
@@ -123,6 +130,7 @@ class Screening:
             screen=self._screen, sample=self._sample, variation=self._variation,
         )  # fmt: skip
         inner.exclude(self._genes)
+        inner.exclude(self._under_way)
         inner.tell(genes, objectives)
         member = int(np.random.default_rng([self._seed, 41, known]).integers(MEMBERS))
         asked, points = [genes[:0]], [objectives[:0]]

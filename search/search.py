@@ -100,6 +100,8 @@ def run_search(
                 genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
                 if len(genes) == 0:
                     break
+                if screening is not None:
+                    screening.exclude(genes)
                 measure.begin(evaluator, depth_first(genes), generation)
                 proposed += len(genes)
                 generation += 1

@@ -17,7 +17,7 @@ from hwmodels.errors import InputError
 from nas.cluster import ClusterError, spread
 from nas.workers import Held, LastingPool, WorkersLostError, worker_pool
 from search.archive import Archive
-from search.evaluator import MeanOfSubjects
+from search.evaluator import Evaluator, MeanOfSubjects
 from search.prefix import block_work
 from search.search import SearchResult, run_search
 from search.settings import SearchSettings
@@ -105,3 +105,13 @@ def test_a_cluster_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ClusterError, match=r"pip install 'ppg-nas\[cluster\]'"):
         search(tmp_path / "archive.sqlite", cluster="tcp://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("ahead", [0, 1, 3])
+def test_no_architecture_is_proposed_twice_however_many_batches_are_under_way(tmp_path, ahead):
+    settings = SearchSettings(evaluations=120, population=40, batch=10, ahead=ahead, seed=2)
+    evaluator = Evaluator(window_errors, SCORE, ORIGIN)
+    with Archive(tmp_path / "archive.sqlite") as archive:
+        result = run_search(SPACE, PLAN, evaluator, BUDGETS, settings, archive, device="fake")
+        assert len(archive) == len(result.rows) == len({row.genes for row in result.rows}) == 120
+    assert result.screened > 0

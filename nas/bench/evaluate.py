@@ -47,6 +47,7 @@ Figures = list[NDArray[np.float64]]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench evaluate`."""
     parser.add_argument("--run", type=Path, help="run whose supernet and windows to use (default: made-up)")
+    parser.add_argument("--space", default="default", help="search space without a run (default)")
     parser.add_argument("--population", type=positive_count, default=100, help="architectures (100)")
     parser.add_argument("--generations", type=positive_count, default=6, help="bred before it is taken (6)")
     parser.add_argument("--repeats", type=positive_count, default=3, help="measurements of each (3)")
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; see the module's first lines."""
     torch.set_num_threads(1)
     if options.run is None:
-        space = load_space("default")
+        space = load_space(options.space)
         measure = made_up(space, options.windows)
         device = load_device(DEFAULT_DEVICE)
         plan = compile_costs(space, CostModel(cached_table(space, device.target), device))
@@ -82,6 +83,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "speedup": found["evolved"]["speedup"],
         "identical": all(one["identical"] for one in found.values()),
+        "space": space.name,
         "population": options.population,
         "windows": len(measure.targets),
         "memory_mb": options.memory_mb,
