@@ -2,7 +2,7 @@
 
 The search is the one of a run, with its predictor, on an untrained supernet and noise. Locally whole searches
 are timed in turn, from the first proposal to the last row, workers' start included; beside them stands what
-two processes gain that share nothing, as other programs may use this machine. On the cluster every task sleeps
+two processes gain that share nothing, as others may use this machine. On the cluster every task sleeps
 as long as its architecture took here, times a scale: as if there were so many more windows.
 """
 
