@@ -252,7 +252,9 @@ class Search(_Section):
     Every candidate is measured on `validation_windows`; those that may belong to the front, at most
     `reevaluations` of them (a quarter of the evaluations unless given), again on `racing_windows`, until
     the front is stable at `confidence`. `screening` is what chooses candidates: a predictor of accuracy
-    that learns as the search goes, or crossover and mutation alone ("none").
+    that learns as the search goes, or crossover and mutation alone ("none"). `algorithm` auto is NSGA-II for
+    up to three objectives, NSGA-III for more. With `patience` a search ends once its hypervolume or its
+    front has not moved for so many evaluations.
     """
 
     evaluations: int = Field(default=240, ge=4)
@@ -263,6 +265,8 @@ class Search(_Section):
     reevaluations: int | None = Field(default=None, ge=0)
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
     screening: Literal["predictor", "none"] = "predictor"
+    algorithm: Literal["auto", "nsga2", "nsga3", "regularised", "random"] = "auto"
+    patience: int | None = Field(default=None, ge=1)
     batch: int | None = Field(default=None, ge=1, description="candidates bred at a time; a quarter of them")
     ahead: int = Field(default=0, ge=0, description="batches under way besides the one waited for")
     workers: int | None = Field(default=None, ge=1, description="processes; as many as threads when absent")

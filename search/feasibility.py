@@ -20,7 +20,7 @@ from search.uniform import UniformSampler
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
-_SAMPLES = 20_000
+_SAMPLES = 4000
 _POPULATION = 200
 _GENERATIONS = 80
 _STALLED = 25

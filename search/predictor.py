@@ -149,11 +149,15 @@ def fit_predictor(features: Features, genes: Genes, errors: Floats, seed: int = 
 
 def _best_shrinkage(table: Floats, target: Floats) -> float:
     """The ridge penalty of least mean squared error in leaving one out."""
-    left, singular, _ = np.linalg.svd(table, full_matrices=False)
+    is_tall = len(table) > table.shape[1]
+    values, vectors = np.linalg.eigh(table.T @ table if is_tall else table @ table.T)
+    is_sound = values > 1e-10 * values.max()
+    values, vectors = values[is_sound], vectors[:, is_sound]
+    left = table @ vectors / np.sqrt(values) if is_tall else vectors
     aligned = left.T @ target
 
     def loss(shrinkage: float) -> float:
-        kept = singular**2 / (singular**2 + shrinkage)
+        kept = values / (values + shrinkage)
         leverage = (left**2) @ kept + 1.0 / len(target)
         residuals = (target - left @ (kept * aligned)) / np.maximum(1.0 - leverage, 1e-3)
         return float((residuals**2).mean())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.cost_plan import CostPlan
-from search.evolution import NSGA2, Sampler, Screen, Variation, survive
+from search.evolution import NSGA2, PopulationSearch, Sampler, Screen, Variation, survive
 from search.pareto import Floats
 from search.predictor import INTERVAL, LEAST_SAMPLES, MEMBERS, Features, Predictor, fit_predictor, is_within
 from supernet.space import Genes
@@ -22,6 +22,7 @@ LEAST_COVERAGE = 0.7
 _RECENT = 60
 _JUDGED_FROM = 20
 _GENERATIONS = 20
+_GROWTH = 1.05
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Quality:
 class Screening:
     """Learns from every evaluation and proposes what its predictor expects on the front.
 
-    `objectives` are names, "error" among them; `screen`, `sample` and `variation` as for a population search.
+    `objectives` are names, "error" among them; `screen`, `sample` and `variation` as for a population search;
+    `algorithm` searches what the predictor expects.
     Equal calls with one seed give equal answers.
     """
 
@@ -73,16 +75,19 @@ class Screening:
         screen: Screen | None = None,
         sample: Sampler | None = None,
         variation: Variation | None = None,
+        algorithm: type[PopulationSearch] = NSGA2,
     ) -> None:
         self._plan, self._names = plan, tuple(objectives)
         self._population, self._seed = population, seed
         self._screen, self._sample, self._variation = screen, sample, variation
+        self._algorithm = algorithm
         self._features = Features.of(plan.space)
         self._genes = plan.space.lows[None][:0]
         self._errors: Floats = np.zeros(0)
         self._under_way = self._genes
         self._was_within = np.zeros(0, bool)
         self._predictor: Predictor | None = None
+        self._fitted = 0
 
     def exclude(self, genes: Genes) -> None:
         """Do not propose candidates (n, genes) that are being evaluated."""
@@ -98,7 +103,8 @@ class Screening:
             self._was_within = np.concatenate([self._was_within, was_within])[-_RECENT:]
         self._genes = np.concatenate([self._genes, genes])
         self._errors = np.concatenate([self._errors, errors])
-        if len(self._errors) >= LEAST_SAMPLES:
+        if len(self._errors) >= max(LEAST_SAMPLES, _GROWTH * self._fitted):
+            self._fitted = len(self._errors)
             self._predictor = fit_predictor(self._features, self._genes, self._errors, self._seed)
 
     @property
@@ -125,7 +131,7 @@ class Screening:
         if self._predictor is None:
             return genes[:0]
         known = len(self._errors)
-        inner = NSGA2(
+        inner = self._algorithm(
             self._plan.space, population=max(self._population, 2 * count), seed=[self._seed, 37, known],
             screen=self._screen, sample=self._sample, variation=self._variation,
         )  # fmt: skip

@@ -18,7 +18,7 @@ from search.archive import Archive, Row
 from search.budgets import Budgets
 from search.cost_plan import CostPlan
 from search.evaluator import Evaluator
-from search.evolution import NSGA2
+from search.evolution import Stopping
 from search.feasibility import Feasibility, FeasibleSampler, check, spread_over_costs
 from search.pareto import non_dominated
 from search.prefix import depth_first
@@ -81,15 +81,20 @@ def run_search(
         "sample": sampler, "variation": settings.variation,
     }  # fmt: skip
     initial = np.concatenate([space.encode(list(students)), inherited, fresh])
-    algorithm = NSGA2(space, initial=initial, **shared)
-    is_screened = settings.is_screened and "error" in settings.objectives
-    screening = Screening(plan, settings.objectives, **shared) if is_screened else None
+    kind = settings.algorithm_class
+    algorithm = kind(space, initial=initial, **shared)
+    screening = (
+        Screening(plan, settings.objectives, algorithm=kind, **shared) if settings.uses_predictor else None
+    )
+    stopping = Stopping(settings.patience)
     most = settings.evaluations + (settings.reevaluation_limit if finer else 0)
     generation, proposed, screened = 0, 0, 0
     was_trusted: bool | None = None
     with Recorder(plan, archive, device, settings.seed, progress, most) as measure:
         while True:
             while len(measure.under_way) <= settings.ahead and proposed < settings.evaluations:
+                if stopping.reason is not None:
+                    break
                 wanted = settings.batch_size if generation else settings.population
                 wanted = min(wanted, settings.evaluations - proposed)
                 chosen = space.lows[None][:0]
@@ -108,7 +113,9 @@ def run_search(
             if not measure.under_way:
                 break
             genes, rows = measure.finish()
-            algorithm.tell(genes, objectives_of(rows, settings.objectives))
+            points = objectives_of(rows, settings.objectives)
+            algorithm.tell(genes, points)
+            stopping.tell(points)
             if screening is not None:
                 screening.learn(genes, np.array([row.error for row in rows]))
                 if screening.quality is not None and screening.is_trusted != was_trusted:
@@ -116,6 +123,8 @@ def run_search(
                     if say:
                         say(_switched(screening.quality))
         first_look = len(measure.rows)
+        if say and stopping.reason is not None:
+            say(f"ended after {first_look} evaluations: {stopping.reason}")
         still_open = _race(measure, finer, settings, generation, say) if finer else 0
     rows = most_precise(measure.rows)
     front = non_dominated(objectives_of(rows, settings.objectives))
@@ -184,7 +193,7 @@ def _inherited(
         "fold": origin.fold, "protocol": origin.protocol, "seed": settings.seed,
         "population": settings.population, "batch": settings.batch_size, "ahead": settings.ahead,
         "objectives": settings.objectives, "variation": asdict(settings.variation),
-        "screened": settings.is_screened,
+        "screened": settings.is_screened, "algorithm": settings.algorithm,
     }  # fmt: skip
     last = archive.begin_search(json.dumps(description, sort_keys=True))
     rows = archive.rows(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hwmodels.errors import InputError
 from search.cost_plan import COST_NAMES
-from search.evolution import Variation
+from search.evolution import ALGORITHMS, PopulationSearch, Variation
 
 
 class SearchSettingsError(InputError):
@@ -21,6 +21,9 @@ class SearchSettings:
     batches learn sooner, and `1 + ahead` batches are the most that workers can share: that many are under way
     at once, each bred from those before them. None is a quarter of the population.
 
+    `algorithm` "auto" is NSGA-II for up to three objectives and NSGA-III for more, as each covers more there.
+    With `patience`, a search ends once its hypervolume or its front has not moved for so many evaluations.
+
     `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
     over the costs of feasible samples. `is_screened` lets the accuracy predictor choose candidates while
     it is good enough. At most `reevaluations` are spent on measuring again, on more windows, who may belong
@@ -34,6 +37,8 @@ class SearchSettings:
     seed: int = 0
     objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
     variation: Variation = field(default_factory=Variation)
+    algorithm: str = "auto"
+    patience: int | None = None
     is_screened: bool = True
     reevaluations: int | None = None
     confidence: float = 0.95
@@ -57,10 +62,29 @@ class SearchSettings:
                 f"{self.population}, {self.evaluations}, {self.seed}"
             )
 
+        if self.algorithm not in ("auto", *ALGORITHMS):
+            raise SearchSettingsError(
+                f"search algorithm: unknown {self.algorithm!r}, known are auto, {', '.join(ALGORITHMS)}"
+            )
+        if self.patience is not None and self.patience < 1:
+            raise SearchSettingsError(f"search patience: must be 1 or more, got {self.patience}")
         if not 0.5 <= self.confidence < 1.0:
             raise SearchSettingsError(f"search confidence: must lie from 0.5 to 1, got {self.confidence}")
         if self.reevaluations is not None and self.reevaluations < 0:
             raise SearchSettingsError(f"search reevaluations: must be 0 or more, got {self.reevaluations}")
+
+    @property
+    def algorithm_class(self) -> type[PopulationSearch]:
+        """The search algorithm."""
+        automatic = "nsga3" if len(self.objectives) > 3 else "nsga2"
+        return ALGORITHMS[automatic if self.algorithm == "auto" else self.algorithm]
+
+    @property
+    def uses_predictor(self) -> bool:
+        """Whether a predictor screens candidates: errors are minimised, by an algorithm that selects."""
+        return (
+            self.is_screened and "error" in self.objectives and self.algorithm in ("auto", "nsga2", "nsga3")
+        )
 
     @property
     def reevaluation_limit(self) -> int:

@@ -299,9 +299,11 @@ class SearchSpace(_Strict):
         """Change each gene with the given probability to another value of its range, canonically."""
         rows = np.array(genes, copy=True)
         spans = self.highs - self.lows
-        steps = rng.integers(1, np.maximum(spans, 1) + 1, rows.shape, dtype=np.int16)
+        # One number decides whether a gene moves and, where it does, by how much: it is uniform there.
+        drawn = rng.random(rows.shape)
+        steps = 1 + np.minimum(drawn * (spans / max(probability, 1e-12)), spans - 1).astype(np.int16)
         moved = self.lows + (rows - self.lows + steps) % (spans + 1)
-        return self.canonical(np.where(rng.random(rows.shape) < probability, moved, rows))
+        return self.canonical(np.where(drawn < probability, moved, rows))
 
     def crossover(self, first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
         """Uniform crossover: each gene from either parent with equal chance, (n, genes), canonical."""

@@ -10,7 +10,18 @@ import pytest
 
 from search import pareto
 from search.cost_plan import compile_costs
-from search.evolution import NSGA2, Algorithm, Ledger, RandomSearch, RegularisedEvolution, Variation
+from search.evolution import (
+    NSGA2,
+    NSGA3,
+    Algorithm,
+    Ledger,
+    RandomSearch,
+    RegularisedEvolution,
+    Stopping,
+    Variation,
+    reference_directions,
+    survive_in_niches,
+)
 from search.evolution.selection import survive, tournament
 from supernet.space import Genes, SearchSpace, load_space
 from tests.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
@@ -18,7 +29,7 @@ from tests.search_fakes import FakeCostModel, every_member, made_up_errors, smal
 SPACE = small_space()
 PLAN = compile_costs(SPACE, FakeCostModel())
 LIMIT = float(np.median(PLAN.costs(every_member(SPACE)).latency_ms))
-MAKERS: list[Callable[..., Algorithm]] = [NSGA2, RandomSearch, RegularisedEvolution]
+MAKERS: list[Callable[..., Algorithm]] = [NSGA2, NSGA3, RandomSearch, RegularisedEvolution]
 
 
 def objectives(genes: Genes, space: SearchSpace = SPACE, plan=PLAN) -> np.ndarray:
@@ -108,7 +119,7 @@ def test_results_of_the_wrong_length_and_tiny_populations_are_refused(maker) -> 
         make(maker, population=1)
 
 
-@pytest.mark.parametrize("maker", [NSGA2, RegularisedEvolution])
+@pytest.mark.parametrize("maker", [NSGA2, NSGA3, RegularisedEvolution])
 def test_selection_beats_random_search_at_equal_budgets(maker) -> None:
     space = load_space("default")
     plan = compile_costs(space, FakeCostModel())
@@ -179,3 +190,51 @@ def test_the_ledger_tells_all_members_apart_also_beyond_63_bits() -> None:
 def test_rates_outside_zero_and_one_are_refused() -> None:
     with pytest.raises(ValueError, match="mutation"):
         Variation(mutation=1.5)
+
+
+@pytest.mark.parametrize(("objectives", "most", "parts"), [(3, 100, 12), (4, 40, 4), (5, 40, 3), (2, 10, 9)])
+def test_reference_directions_equal_pymoo_and_are_as_many_as_fit(
+    objectives: int, most: int, parts: int
+) -> None:
+    oracle = pytest.importorskip("pymoo.util.ref_dirs")
+    found = reference_directions(objectives, most)
+    expected = oracle.get_reference_directions("das-dennis", objectives, n_partitions=parts)
+    assert len(found) == len(expected) <= most
+    assert np.allclose(np.sort(found, axis=0), np.sort(expected, axis=0))
+    assert np.allclose(found.sum(axis=1), 1.0)
+
+
+def test_niches_keep_whole_ranks_and_spread_evenly_over_a_sphere() -> None:
+    rng = np.random.default_rng(0)
+    sphere = np.abs(rng.normal(size=(4000, 3)) * [1.0, 1.0, 0.15])
+    sphere /= np.linalg.norm(sphere, axis=1, keepdims=True)
+    directions = reference_directions(3, 60)
+    kept = survive_in_niches(sphere, np.zeros(4000), 60, directions, rng)
+    assert len(set(kept.tolist())) == 60
+    # Most of the points crowd near one edge; of those kept about as many as there are directions lie beyond.
+    beyond = sphere[kept][:, 2] > 0.3
+    assert beyond.mean() > 3 * (sphere[:, 2] > 0.3).mean()
+    points, violations = rng.random((60, 2)), np.maximum(rng.normal(size=60), 0)
+    kept = survive_in_niches(points, violations, 30, reference_directions(2, 30), rng)
+    ranks = pareto.ranks(points, violations)
+    assert len(set(kept.tolist())) == 30
+    assert ranks[kept].max() <= np.sort(ranks)[29]
+
+
+def test_a_search_stops_when_its_front_or_its_hypervolume_does_not_move() -> None:
+    stopping = Stopping(patience=20)
+    for value in (4.0, 3.0, 2.0, 1.0):
+        stopping.tell(np.array([[value, 5.0 - value]] * 10))
+        assert stopping.reason is None
+    for _ in range(2):
+        assert stopping.reason is None
+        stopping.tell(np.full((10, 2), 9.0))
+    assert "the same for 20" in str(stopping.reason)
+    crawling = Stopping(patience=20)
+    crawling.tell(np.array([[1.0, 1.0], [5.0, 5.0]]))
+    for number in range(1, 30):
+        crawling.tell(np.full((1, 2), 1.0 - number * 1e-6))
+    assert "hypervolume grew by less" in str(crawling.reason)
+    never = Stopping()
+    never.tell(np.ones((500, 2)))
+    assert never.reason is None

@@ -222,6 +222,20 @@ def test_settings_that_make_no_sense_are_refused() -> None:
         SearchSettings(objectives=("error", "speed"))
     with pytest.raises(SearchSettingsError, match="population"):
         SearchSettings(population=1)
+    with pytest.raises(SearchSettingsError, match="unknown 'annealing'"):
+        SearchSettings(algorithm="annealing")
+    with pytest.raises(SearchSettingsError, match="patience"):
+        SearchSettings(patience=0)
+
+
+@pytest.mark.parametrize("algorithm", ["nsga2", "nsga3", "regularised", "random"])
+def test_every_algorithm_searches_within_budgets_and_patience_ends_it(tmp_path: Path, algorithm: str) -> None:
+    full = search(tmp_path / "full.sqlite", algorithm=algorithm)
+    assert len({row.genes for row in full.rows}) == 60
+    assert max(row.latency_ms for row in full.rows) <= BUDGETS.latency_ms
+    assert (full.predictor is None) == (algorithm in ("regularised", "random"))
+    short = search(tmp_path / "short.sqlite", algorithm=algorithm, patience=6, evaluations=400)
+    assert len(short.rows) < 400
 
 
 def a_row(index: int = 0, device: str = "fake") -> Row:

@@ -88,7 +88,8 @@ def search_run(
             SearchSettings(evaluations=evaluations or settings.evaluations,
                            population=settings.population, batch=settings.batch, ahead=settings.ahead,
                            seed=run.config.seed, is_screened=settings.screening == "predictor",
-                           reevaluations=settings.reevaluations, confidence=settings.confidence),
+                           reevaluations=settings.reevaluations, confidence=settings.confidence,
+                           algorithm=settings.algorithm, patience=settings.patience),
             archive, device=device, students=students_within(space), finer=finer, progress=advance, say=say,
         )  # fmt: skip
 

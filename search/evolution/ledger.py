@@ -37,16 +37,12 @@ class Ledger:
 
     def take(self, genes: Genes, is_wanted: Booleans | None = None, most: int | None = None) -> Genes:
         """The first `most` wanted rows never taken before; from now on they count as taken."""
-        taken = self._taken
-        chosen: list[int] = []
+        taken, keys = self._taken, self.keys(genes)
         wanted = range(len(genes)) if is_wanted is None else np.flatnonzero(is_wanted).tolist()
-        keys = self.keys(genes)
-        for index in wanted:
-            if len(chosen) == most:
-                break
-            if keys[index] not in taken:
-                taken.add(keys[index])
-                chosen.append(index)
+        # Backwards, so that of equal rows the first one's index stays.
+        first = {keys[index]: index for index in reversed(wanted) if keys[index] not in taken}
+        chosen = sorted(first.values())[:most]
+        taken.update([keys[index] for index in chosen])
         return genes[chosen]
 
     def state(self) -> list[int]:

@@ -21,24 +21,34 @@ _LARGEST_BATCH = 8192
 
 
 def propose(
-    draw: Sampler, ledger: Ledger, count: int, rng: np.random.Generator, screen: Screen | None
-) -> Genes:
-    """Up to `count` new admitted rows from `draw`, in batches that grow as fewer are admitted.
+    draw: Sampler,
+    ledger: Ledger,
+    count: int,
+    rng: np.random.Generator,
+    screen: Screen | None,
+    kept_share: float = 0.8,
+) -> tuple[Genes, float]:
+    """Up to `count` new admitted rows from `draw`, and the share to expect of the next batches.
 
-    Gives fewer when many batches in a row bring nothing new: the space around is spent.
+    Batches are sized by the share kept so far, at first by `kept_share`. Gives fewer rows when many
+    batches in a row bring nothing new: the space around is spent.
     """
     found: list[Genes] = []
-    missing, batch = count, count + count // 4 + 4
-    for _ in range(_BATCHES):
+    missing, drawn_rows = count, 0
+    for number in range(_BATCHES):
+        batch = int(min(_LARGEST_BATCH, 1.1 * missing / max(kept_share, 1e-3) + 8))
         drawn = draw(batch, rng)
         taken = ledger.take(drawn, screen(drawn) if screen else None, missing)
         found.append(taken)
         missing -= len(taken)
+        drawn_rows += batch
+        if missing <= 0 and number == 0:
+            # More might have been kept: the next batch may be somewhat smaller.
+            return taken, min(1.0, 1.03 * kept_share)
+        kept_share = max(count - missing, 0.25) / drawn_rows
         if missing <= 0:
             break
-        kept_share = max(len(taken), 0.25) / batch
-        batch = int(min(_LARGEST_BATCH, max(batch, 1.3 * missing / kept_share)))
-    return np.concatenate(found)
+    return np.concatenate(found), kept_share
 
 
 class PopulationSearch(ABC):
@@ -74,6 +84,7 @@ class PopulationSearch(ABC):
         self._objectives: Floats = np.zeros((0, 0))
         self._violations: Floats = np.zeros(0)
         self._has_started = False
+        self._kept_share = 0.8
 
     def exclude(self, genes: Genes) -> None:
         """Never propose these canonical genes (n, genes)."""
@@ -105,14 +116,16 @@ class PopulationSearch(ABC):
         if not self._has_started:
             admitted = self._screen(self._initial) if self._screen else None
             first = self._ledger.take(self._initial, admitted, count)
-            rest = propose(self._sample, self._ledger, count - len(first), self._rng, self._screen)
-            return np.concatenate([first, rest])
-        children = propose(self._breed, self._ledger, count, self._rng, self._screen)
+            return np.concatenate([first, self._fresh(count - len(first))])
+        children, self._kept_share = propose(
+            self._breed, self._ledger, count, self._rng, self._screen, self._kept_share
+        )
         if len(children) == count:
             return children
-        missing = count - len(children)
-        fresh = propose(self._sample, self._ledger, missing, self._rng, self._screen)
-        return np.concatenate([children, fresh])
+        return np.concatenate([children, self._fresh(count - len(children))])
+
+    def _fresh(self, count: int) -> Genes:
+        return propose(self._sample, self._ledger, count, self._rng, self._screen)[0]
 
     def tell(self, genes: Genes, objectives: Floats, violations: Floats | None = None) -> None:
         """Merge evaluated candidates and keep the best; they are not proposed again, wherever they came from.
@@ -158,6 +171,7 @@ class PopulationSearch(ABC):
             "ledger": self._ledger.state(),
             "random": self._rng.bit_generator.state,
             "has_started": self._has_started,
+            "kept_share": self._kept_share,
         }
 
     def restore(self, state: State) -> None:
@@ -165,6 +179,7 @@ class PopulationSearch(ABC):
         self._ledger = Ledger(self._space, state["ledger"])
         self._rng.bit_generator.state = state["random"]
         self._has_started = bool(state["has_started"])
+        self._kept_share = float(state["kept_share"])
         self._genes = np.array(state["genes"], np.int16).reshape(-1, self._space.gene_count)
         objectives = np.array(state["objectives"], np.float64)
         self._objectives = objectives.reshape(len(self._genes), objectives.shape[-1])

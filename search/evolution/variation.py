@@ -16,7 +16,7 @@ class Variation:
     `mutation` None means half a gene a child in expectation; a child known already is drawn anew.
     """
 
-    crossover: float = 0.6
+    crossover: float = 0.8
     mutation: float | None = None
 
     def __post_init__(self) -> None:
