@@ -44,14 +44,14 @@ def test_another_device_costs_the_same_subnets(finished: Path, capsys: pytest.Ca
     here = {row["id"]: row for row in answer(capsys, "pareto", finished, "--all", "--json")}
     there = {
         row["id"]: row
-        for row in answer(capsys, "pareto", finished, "--all", "--json", "--device", "stm32f746")
+        for row in answer(capsys, "pareto", finished, "--all", "--json", "--device", "stm32h743")
     }
     assert set(here) == set(there)
     for arch, row in there.items():
-        assert row["device"] == "stm32f746" and row["mae_bpm"] == here[arch]["mae_bpm"]
+        assert row["device"] == "stm32h743" and row["mae_bpm"] == here[arch]["mae_bpm"]
         # The same core at another clock.
         assert row["cycles"] == here[arch]["cycles"]
-        assert row["latency_ms"] == pytest.approx(here[arch]["latency_ms"] * 64 / 216)
+        assert row["latency_ms"] == pytest.approx(here[arch]["latency_ms"] * 64 / 480)
 
 
 def test_a_run_against_itself(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from hwmodels.errors import InputError
 from hwmodels.graph import GraphError, Op
 from hwmodels.preparation import prepare_window
 from hwmodels.streaming import StreamingError, streaming_step
+from hwmodels.target import Target
 from hwmodels.toolchain import compile_host, find_toolchain
 from nas.bench import integer
 from nas.config import ConfigError, parse_config
@@ -88,7 +89,7 @@ def test_firmware_makes_the_same_spectra_to_the_bit(sensors: int) -> None:
     genes[:, 1] = sensors
     model = random_model(SPACE.lower(SPACE.decode(genes)[0]), np.random.default_rng(2))
     image = find_toolchain().link(generate(model))
-    assert run_preparation(model, Emulator(image), "cortex-m7").mismatches == 0
+    assert run_preparation(model, Emulator(image), Target()).mismatches == 0
 
 
 def test_the_host_makes_them_too_even_of_nothing(tmp_path) -> None:

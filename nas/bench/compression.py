@@ -13,13 +13,13 @@ from typing import Any
 
 from hwmodels.device import load_device
 from nas.arguments import positive_count
-from nas.compress.finish import finished_float, finished_model
+from nas.compress.finish import finish_subnet, finished_float, finished_model, is_finished
 from nas.compress.prune import prune_in_steps
 from nas.compress.quantize import quantized
 from nas.graph_costs import graph_cost
 from nas.run_directory import RunDirectory
 from nas.space import space_of
-from nas.stages.choice import archive_path, chosen_arch, shared_weights
+from nas.stages.choice import arch_of, archive_path, chosen_arch, shared_weights
 from nas.stages.loading import trained_supernet, trained_teacher
 from nas.tasks import train_settings
 from nas.trials import FoldData, mean_and_gain, once, origin, recipe, train_graph
@@ -37,6 +37,7 @@ _REFERENCE = "chosen, float"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench compression`."""
     parser.add_argument("run", type=Path, help="finished run directory")
+    parser.add_argument("--arch", help="id of an archived architecture (default: the chosen one)")
     parser.add_argument(
         "--epochs", type=positive_count, default=6, help="of retraining after each pruning (6)"
     )
@@ -45,7 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure what is missing; a row for each form, with what it loses to the chosen subnet in float."""
     directory = RunDirectory.open(options.run)
-    arch = chosen_arch(directory)
+    arch = arch_of(directory, options.arch) if options.arch else chosen_arch(directory)
+    if not is_finished(directory, arch):
+        finish_subnet(directory, arch)
     with directory.exclusive():
         facts = [
             *origin(directory, "teacher", "supernet"),
