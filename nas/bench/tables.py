@@ -61,13 +61,18 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _founding(results: Path, name: str) -> str:
-    """The founding document's table on real recordings: each row on the test subjects its files hold."""
+    """The founding document's table on real recordings: every row on the people of the folds all have."""
     by_name = _by_name(results / "peers")
     # Runs of another configuration, or of one that has changed since, are not set beside these students.
     same = {fold.get("run_settings") for fold in by_name.get(name, [])}
     runs = [result for result in _accuracy(results, name) if result.settings in same]
-    if not runs:
+    common = {result.fold for result in runs}
+    for folds in by_name.values():
+        common &= {fold["fold"] for fold in folds}
+    if not common:
         return ""
+    runs = [result for result in runs if result.fold in common]
+    by_name = {own: [fold for fold in folds if fold["fold"] in common] for own, folds in by_name.items()}
     errors = {row: held for folds in by_name.values() for row, held in together(folds, "test").items()}
     facts = {row["name"]: row for folds in by_name.values() for fold in folds for row in fold["rows"]}
     whole = assemble(runs)
@@ -97,10 +102,11 @@ def _founding(results: Path, name: str) -> str:
     costs = ["-", *(_range([held[key] for held in verified]) for key in ("flash_kb", "latency_ms"))]
     from_runs("searched, int8", _INT8, costs)
     from_runs("searched, int8, tracked", TRACKED, costs)
-    told = [f"{name}: runs of folds {', '.join(str(result.fold) for result in runs)}"]
-    told += [f"{own}: students of folds {_named(folds)}" for own, folds in by_name.items()]
+    told = (
+        f"Folds {', '.join(str(result.fold) for result in runs)}: {len(set(whole.subject.tolist()))} people"
+    )
     header = ["network", "parameters", "flash KB", "ms", *(f"MAE {source}" for source in sources)]
-    return f"{'; '.join(told)}.\n\n{table(header, rows)}"
+    return f"{told}.\n\n{table(header, rows)}"
 
 
 def _peers(results: Path) -> str:
