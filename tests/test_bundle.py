@@ -11,10 +11,13 @@ import pytest
 from hwmodels.check import random_model, random_windows
 from hwmodels.firmware import context_parts
 from hwmodels.integer import IntegerModel, prepare_window, run
+from hwmodels.spectrum import POSITIONS
 from hwmodels.streaming import streaming_model
 from hwmodels.toolchain import compile_host, run_compiler
+from hwmodels.tracker import Tracker
 from nas.deploy.bundle import BundleError, read_bundle, write_bundle
 from nas.deploy.example import build_example, example_files
+from nas.deploy.verify import verify_bundle
 from supernet.space import load_space
 from tests.test_codegen import toolchain
 
@@ -29,12 +32,24 @@ def model() -> IntegerModel:
     return random_model(SPACE.lower(arch), np.random.default_rng(1))
 
 
+def written(model: IntegerModel, path: Path, tracker: Tracker | None = None) -> Path:
+    windows = random_windows(model.graph, 5, np.random.default_rng(2))
+    facts = {"id": "x", "arch": "a", "device": "cortex-m7-64mhz", "predicted": PREDICTED}
+    write_bundle(path, model, windows, facts, tracker)
+    return path
+
+
 @pytest.fixture(scope="module")
 def bundle(model: IntegerModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundle") / "export"
-    windows = random_windows(model.graph, 5, np.random.default_rng(2))
-    write_bundle(path, model, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED})
-    return path
+    return written(model, tmp_path_factory.mktemp("bundle") / "export")
+
+
+@pytest.fixture(scope="module")
+def spectral_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    space = load_space("spectral")
+    model = random_model(space.lower(space.smallest()), np.random.default_rng(3))
+    tracker = Tracker((1000, 7000, 16000, 7000, 1000), 4, 0.6, 12.0)
+    return written(model, tmp_path_factory.mktemp("spectral") / "export", tracker)
 
 
 def library(bundle: Path, tmp_path: Path, extra: str) -> ctypes.CDLL:
@@ -69,15 +84,30 @@ def test_the_self_test_passes_on_this_machine_and_notices_a_wrong_output(
 def test_a_streaming_bundle_passes_its_self_test_twice(model: IntegerModel, tmp_path: Path) -> None:
     new_samples = model.graph.input.length_in // 4
     step = streaming_model(model, new_samples)
-    windows = random_windows(step.graph, 5, np.random.default_rng(2))
-    write_bundle(
-        tmp_path / "step", step, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED}
-    )
+    written(step, tmp_path / "step")
     assert read_bundle(tmp_path / "step").model.input == step.input
     loaded = library(tmp_path / "step", tmp_path, "")
     arena = (ctypes.c_int8 * (1 << 18))()
     assert loaded.ppgnet_selftest(arena, None, None) == loaded.ppgnet_selftest(arena, None, None) == 0
     assert "streaming steps" in (tmp_path / "step" / "README.md").read_text()
+
+
+@needs_host_compiler
+def test_a_bundle_over_spectra_passes_its_self_test(spectral_bundle: Path, tmp_path: Path) -> None:
+    found = read_bundle(spectral_bundle)
+    assert found.front.input.reads == "spectrum" and found.golden_inputs.shape[1] == POSITIONS
+    loaded = library(spectral_bundle, tmp_path, "")
+    arena = (ctypes.c_int8 * (1 << 18))()
+    assert loaded.ppgnet_selftest(arena, None, None) == loaded.ppgnet_selftest(arena, None, None) == 0
+
+
+@pytest.mark.arm
+def test_a_bundle_over_spectra_is_verified_and_its_stack_suffices(spectral_bundle: Path) -> None:
+    found = verify_bundle(spectral_bundle, toolchain=toolchain())
+    firmware = found["firmware"]
+    assert found["mismatches"] == 0 and firmware["readings"] >= 3
+    assert found["preparation"]["stack_bytes"] < firmware["stack_bytes"] and firmware["stack_fits"]
+    assert "8.0 KB kept" in (spectral_bundle / "README.md").read_text()
 
 
 @needs_host_compiler
@@ -129,19 +159,19 @@ def test_an_altered_or_missing_file_is_named(bundle: Path, tmp_path: Path) -> No
 
 def test_a_folder_that_holds_something_else_is_left_alone(model: IntegerModel, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    windows = random_windows(model.graph, 2, np.random.default_rng(2))
     with pytest.raises(BundleError, match="holds something else"):
-        write_bundle(
-            tmp_path, model, windows, {"id": "x", "arch": "a", "device": "d", "predicted": PREDICTED}
-        )
+        written(model, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.arm
-def test_the_example_firmware_boots_and_passes_its_self_test(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["bundle", "spectral_bundle"])
+def test_the_example_firmware_boots_and_passes_its_self_test(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     if shutil.which("qemu-system-arm") is None:
         pytest.skip("no qemu-system-arm")
-    found = read_bundle(bundle)
+    found = read_bundle(request.getfixturevalue(kind))
     product = build_example(found.sources, example_files(), toolchain())
     tested = build_example(found.sources, example_files(), toolchain(), self_test=True)
     context = product.by_symbol["wearer"]

@@ -39,28 +39,32 @@ from hwmodels.toolchain import run_compiler
 from hwmodels.tracker import Tracker
 from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
+from nas.deploy.example import STACK_BYTES
 from nas.sensing import Counts, continued, counts_of
 from supernet.arch import Arch
-from supernet.space import load_space
+from supernet.space import SearchSpace, load_space
 from tests.test_codegen import toolchain
 
-SPACE = load_space("default")
+SPACE, SPECTRAL = load_space("default"), load_space("spectral")
 TRACKER = Tracker((1000, 7000, 16000, 7000, 1000), 4, 0.6, 12.0)
 needs_host_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no host compiler")
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ffp-contract=off")
 OK, NULL, ALIGNMENT, SIZE, SENSORS, STARTED, COUNT, RANGE, OVERRUN, NOT_READY = range(10)
 
 
-def network(sensors: str, seed: int = 0, rate_hz: int | None = None) -> IntegerModel:
-    """A random network of the default space."""
+def network(
+    sensors: str, seed: int = 0, rate_hz: int | None = None, space: SearchSpace = SPACE
+) -> IntegerModel:
+    """A random network of a space."""
     rng = np.random.default_rng(seed)
 
     def fits(arch: Arch) -> bool:
         return arch.sensors == sensors and rate_hz in (None, arch.rate_hz)
 
-    arch = next(arch for arch in SPACE.decode(SPACE.sample(200, rng)) if fits(arch))
-    model = random_model(SPACE.lower(arch), rng)
-    return replace(model, input=InputSettings(arch.rate_hz, 8.0, sensors, (0.4, 8.0), 0.3))
+    arch = next(arch for arch in space.decode(space.sample(200, rng)) if fits(arch))
+    model = random_model(space.lower(arch), rng)
+    own = InputSettings(arch.rate_hz, 8.0, sensors, (0.4, 8.0), 0.3)
+    return replace(model, input=replace(own, reads=model.input.reads, positions=model.input.positions))
 
 
 def noise(front: Front, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -74,21 +78,23 @@ def noise(front: Front, seconds: float, seed: int = 0) -> tuple[np.ndarray, np.n
 
 
 CASES = [
-    ("ppg_acc", Sensors(ppg_hz=125, ppg_channels=2, acc_hz=125), False, 32),
-    ("ppg_acc", Sensors(ppg_hz=50, acc_hz=26), True, 32),
-    ("ppg", Sensors(ppg_hz=64), False, 16),
-    ("ppg_acc", Sensors(ppg_hz=100, ppg_channels=3, acc_hz=52, acc_counts_per_g=64), True, 16),
-    ("ppg", Sensors(ppg_hz=25), True, 32),
-    ("ppg_acc", Sensors(ppg_hz=32, acc_hz=16), False, 32),
+    ("ppg_acc", Sensors(ppg_hz=125, ppg_channels=2, acc_hz=125), "windows", 32),
+    ("ppg_acc", Sensors(ppg_hz=50, acc_hz=26), "steps", 32),
+    ("ppg", Sensors(ppg_hz=64), "windows", 16),
+    ("ppg_acc", Sensors(ppg_hz=100, ppg_channels=3, acc_hz=52, acc_counts_per_g=64), "steps", 16),
+    ("ppg", Sensors(ppg_hz=25), "steps", 32),
+    ("ppg_acc", Sensors(ppg_hz=32, acc_hz=16), "windows", 32),
+    ("ppg_acc", Sensors(ppg_hz=50, ppg_channels=2, acc_hz=50), "spectra", 16),
+    ("ppg", Sensors(ppg_hz=25), "spectra", 16),
 ]
 
 
 @needs_host_compiler
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_firmware_reads_what_its_twin_reads(number: int) -> None:
-    read, sensors, streams, rate = CASES[number]
-    model = network(read, number, rate)
-    if streams:
+    read, sensors, form, rate = CASES[number]
+    model = network(read, number, rate, SPECTRAL if form == "spectra" else SPACE)
+    if form == "steps":
         model = streaming_model(model, 2 * rate)
     tracker = TRACKER if number % 3 else None
     front = Front(sensors, model.input)
@@ -260,11 +266,13 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("cc", ["gcc", "clang"])
-def test_firmware_is_clean_under_sanitizers(cc: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cc", "form"), [("gcc", "windows"), ("clang", "steps"), ("gcc", "spectra")])
+def test_firmware_is_clean_under_sanitizers(cc: str, form: str, tmp_path: Path) -> None:
     if shutil.which(cc) is None or sys.platform != "linux":
         pytest.skip(f"no {cc}")
-    model = streaming_model(network("ppg_acc", 4, 32), 64) if cc == "clang" else network("ppg_acc", 4, 16)
+    model = network("ppg_acc", 4, 16, SPECTRAL if form == "spectra" else SPACE)
+    if form == "steps":
+        model = streaming_model(network("ppg_acc", 4, 32), 64)
     front = Front(Sensors(ppg_hz=50, ppg_channels=2, acc_hz=50), model.input)
     sources = generate_firmware(front, model, TRACKER) | {"driver.c": _DRIVER}
     for name, text in sources.items():
@@ -295,10 +303,10 @@ def test_one_header_serves_cpp(tmp_path: Path) -> None:
 
 
 @pytest.mark.arm
-@pytest.mark.parametrize("streams", [False, True])
-def test_the_emulated_core_reads_the_same(streams: bool) -> None:
-    model = network("ppg_acc", 6, 32)
-    if streams:
+@pytest.mark.parametrize("form", ["windows", "steps", "spectra"])
+def test_the_emulated_core_reads_the_same(form: str) -> None:
+    model = network("ppg_acc", 6, 16, SPECTRAL) if form == "spectra" else network("ppg_acc", 6, 32)
+    if form == "steps":
         model = streaming_model(model, 64)
     front = Front(Sensors(ppg_hz=50, acc_hz=50), model.input)
     image = toolchain().link(generate_firmware(front, model, TRACKER), entry_points(TRACKER))
@@ -306,6 +314,7 @@ def test_the_emulated_core_reads_the_same(streams: bool) -> None:
     found = run_firmware(front, Emulator(image), load_device("cortex-m7-64mhz").target, ppg, acc, tracks=True)
     np.testing.assert_array_equal(found.readings, readings(front, model, ppg, acc, TRACKER))
     assert 0 < found.push_cycles < found.estimate_cycles and found.track_cycles > 0
+    assert found.stack_bytes <= STACK_BYTES
 
 
 def test_sensors_that_cannot_be_served_are_named() -> None:

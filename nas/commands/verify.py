@@ -27,14 +27,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Print prediction beside measurement, and witnesses; exit code 1 when one differs more than it may."""
+    """Print prediction beside measurement, and witnesses.
+
+    Exit code 1 when one differs more than it may, or when the examples keep too little stack.
+    """
     if options.run and not options.full:
         raise InputError("--run: is for --full, which hears the quantized module of the run")
     toolchain = find_toolchain(options.cc) if options.cc else None
     found = verify_bundle(options.bundle, toolchain=toolchain, full=options.full, run=options.run)
+    stack_fits = "firmware" not in found or found["firmware"]["stack_fits"]
+    code = 0 if stack_fits and not found["mismatches"] else 1
     if options.json:
         print_json(found)
-        return 1 if found["mismatches"] else 0
+        return code
     if "measured" in found:
         rows = [
             {
@@ -54,9 +59,11 @@ def execute(options: argparse.Namespace) -> int:
         )
         rows = cost_rows(found, read_board(options.bundle))
         print_table(rows, tuple(rows[0]), "the whole firmware, front end and example included")
+        if not stack_fits:
+            print(f"the examples' stack is too small: {found['firmware']['stack_bytes']} bytes are needed")
         if found["fallbacks"]:
             print(f"slow exact kernels were needed for: {', '.join(found['fallbacks'])}")
     if found["witnesses"]:
         print_table(found["witnesses"], COLUMNS, "against the interpreter")
     print(f"{found['golden_vectors']} golden vectors, {found['mismatches']} mismatches")
-    return 1 if found["mismatches"] else 0
+    return code

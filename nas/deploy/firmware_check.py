@@ -30,7 +30,8 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
     cycles and times: `estimate` is one call of ppgnet_estimate (normalization, canceller, network, verdict),
     `push` takes in the samples between two readings, `track` is the tracker; duty_pct is all of them in two
     seconds. flash_bytes and ram_bytes are the example's ELF, its stack included; context_bytes lie in that
-    RAM. mismatches: readings that differ from the interpreter's.
+    RAM. stack_bytes: of the deepest call; stack_fits: whether the examples keep that much. mismatches:
+    readings that differ from the interpreter's.
     """
     front, tracker = bundle.front, bundle.tracker
     sources = {name: text for name, text in bundle.sources.items() if name != "ppgnet_selftest.c"}
@@ -91,6 +92,7 @@ def cost_rows(found: Mapping[str, Any], board: Mapping[str, int]) -> list[dict[s
         ("flash, whole example firmware", "-", _kb(firmware["flash_bytes"]), "-"),
         ("RAM, network alone", _kb(predicted["ram_bytes"]), _kb(measured["ram_bytes"]), "-"),
         ("RAM, whole example firmware", "-", _kb(firmware["ram_bytes"]), "-"),
+        (f"of it stack, {_kb(STACK_BYTES)} kept", "-", _kb(firmware["stack_bytes"]), "-"),
     ]  # fmt: skip
     names = ("cost", "predicted", "emulated core", "board")
     return [dict(zip(names, row, strict=True)) for row in rows]
