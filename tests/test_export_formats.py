@@ -151,3 +151,18 @@ def test_formats_that_are_unknown_or_do_not_stream_are_told(
     told = refusal(capsys, "export", run, "--mode", "streaming", "--format", "c,onnx", *out)
     assert "--format onnx" in told and "export c" in told
     assert "--full" in refusal(capsys, "verify", tmp_path, "--run", run)
+
+
+def test_the_whole_firmware_is_held_against_the_budgets(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = copy_of(run, tmp_path / "run")
+    config = mine / "config.yaml"
+    config.write_text(re.sub("flash_kb: .*", "flash_kb: 10.0", config.read_text()))
+    capsys.readouterr()
+    assert exit_code("bench", "firmware", mine, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    (row,) = found["runs"]
+    assert row["within_budget"] == {"reading_ms": True, "flash_kb": False, "ram_kb": True, "power_mw": True}
+    assert row["flash_kb"] > 10 and row["reading_ms"] > row["network_ms"] and row["stack_fits"]
+    assert not found["all_within_budgets"] and found["mismatches"] == 0

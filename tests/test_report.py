@@ -28,6 +28,13 @@ LAYERS = [
 ]  # fmt: skip
 
 
+FIRMWARE = {
+    "run": "mine", "id": "1f", "flash_kb": 31.37, "ram_kb": 27.32, "stack_bytes": 6356, "reading_ms": 28.946,
+    "samples_ms": 1.191, "power_mw": 0.523, "mismatches": 0, "golden_vectors": 19, "readings": 4,
+    "budgets": {"flash_kb": 80.0, "ram_kb": None, "reading_ms": 50.0, "power_mw": 5.0},
+}  # fmt: skip
+
+
 def test_text_from_outside_is_escaped() -> None:
     page = Page("<script>alert(1)</script>", "a & b")
     page.table([{"id": "<b>", "value": 1.5}], {"id": "name", "value": "<i>"})
@@ -66,13 +73,15 @@ def options(root: Path) -> argparse.Namespace:
 
 
 def test_readme_tables_are_replaced_between_their_markers_and_nothing_else(tmp_path: Path) -> None:
-    parts = ("heart rate", "folds", "rhythm", "cost", "model")
+    parts = ("heart rate", "folds", "rhythm", "cost", "firmware", "model")
     body = "".join(f"before {p}\n<!-- {p} begin -->\nold\n<!-- {p} end -->\nafter {p}\n" for p in parts)
     (tmp_path / "README.md").write_text(body)
     (tmp_path / "docs/results").mkdir(parents=True)
     (tmp_path / "docs/results/lut_build.json").write_text(json.dumps({"seconds": 7.2, "entries": 583}))
+    (tmp_path / "docs/results/firmware.json").write_text(json.dumps({"runs": [FIRMWARE]}))
     readme.run(options(tmp_path))
     text = (tmp_path / "README.md").read_text()
+    assert "| mine | `1f` | 31.4 of 80 | 27.3 | 6.2 | 28.9 of 50 | 1.2 | 0.52 of 5 | 0 of 23 |" in text
     assert "7 (583 entries)" in text and "\nold\n" not in text
     assert all(f"before {p}\n" in text and f"after {p}\n" in text for p in parts)
     readme.run(options(tmp_path))

@@ -2,15 +2,15 @@
 
 docs/results/NAME.json is what `ppg-nas run configs/NAME.yaml ... --json` printed;
 accuracy/NAME-foldK.json are the folds of `ppg-nas bench accuracy`; lut_check.json,
-lut_build.json and search.json are what `ppg-nas lut check`, `ppg-nas lut build` and `ppg-nas bench
-search` printed with --json.
+lut_build.json, search.json and firmware.json are what `ppg-nas lut check`, `ppg-nas lut build`, `ppg-nas
+bench search` and `ppg-nas bench firmware` printed with --json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "heart rate": _accuracy_table({n: f for n, f in runs.items() if f["task"] == "heart_rate"}),
         "rhythm": _rhythm_table({n: f for n, f in runs.items() if f["task"] == "rhythm"}),
         "cost": _cost_table(runs),
+        "firmware": _firmware_table(results.get("firmware", {"runs": []})["runs"]),
         "model": _model_table(results),
         "folds": _folds_table(options.root / "docs/results/accuracy"),
     }
@@ -132,6 +133,29 @@ def _cost_table(runs: Mapping[str, Any]) -> str:
     header = [
         "run", "chosen subnet", "ms, predicted", "ms, emulated core", "flash KB", "RAM KB", "cycles per MAC",
         "wrong golden vectors", "minutes for the whole run",
+    ]  # fmt: skip
+    return table(header, rows)
+
+
+def _firmware_table(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Each chosen subnet with everything around it, beside its run's budgets."""
+
+    def cell(found: Mapping[str, Any], name: str, places: int = 1) -> str:
+        limit = found["budgets"][name]
+        return f"{found[name]:.{places}f}" + ("" if limit is None else f" of {limit:g}")
+
+    rows = [
+        [
+            found["run"], f"`{found['id']}`", cell(found, "flash_kb"), cell(found, "ram_kb"),
+            f"{found['stack_bytes'] / 1024:.1f}", cell(found, "reading_ms"), f"{found['samples_ms']:.1f}",
+            cell(found, "power_mw", 2),
+            f"{found['mismatches']} of {found['golden_vectors'] + found['readings']}",
+        ]
+        for found in runs
+    ]  # fmt: skip
+    header = [
+        "run", "chosen subnet", "flash KB", "RAM KB", "of it stack used", "ms a reading",
+        "ms to take in its samples", "mW", "wrong outputs",
     ]  # fmt: skip
     return table(header, rows)
 
