@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from hwmodels.errors import InputError
 from nas.config import Config, parse_config
 from nas.files import is_temporary, read_arrays, read_json, remove_leftovers, write_json, write_text
+
+if TYPE_CHECKING:
+    from supernet.distributed import Team
 
 _LOCK = ".lock"
 _AGAIN = "delete it and give the ppg-nas run command again"
@@ -31,7 +34,8 @@ class RunDirectory:
 
     `create` makes it or opens it again for the same configuration; `open` opens a finished or
     interrupted one. Raises RunError for a folder of another configuration or of something else.
-    `cluster` is the address of a dask scheduler to search with, for this process alone.
+    Of this process alone: `cluster`, the address of a dask scheduler to search with, and `team`, the
+    processes that train a supernet together.
     """
 
     def __init__(self, path: Path, config: Config, data_root: Path | None) -> None:
@@ -39,6 +43,7 @@ class RunDirectory:
         self.config = config
         self.data_root = data_root
         self.cluster: str | None = None
+        self.team: Team | None = None
 
     @classmethod
     def create(cls, path: Path, config: Config, data_root: Path) -> RunDirectory:

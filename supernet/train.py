@@ -23,6 +23,7 @@ from hwmodels.errors import InputError
 from supernet.allocation import keep_freed_memory
 from supernet.batches import Batch, Draw, TrainingSet, corrupt, epoch_order
 from supernet.checkpoint import load_checkpoint, save_checkpoint
+from supernet.distributed import ALONE, Team
 from supernet.methods import Method
 from supernet.settings import TrainSettings
 from supernet.tasks import Task
@@ -59,11 +60,13 @@ def fit(
     teacher: Teaching | None = None,
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    team: Team = ALONE,
 ) -> list[EpochRecord]:
     """Train `method.module` in place and return one record per epoch.
 
     With `checkpoint`, every finished epoch is saved there before `on_epoch` is told of it, and an
-    existing file is continued from; the end is bit for bit that of an undisturbed training.
+    existing file is continued from; the end is bit for bit that of an undisturbed training. A `team` of
+    processes calls this together: all train alike, its leader alone validates, saves and tells.
     Raises CheckpointError for a damaged or foreign checkpoint, DivergedError when the loss turns NaN and
     MemoryExhaustedError when memory runs out; both leave the last good checkpoint in place.
     """
@@ -77,7 +80,7 @@ def fit(
     if helpers:
         groups.append({"params": helpers, "weight_decay": settings.weight_decay})
     optimizer = AdamW(groups, lr=settings.learning_rate)
-    mark = _fingerprint(method, training, settings)
+    mark = _fingerprint(method, training, settings, team)
     history: list[EpochRecord] = []
     if checkpoint is not None and checkpoint.exists():
         content = load_checkpoint(checkpoint, mark)
@@ -90,13 +93,17 @@ def fit(
         begun = time.perf_counter()
         method.start_epoch(epoch, settings, optimizer)
         with _memory_watched(settings, epoch):
-            loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch)
+            loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch, team)
         seconds = time.perf_counter() - begun
         is_last = epoch + 1 == settings.epochs
         is_due = is_last or (settings.validate_every and (epoch + 1) % settings.validate_every == 0)
-        errors = method.validate(training, validation) if validation is not None and is_due else {}
+        is_due = is_due and validation is not None
+        errors = (
+            method.validate(training, validation) if validation is not None and is_due and team.leads else {}
+        )
+        errors = team.agree(errors)
         history.append(EpochRecord(epoch, settings.epochs, loss, windows / seconds, seconds, errors))
-        if checkpoint is not None:
+        if checkpoint is not None and team.leads:
             content = {
                 "fingerprint": mark,
                 "module": method.module.state_dict(),
@@ -106,7 +113,7 @@ def fit(
             if helpers and method.helpers is not None:
                 content["helpers"] = method.helpers.state_dict()
             save_checkpoint(checkpoint, content)
-        if on_epoch is not None:
+        if on_epoch is not None and team.leads:
             on_epoch(history[-1])
     method.module.eval()
     return history
@@ -138,6 +145,7 @@ def _epoch(
     teacher: Teaching | None,
     optimizer: AdamW,
     epoch: int,
+    team: Team,
 ) -> tuple[float, int]:
     """Train one epoch; returns the mean loss and the number of windows seen."""
     draw = Draw(training, settings.augmentation, task, settings.seed, epoch % settings.draws)
@@ -157,7 +165,8 @@ def _epoch(
             )
             batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen])
             optimizer.zero_grad(set_to_none=True)
-            loss = method.step(batch, settings, epoch, step)
+            loss = team.mean(method.step(team.share(batch), settings, epoch, step))
+            team.average(parameters)
             norm = nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
             if not math.isfinite(loss) or not math.isfinite(float(norm)):
                 raise DivergedError(
@@ -189,7 +198,8 @@ def _groups(module: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     ]
 
 
-def _fingerprint(method: Method, training: TrainingSet, settings: TrainSettings) -> str:
+def _fingerprint(method: Method, training: TrainingSet, settings: TrainSettings, team: Team) -> str:
     shapes = [[name, list(value.shape)] for name, value in method.module.state_dict().items()]
     facts = [method.name, settings.to_dict(), len(training), float(np.sum(training.targets)), shapes]
+    facts += [team.size] if team.size > 1 else []
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from nas.arguments import count, positive_count
@@ -12,6 +13,8 @@ from nas.output import plain, print_fields, print_json
 from nas.pipeline import NAMES, run_pipeline
 from nas.report.closing import closing_lines, closing_summary
 from nas.run_directory import RunDirectory
+from nas.stages import supernet
+from supernet.distributed import Team, joined
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -29,12 +32,25 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(options: argparse.Namespace) -> int:
-    """Run the pipeline and print what came of it."""
+    """Run the pipeline and print what came of it; of the processes that torchrun starts, the first does."""
+    with joined() as team:
+        if not team.leads:
+            supernet.follow(team)
+            return 0
+        try:
+            return _lead(options, team)
+        finally:
+            with suppress(RuntimeError):  # others may be gone by now
+                team.agree(None)
+
+
+def _lead(options: argparse.Namespace, team: Team) -> int:
+    """Do the whole job, with the others' help where a supernet is trained."""
     run = prepared_run(
         options.config, options.data, options.run,
         fold=options.fold, seed=options.seed, threads=options.threads,
     )  # fmt: skip
-    run.cluster = options.cluster
+    run.cluster, run.team = options.cluster, team
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):
         summary = run.summary(options.until)

@@ -20,6 +20,7 @@ from nas.tasks import task_of, train_settings, training_set
 from nas.teachers import new_teacher
 from supernet.batches import TrainingSet
 from supernet.checkpoint import load_checkpoint, save_checkpoint
+from supernet.distributed import ALONE, Team
 from supernet.methods import Method
 from supernet.network import SuperNet
 from supernet.tasks import HeartRateTask, RhythmTask
@@ -100,16 +101,22 @@ def train(
     task: HeartRateTask | RhythmTask,
     section: Training,
     teacher: Teaching | None = None,
+    team: Team = ALONE,
 ) -> list[EpochRecord]:
-    """Train into model.pt and history.json of `folder`; the checkpoint there is for the caller to remove."""
+    """Train into model.pt and history.json of `folder`; the checkpoint there is for the caller to remove.
+
+    All processes of a `team` call this together; its leader writes.
+    """
     torch.set_num_threads(run.config.threads)
     checkpoint = folder / CHECKPOINT
     training, validation = data
     with progress(title) as advance:
         history = fit(
             method, training, task, train_settings(section, run.config.seed), validation=validation,
-            teacher=teacher, checkpoint=checkpoint, on_epoch=_teller(run, title, advance),
+            teacher=teacher, checkpoint=checkpoint, on_epoch=_teller(run, title, advance), team=team,
         )  # fmt: skip
+    if not team.leads:
+        return history
     model, told = network_files(folder)
     write_json(told, history_of(history))
     save_checkpoint(model, {"module": method.module.state_dict()})

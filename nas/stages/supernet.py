@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hwmodels.errors import InputError
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.loading import network_files, sides, train, trained_teacher, training_task
+from supernet.distributed import ALONE, Team
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
 from supernet.shrinking import ProgressiveShrinking
@@ -34,8 +37,20 @@ def new_method(schedule: str, supernet: SuperNet, task: HeartRateTask | RhythmTa
     return (ProgressiveShrinking if schedule == "progressive_shrinking" else Sandwich)(supernet, task)
 
 
+def follow(team: Team) -> None:
+    """Train with the leader of a team whenever it does, until it has done."""
+    while (path := team.agree(None)) is not None:
+        run = RunDirectory.open(Path(path))
+        run.team = team
+        with suppress(InputError):  # the leader meets it too, and tells
+            execute(run)
+
+
 def execute(run: RunDirectory) -> dict[str, Any]:
-    """Train and keep supernet/model.pt and its history."""
+    """Train and keep supernet/model.pt and its history; a team is called to do so together."""
+    team = run.team or ALONE
+    if team.leads:
+        team.agree(str(run.path.resolve()))
     space = space_of(run.config)
     training, validation = sides(run)
     task = training_task(run, training)
@@ -43,7 +58,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     method = new_method(run.config.supernet.schedule, supernet, task)
     history = train(
         run, "supernet", run.path / "supernet", method, (training, validation), task, run.config.supernet,
-        trained_teacher(run),
+        trained_teacher(run), team,
     )  # fmt: skip
     errors = {f"validation_{name}": round(value, 4) for name, value in history[-1].validation.items()}
     return {
