@@ -270,7 +270,7 @@ class Search(_Section):
     batch: int | None = Field(default=None, ge=1, description="candidates bred at a time; a quarter of them")
     ahead: int = Field(default=0, ge=0, description="batches under way besides the one waited for")
     workers: int | None = Field(default=None, ge=1, description="processes; as many as threads when absent")
-    memory_mb: int = Field(default=512, ge=0, description="kept of shared prefixes by each worker")
+    memory_mb: int = Field(default=2048, ge=0, description="kept of prefixes by a worker; again in the race")
 
 
 class QuantizationAware(Training):

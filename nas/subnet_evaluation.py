@@ -51,7 +51,7 @@ class SubnetEvaluation:
     subjects: NDArray[np.str_]
     task: HeartRateTask | RhythmTask
     provenance: Provenance
-    memory_mb: int = 512
+    memory_mb: int = 2048
 
     @classmethod
     def all_of(cls, run: RunDirectory) -> list[SubnetEvaluation]:

@@ -13,11 +13,11 @@ import networkx as nx
 import numpy as np
 
 from supernet.arch import Arch
+from supernet.prefixes import work_of
 from supernet.space import Genes, SearchSpace
 
 Work = Callable[[Arch], Sequence[float]]
 """Work of each part of `Arch.path`, in any unit."""
-_WRITTEN = 8.0  # what writing one element costs, in multiply-accumulates
 
 
 def depth_first(genes: Genes) -> Genes:
@@ -26,7 +26,7 @@ def depth_first(genes: Genes) -> Genes:
 
 
 def block_work(space: SearchSpace) -> Work:
-    """Work as multiply-accumulates, and some for every element that is written; head and input apart."""
+    """Work of all convolutions of a part, as `work_of` counts it; head and input apart."""
     known: dict[tuple[object, ...], float] = {}
 
     def work(arch: Arch) -> list[float]:
@@ -35,10 +35,9 @@ def block_work(space: SearchSpace) -> Work:
         if any(end not in known for end in ends):
             totals: dict[str, float] = {}
             for op in space.lower(arch):
-                if op.has_parameters and op.name != "logits":
+                if own := work_of(op):
                     block = op.name.rpartition(".")[0]
-                    written = _WRITTEN * op.length_out * op.channels_out
-                    totals[block] = totals.get(block, 0.0) + op.macs + written
+                    totals[block] = totals.get(block, 0.0) + own
             known.update(zip(ends, totals.values(), strict=True))
         return [known[end] for end in ends]
 

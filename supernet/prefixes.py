@@ -1,12 +1,13 @@
 """Many subnets on the same windows: what their first blocks have in common is computed once and kept.
 
 Statistics of a block's norms depend on the blocks before it alone, so a prefix is shared with them. Ask for
-architectures in the order of search/prefix.py, and only the present path needs to be kept.
+architectures in the order of search/prefix.py: then little memory serves a generation, and the rest of it
+keeps what one generation has in common with the next.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -25,6 +26,12 @@ from supernet.subnet import NORM_EPSILON, OnTensor, execute_part
 
 Path = tuple[tuple[object, ...], ...]
 Nodes = list[tuple[Op, tuple[str, ...]]]
+_WRITTEN = 8.0  # what writing one element costs, in multiply-accumulates
+
+
+def work_of(op: Op) -> float:
+    """Work of a convolution on one window: multiply-accumulates, and some for each element written."""
+    return op.macs + _WRITTEN * op.length_out * op.channels_out if _is_normed(op) else 0.0
 
 
 @dataclass(frozen=True)
@@ -44,9 +51,10 @@ class SharedPrefixes:
     """Logits of subnets of `supernet` on fixed windows, with norms calibrated for each.
 
     `calibration` are batches of normalized windows, `windows` those to evaluate; both as `calibrate` and
-    `logits_of` use them. Features of prefixes are kept, the latest used, in up to
-    `memory_bytes`; 0 keeps none. What is kept changes the time and nothing else: equal architectures give
-    the same bits, alone or with others, in any order.
+    `logits_of` use them. Features of prefixes are kept in up to `memory_bytes`; 0 keeps none. Those go first
+    that spared least per byte: uses times work, counted from what was dropped last, so that what served
+    long ago ages (Cherkasova, HPL-98-69: GreedyDual-Size-Frequency). What is kept changes the time and
+    nothing else: equal architectures give the same bits, alone or with others, in any order.
     """
 
     def __init__(
@@ -61,8 +69,11 @@ class SharedPrefixes:
         self._supernet = supernet.eval()
         self._calibration, self._windows = calibration, windows
         self._memory_bytes, self._batch = memory_bytes, batch
-        self._held: OrderedDict[Path, Features] = OrderedDict()
+        self._held: dict[Path, Features] = {}
         self._held_bytes = 0
+        self._uses: Counter[Path] = Counter()
+        self._worth: dict[Path, float] = {}
+        self._age = 0.0
 
     def logits(self, arch: Arch) -> Tensor:
         """Logits (n, outputs) of the windows to evaluate. Raises SpaceError outside the space."""
@@ -73,11 +84,10 @@ class SharedPrefixes:
         with torch.no_grad():
             known = max((end for end in range(1, len(path) + 1) if path[:end] in self._held), default=0)
             features = self._held[path[:known]] if known else self._inputs(arch)
-            for end in range(known, 0, -1):
-                self._touch(path[:end])
-            for end in range(known, len(path)):
-                features = self._next(graph, parts[end], features)
-                self._keep(path[: end + 1], features)
+            for end, nodes in enumerate(parts[:-1], 1):
+                if end > known:
+                    features = self._next(graph, nodes, features)
+                self._used(path[:end], sum(work_of(op) for op, _ in nodes), features if end > known else None)
             ended = self._next(graph, parts[-1], features)
             return torch.cat([x.flatten(1) for x in ended.evaluation])
 
@@ -126,16 +136,18 @@ class SharedPrefixes:
         weight = self._supernet.logits_weight[:, : op.channels_in]
         return functional.linear(x.flatten(1), weight, self._supernet.logits_bias)[:, :, None, None]
 
-    def _touch(self, path: Path) -> None:
+    def _used(self, path: Path, work: float, features: Features | None) -> None:
+        """Count one more use of a prefix, and keep its features, where there are new ones."""
+        self._uses[path] += 1
+        if features is not None:
+            self._held[path] = features
+            self._held_bytes += features.bytes
         if path in self._held:
-            self._held.move_to_end(path)
-
-    def _keep(self, path: Path, features: Features) -> None:
-        self._held[path] = features
-        self._held_bytes += features.bytes
+            self._worth[path] = self._age + self._uses[path] * work / self._held[path].bytes
         while self._held_bytes > self._memory_bytes:
-            _, dropped = self._held.popitem(last=False)
-            self._held_bytes -= dropped.bytes
+            least = min(self._held, key=self._worth.__getitem__)
+            self._age = self._worth.pop(least)
+            self._held_bytes -= self._held.pop(least).bytes
 
 
 def _is_normed(op: Op) -> bool:

@@ -74,6 +74,21 @@ def test_kept_features_stay_within_their_memory(supernet):
     assert together._held_bytes > limit / 2
 
 
+def test_what_is_used_again_outlives_what_is_used_once(supernet):
+    archs = members(12, supernet.space)
+    everything = shared(supernet, 1 << 30)
+    for arch in archs:
+        everything.logits(arch)
+    together = shared(supernet, everything._held_bytes // 3)
+    again = archs[0]
+    for _ in range(8):
+        together.logits(again)
+    for arch in archs[1:]:
+        together.logits(arch)
+    assert any(again.path[:end] in together._held for end in range(1, len(again.path) + 1))
+    assert together._worth.keys() == together._held.keys()
+
+
 def test_a_tree_holds_every_prefix_once_and_counts_its_work():
     archs, work = members(30), block_work(SPACE)
     tree = prefix_tree(archs, work)

@@ -115,3 +115,23 @@ def test_no_architecture_is_proposed_twice_however_many_batches_are_under_way(tm
         result = run_search(SPACE, PLAN, evaluator, BUDGETS, settings, archive, device="fake")
         assert len(archive) == len(result.rows) == len({row.genes for row in result.rows}) == 120
     assert result.screened > 0
+
+
+def search_with_seed(path: Path, seed: int) -> set[tuple[int, ...]]:
+    settings = SearchSettings(evaluations=48, population=16, batch=8, seed=seed)
+    with Archive(path) as archive:
+        evaluator = Evaluator(window_errors, SCORE, ORIGIN)
+        result = run_search(SPACE, PLAN, evaluator, BUDGETS, settings, archive, device="fake")
+    return {row.genes for row in result.rows}
+
+
+def test_two_searches_at_once_share_one_archive(tmp_path):
+    path = tmp_path / "archive.sqlite"
+    with worker_pool(2) as pool:
+        tasks = [pool.submit(search_with_seed, path, seed) for seed in (5, 6)]
+        first, second = (task.result() for task in tasks)
+    with Archive(path) as archive:
+        genes = [row.genes for row in archive.rows()]
+    assert len(first) == len(second) == 48
+    assert first != second
+    assert sorted(genes) == sorted(first | second)
