@@ -5,6 +5,7 @@ After the integer network is finished; evaluation and export read the result.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 
@@ -49,7 +50,13 @@ def moves_of(windows: WindowSet, step_bpm: float) -> NDArray[np.float64]:
     return (counts + counts[::-1]) / (2.0 * counts.sum())
 
 
-def fit_tracker(model: IntegerModel, training: WindowSet, validation: WindowSet) -> Tracker:
+Read = Callable[[IntegerModel, WindowSet], NDArray[np.int8]]
+"""How a network's logits of windows are made: one by one, or in streaming steps."""
+
+
+def fit_tracker(
+    model: IntegerModel, training: WindowSet, validation: WindowSet, read: Read = integer_logits
+) -> Tracker:
     """The tracker that serves the validation subjects best, over few widths and exponents.
 
     Training windows give the moves; their blur stands for what the network's successive errors share. Best is
@@ -60,7 +67,7 @@ def fit_tracker(model: IntegerModel, training: WindowSet, validation: WindowSet)
     assert isinstance(head, HeartRateSettings)
     step_bpm = (head.last_bpm - head.first_bpm) / (model.graph.output.channels_in - 1)
     moves = moves_of(training, step_bpm)
-    logits = integer_logits(model, validation)
+    logits = read(model, validation)
     order, starts = in_order(validation)
     labels, subjects = validation.heart_rate_bpm[order], validation.subject[order]
 
@@ -83,11 +90,13 @@ def fit_tracker(model: IntegerModel, training: WindowSet, validation: WindowSet)
     return replace(best, max_spread_bpm=round(spread, 2))
 
 
-def tracked_estimates(model: IntegerModel, tracker: Tracker, windows: WindowSet) -> Estimates:
+def tracked_estimates(
+    model: IntegerModel, tracker: Tracker, windows: WindowSet, read: Read = integer_logits
+) -> Estimates:
     """What the integer network with the tracker behind it says of recordings' windows, in their order."""
     order, starts = in_order(windows)
     rows = np.empty((len(windows), 3), np.int32)
-    rows[order] = track(tracker, model, integer_logits(model, windows)[order], starts)
+    rows[order] = track(tracker, model, read(model, windows)[order], starts)
     return Estimates(rows[:, 0] / _Q8, rows[:, 1] / _Q8, rows[:, 2] > 0)
 
 

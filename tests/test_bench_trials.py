@@ -250,10 +250,11 @@ def test_the_document_of_accuracy_is_written_from_files_and_says_what_is_missing
     assert document.read_text() == text
 
 
-def test_the_tables_of_accuracy_are_generated_not_typed(
+def test_the_tables_of_the_documents_are_generated_not_typed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(Path(__file__).parent.parent / "docs", tmp_path / "docs")
-    before = (tmp_path / "docs" / "accuracy.md").read_text()
+    documents = [tmp_path / "docs" / name for name in ("accuracy.md", "streaming.md")]
+    before = [document.read_text() for document in documents]
     told(capsys, "tables", "--root", tmp_path)
-    assert (tmp_path / "docs" / "accuracy.md").read_text() == before
+    assert [document.read_text() for document in documents] == before

@@ -16,14 +16,15 @@ from hwmodels.device import load_device
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph, Op
-from hwmodels.integer import IntegerModel, prepare_window, run
+from hwmodels.heads import heart_rate_head
+from hwmodels.integer import HeartRateSettings, IntegerModel, prepare_window, run
 from hwmodels.memory import MemoryPlanError
 from hwmodels.profiling import build
 from hwmodels.streaming import StreamingError, run_steps, streaming_model, streaming_step, whole_recording
 from hwmodels.toolchain import compile_host
 from nas.data.windows import WindowSet
 from nas.estimates import integer_estimates, integer_inputs
-from nas.streaming import streaming_estimates, streams
+from nas.streaming import streamed, streaming_estimates, streams
 from supernet.space import load_space
 from tests.random_networks import random_graph, random_model
 from tests.test_codegen import together, toolchain
@@ -172,6 +173,12 @@ def test_estimates_follow_each_unbroken_stretch_of_windows() -> None:
         expected = whole_recording(model, np.concatenate([inputs[stretch[0]], later]), new_samples)[3:]
         assert (found.estimate[stretch] * 256 == expected[:, 0]).all()
         assert (found.valid[stretch] == expected[:, 2]).all()
+    # The logits are those of the same steps: the head makes of them what was estimated.
+    rows, logits = streamed(model, windows, 2.0)
+    head = model.head
+    assert isinstance(head, HeartRateSettings)
+    assert (heart_rate_head(logits, model.input_quantization(model.graph.output).scale, head) == rows).all()
+    assert (rows[:, 0] == found.estimate * 256).all()
     first = [stretch[0] for stretch in stretches]
     assert (found.estimate[first] == integer_estimates(model, windows).estimate[first]).all()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from nas.deploy.export import export_bundle
 from nas.deploy.verify import verify_bundle
+from nas.hardware import cost_model
 from nas.run_directory import RunDirectory
 from nas.stages.choice import chosen_arch
 from search.budgets import KB
@@ -40,7 +41,7 @@ def _row(directory: RunDirectory) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         export_bundle(directory, chosen_arch(directory), bundle)
-        found = verify_bundle(bundle)
+        found = verify_bundle(bundle, cost_model(directory, directory.config.device))
     firmware, budgets = found["firmware"], directory.config.budgets
     costs = {
         "reading_ms": firmware["reading_ms"],

@@ -7,6 +7,9 @@ layers over the whole recording at once; the chosen subnet is also judged on peo
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +26,19 @@ from hwmodels.profiling import build
 from hwmodels.streaming import streaming_model, streaming_step, whole_recording
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.arguments import positive_count
-from nas.compress.finish import finished_model
-from nas.compress.streaming import adapted_model
+from nas.compress.finish import finished_model, finished_tracker
+from nas.compress.streaming import adapted_model, adapted_tracker
 from nas.data.windows import WindowSet
 from nas.estimates import integer_estimates, integer_inputs
-from nas.metrics import heart_rate_metrics, paired_difference
+from nas.markdown import table
+from nas.metrics import Interval, heart_rate_metrics, paired_difference
 from nas.pareto import query_run
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.choice import arch_of, chosen_arch
 from nas.stages.loading import windows_of
-from nas.streaming import streaming_estimates, streams
+from nas.streaming import streaming_estimates, streaming_logits, streams
+from nas.tracking import tracked_estimates
 from search.budgets import KB
 from search.query import Query
 
@@ -43,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="finished run of a heart-rate configuration")
     parser.add_argument("--steps", type=positive_count, default=12, help="steps a recording (default: 12)")
     parser.add_argument(
-        "--side", choices=("validation", "test"), default="validation", help="whom accuracy is judged on"
+        "--side",
+        action="append",
+        choices=("validation", "test"),
+        dest="sides",
+        help="whom accuracy is judged on (validation; repeatable)",
     )
 
 
@@ -51,7 +60,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compare; see the module's first line. Raises StreamingError when a member cannot stream."""
     directory, toolchain = RunDirectory.open(options.run), find_toolchain()
     step_s = directory.config.data.step_s
-    ids = [row.arch_id for row in query_run(directory, Query()).rows]
+    chosen = chosen_arch(directory).id
+    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in query_run(directory, Query()).rows)]))
     archs = [arch_of(directory, arch_id) for arch_id in ids]
     graphs = [space_of(directory.config).lower(arch) for arch in archs]
     samples = [round(step_s * arch.rate_hz) for arch in archs]
@@ -70,6 +80,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             | _member(trained, graph, new, options.steps, cost_model, toolchain)
         )
     shares = [row["share_pct"] for row in front]
+    accuracy = {side: _accuracy(directory, side, step_s) for side in options.sides or ("validation",)}
     return {
         "device": device.name,
         "step_s": step_s,
@@ -78,7 +89,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "smallest_share_pct": min(shares),
         "steps_compared": sum(row["steps"] for row in front),
         "mismatches": sum(row["mismatches"] for row in front),
-        **_accuracy(directory, options.side, step_s),
+        "chosen": chosen,
+        **{
+            f"{side}, {name}, MAE in BPM": str(Interval(**mode["mae_bpm"]))
+            for side, found in accuracy.items()
+            for name, mode in found["modes"].items()
+        },
+        "accuracy": accuracy,
         "front": front,
     }
 
@@ -139,26 +156,31 @@ def _accuracy(directory: RunDirectory, side: str, step_s: float) -> dict[str, An
         "window": integer_estimates(model, windows).estimate,
         "streaming": streaming_estimates(model, windows, step_s).estimate,
     }
+    if tracker := finished_tracker(directory, arch):
+        modes["window_tracked"] = tracked_estimates(model, tracker, windows).estimate
     if adapted is not None:
         modes["streaming_adapted"] = streaming_estimates(adapted, windows, step_s).estimate
+        tracker, read = adapted_tracker(directory, arch, adapted), partial(streaming_logits, step_s=step_s)
+        modes["streaming_adapted_tracked"] = tracked_estimates(adapted, tracker, windows, read).estimate
     labels, subjects = windows.heart_rate_bpm, windows.subject
-    metrics = {name: heart_rate_metrics(found, labels, subjects) for name, found in modes.items()}
     errors = {name: np.abs(found - labels) for name, found in modes.items()}
-    changes = {
-        f"mae_change_{name}_bpm": str(paired_difference(errors[name], errors["window"], subjects))
-        for name in modes
-        if name != "window"
-    }
+    rows = {}
+    for name, found in modes.items():
+        metrics = heart_rate_metrics(found, labels, subjects)
+        other = name.replace("streaming_adapted", "window").replace("streaming", "window")
+        rows[name] = {
+            "mae_bpm": asdict(metrics.mae_bpm),
+            "change_bpm": None
+            if other == name
+            else asdict(paired_difference(errors[name], errors[other], subjects)),
+            "mae_by_subject_bpm": dict(metrics.mae_by_subject_bpm),
+        }
     return {
-        "chosen": arch.id,
-        "side": side,
         "subjects": int(np.unique(subjects).size),
         "windows": len(windows),
-        **{f"mae_{name}_bpm": str(found.mae_bpm) for name, found in metrics.items()},
-        **changes,
-        "real_steps_compared": len(windows),
-        "real_mismatches": _real_mismatches(adapted or model, windows, step_s),
-        "mae_by_subject_bpm": {name: dict(found.mae_by_subject_bpm) for name, found in metrics.items()},
+        "steps_compared": len(windows),
+        "mismatches": _real_mismatches(adapted or model, windows, step_s),
+        "modes": rows,
     }
 
 
@@ -172,3 +194,50 @@ def _real_mismatches(model: IntegerModel, windows: WindowSet, step_s: float) -> 
         whole = whole_recording(model, np.concatenate([inputs[stretch[0]], later]), new_samples)
         different += int((whole[-len(stretch) :, 0] / 256.0 != steps[stretch]).sum())
     return different
+
+
+_MODES = {
+    "window": "window mode",
+    "streaming": "streaming, weights as they are",
+    "streaming_adapted": "streaming, fine-tuned for it",
+    "window_tracked": "window mode, tracked",
+    "streaming_adapted_tracked": "streaming, fine-tuned, tracked",
+}
+
+
+def document_parts(found: Mapping[str, Any]) -> dict[str, str]:
+    """The tables of docs/streaming.md, part to text, from what `ppg-nas bench streaming --json` printed."""
+    chosen = next(row for row in found["front"] if row["id"] == found["chosen"])
+    window, step = chosen["window"], chosen["step"]
+    kept = f"{step['ram_kb']:.1f} KB, of which {chosen['state_bytes'] / KB:.1f} KB kept between steps"
+    costs = [
+        ["cycles", f"{window['cycles']:,}", f"{step['cycles']:,} ({chosen['share_pct']:.1f} %)"],
+        ["latency", f"{window['latency_ms']:.1f} ms", f"{step['latency_ms']:.1f} ms"],
+        ["RAM", f"{window['ram_kb']:.1f} KB", kept],
+        ["flash", f"{window['flash_kb']:.1f} KB", f"{step['flash_kb']:.1f} KB"],
+        ["energy", f"{window['energy_mj']:.2f} mJ", f"{step['energy_mj']:.2f} mJ"],
+        ["average power", f"{window['power_mw']:.2f} mW", f"{step['power_mw']:.2f} mW"],
+    ]
+    told = (
+        f"On the {found['members']} members of the front, {found['device']}, a step takes "
+        f"{found['smallest_share_pct']:.1f} to {found['largest_share_pct']:.1f} % of the window's cycles; "
+        f"{found['mismatches']} of {found['steps_compared']} steps on the emulated core differ from the "
+        f"whole recording. The chosen subnet, `{chosen['arch']}`:"
+    )
+    sides = list(found["accuracy"].values())
+    rows = []
+    for name, text in _MODES.items():
+        held = [side["modes"][name] for side in sides if name in side["modes"]]
+        if held:
+            rows.append([text, *(str(Interval(**one["mae_bpm"])) for one in held)])
+            if held[0]["change_bpm"]:
+                rows.append(["less window mode's", *(str(Interval(**one["change_bpm"])) for one in held)])
+    header = ["", *(f"{side['subjects']} {name} subjects" for name, side in found["accuracy"].items())]
+    compared = sum(side["steps_compared"] for side in sides)
+    wrong = sum(side["mismatches"] for side in sides)
+    steps = f"{wrong} of these people's {compared:,} steps differ from the whole recording's."
+    every = f"per {found['step_s']:g} s"
+    return {
+        "cost": f"{told}\n\n{table([every, 'window', 'step'], costs)}",
+        "accuracy": f"{table(header, rows)}\n\n{steps}",
+    }

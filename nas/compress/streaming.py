@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from hwmodels.errors import InputError
 from hwmodels.graph import LayerGraph, Op
 from hwmodels.integer import IntegerModel, load_model, save_model
 from hwmodels.streaming import lengthened, streaming_step
+from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.compress.finish import finished_float, finished_model
 from nas.config import Training
@@ -25,14 +27,16 @@ from nas.data.windows import WindowSet
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.loading import load_network, trained_teacher, windows_of
-from nas.streaming import streams
+from nas.streaming import streaming_logits, streams
 from nas.tasks import task_of
+from nas.tracking import fit_tracker
 from supernet.arch import Arch
 from supernet.distillation import blend, soft_label_loss
 from supernet.evaluate import logits_of
 from supernet.train import schedule
 
 _MODEL = "streaming.npz"
+_TRACKER = "streaming_tracker.json"
 _NOISE = 0.05
 _GRADIENT_CLIP = 5.0
 _RISE_SHARE = 0.05
@@ -116,8 +120,21 @@ def adapted_model(run: RunDirectory, arch: Arch) -> IntegerModel | None:
 
 
 def save_adapted(run: RunDirectory, arch: Arch, model: IntegerModel) -> None:
-    """Keep it beside the quantized subnet, to go when that goes."""
+    """Keep it beside the quantized subnet, to go when that goes; an earlier one's tracker goes now."""
+    (run.subnet(arch.id) / "int8" / _TRACKER).unlink(missing_ok=True)
     save_model(model, run.subnet(arch.id) / "int8" / _MODEL)
+
+
+def adapted_tracker(run: RunDirectory, arch: Arch, model: IntegerModel) -> Tracker:
+    """The tracker behind the steps of `model`, which `adapted_model` gave; fitted the first time and kept.
+
+    Its settings are chosen as those of window mode (nas/tracking.py), on the logits of steps.
+    """
+    path = run.subnet(arch.id) / "int8" / _TRACKER
+    if not path.exists():
+        read = partial(streaming_logits, step_s=run.config.data.step_s)
+        save_tracker(fit_tracker(model, windows_of(run, "train"), windows_of(run, "validation"), read), path)
+    return load_tracker(path)
 
 
 def adapt_to_streaming(run: RunDirectory, arch: Arch, settings: Training) -> IntegerModel:

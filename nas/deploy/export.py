@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from hwmodels.cost import readable_cost
+from hwmodels.front import Sensors
 from hwmodels.integer import IntegerModel
 from hwmodels.streaming import streaming_model
 from nas.compress.finish import finished_model, finished_tracker
+from nas.compress.streaming import adapted_tracker
 from nas.deploy.bundle import CODE, write_bundle
 from nas.estimates import integer_inputs
 from nas.hardware import cost_model
@@ -27,11 +29,13 @@ def export_bundle(
     device: str | None = None,
     streamed: IntegerModel | None = None,
     formats: Sequence[str] = (CODE,),
+    sensors: Sensors | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects.
 
     With `streamed`, the window form of a network for incremental mode, that one's steps are exported; golden
-    vectors are then first steps, and no tracker, which was fitted on windows, comes with it.
+    vectors are then first steps, and the tracker is the one fitted on steps. `sensors` are those whose
+    samples the C front end takes.
     """
     device = device or run.config.device
     model = streamed or finished_model(run, arch)
@@ -47,5 +51,5 @@ def export_bundle(
     facts = {
         "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),
     }  # fmt: skip
-    tracker = None if streamed else finished_tracker(run, arch)
-    return write_bundle(path, model, inputs, facts, tracker, formats)
+    tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
+    return write_bundle(path, model, inputs, facts, tracker, formats, sensors)
