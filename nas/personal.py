@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,10 @@ from hwmodels.personalize import (
 )
 from hwmodels.toolchain import Toolchain
 from nas.data.windows import WindowSet
+from nas.deploy.example import build_example, example_files, learner_program
 from nas.estimates import integer_estimates, integer_inputs
 
 _KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
-_SIZE = "ppgnet_personal_bytes"
 _STRIDE_BYTES = 1 << 17
 
 
@@ -136,11 +137,13 @@ def _calibration(model: IntegerModel, windows: WindowSet, settings: PersonalSett
 class DeviceCheck:
     """The same learning by the exported C code on the emulated core.
 
-    `ram_bytes` is the caller's context; with the stack it is all that learning takes beside the network's
-    arena. `mismatches` counts weights and results that differ from Python's.
+    `ram_bytes` is the caller's context as the map of a linked firmware has it; with the stack it is all that
+    learning takes beside the network's arena. `firmware_ram_bytes` is all RAM of that firmware: context,
+    arena, and the stack that it keeps. `mismatches` counts weights and results that differ from Python's.
     """
 
     ram_bytes: int
+    firmware_ram_bytes: int
     stack_bytes: int
     train_instructions: int
     mismatches: int
@@ -157,8 +160,7 @@ def check_on_device(
     """Learn one recording on the emulated Cortex-M7 from the windows on, and compare with Python's."""
     teaches, judged = protocol.split(windows.start_s, windows.window_s)
     calibration, rest = _calibration(model, windows.subset(teaches), settings), windows.subset(judged)
-    image = toolchain.link(generate_personal(model, settings), (*_KEEP, _SIZE))
-    size = int.from_bytes(image.read(image.address(_SIZE), 4), "little")
+    image = toolchain.link(generate_personal(model, settings), _KEEP)
     emulator = Emulator(image)
     personal, arena, given, result = (RAM_BASE + place * _STRIDE_BYTES for place in range(4))
     stack = emulator.call("ppgnet_personal_reset", (personal,)).stack_bytes
@@ -174,4 +176,22 @@ def check_on_device(
         estimate, spread, valid = np.frombuffer(emulator.read(result, 12), "<i4").tolist()
         wanted = expected.estimate[index] * 256, expected.spread[index] * 256, int(expected.valid[index])
         mismatches += (estimate, spread, valid) != wanted
-    return DeviceCheck(size, max(stack, training.stack_bytes), training.instructions, mismatches)
+    ram, firmware_ram = learning_ram(model, settings, toolchain)
+    return DeviceCheck(ram, firmware_ram, max(stack, training.stack_bytes), training.instructions, mismatches)
+
+
+def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> tuple[int, int]:
+    """Bytes of the learner's context in the linker's map of a firmware that learns, and of all its RAM."""
+    linked = build_example(
+        generate_personal(model, settings), example_files(), toolchain, extra=learner_program()
+    )
+    return linked.by_symbol["learner"], linked.ram_bytes
+
+
+def require_learnable(model: IntegerModel, run: Path) -> None:
+    """Raise InputError for a network over spectra, which has no pooled features to weigh."""
+    if model.input.reads == "spectrum":
+        raise InputError(
+            f"{run}: its networks read spectra and pool no features that a wearer could be learnt from; "
+            "personalize a run over samples (configs/bami-samples.yaml)"
+        )

@@ -9,17 +9,19 @@ import pytest
 from numpy.typing import NDArray
 
 from hwmodels.check import random_model, random_windows
+from hwmodels.codegen import default_plan
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
 from hwmodels.integer import IntegerModel, run
 from hwmodels.personalize import PersonalSettings, generate_personal, personalize, pooled_features
 from hwmodels.toolchain import compile_host, find_toolchain
 from nas.cli import main
-from nas.personal import Protocol
+from nas.deploy.example import STACK_BYTES
+from nas.personal import Protocol, learning_ram, require_learnable
 from supernet.space import load_space
 from tests.tiny_run import finished_run, without_arm_compiler
 
-SPACE = load_space("demo")
+SPACE, DEFAULT = load_space("demo"), load_space("default")
 SETTINGS = PersonalSettings(iterations=12, rate=0.2)
 KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
 KEEP += ("ppgnet_personal_bytes",)
@@ -96,6 +98,23 @@ def test_the_emulated_core_learns_what_python_learns(model: IntegerModel) -> Non
     emulator.call("ppgnet_personal_run", (personal, arena, given, result))
     wanted = run(expected.model, windows[-1:])[model.graph.output.name][0]
     assert np.frombuffer(emulator.read(result, 12), "<i4").tolist() == wanted.tolist()
+
+
+@pytest.mark.arm
+def test_learning_fits_fifty_kilobytes_of_a_linked_firmware(model: IntegerModel) -> None:
+    large = random_model(DEFAULT.lower(DEFAULT.largest()), np.random.default_rng(0))
+    for network in (model, large):
+        ram, whole = learning_ram(network, PersonalSettings(), find_toolchain())
+        features = list(network.graph)[-2].channels_in
+        assert PersonalSettings().windows * features < ram < 50 * 1024
+        assert whole >= ram + default_plan(network).arena_bytes + STACK_BYTES
+
+
+def test_networks_over_spectra_are_refused_with_the_remedy() -> None:
+    space = load_space("spectral")
+    spectral = random_model(space.lower(space.smallest()), np.random.default_rng(0))
+    with pytest.raises(InputError, match=r"^runs/a: .*configs/bami-samples\.yaml"):
+        require_learnable(spectral, Path("runs/a"))
 
 
 def test_bad_calibrations_are_refused(model: IntegerModel) -> None:

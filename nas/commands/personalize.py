@@ -13,7 +13,7 @@ from hwmodels.personalize import PersonalSettings
 from hwmodels.toolchain import find_toolchain
 from nas.compress.finish import finished_model
 from nas.output import print_json, print_table
-from nas.personal import Protocol, check_on_device, learn, recordings_of
+from nas.personal import Protocol, check_on_device, learn, recordings_of, require_learnable
 from nas.run_directory import RunDirectory, RunError
 from nas.stages.choice import chosen_arch
 from nas.stages.loading import windows_of
@@ -36,6 +36,7 @@ def execute(options: argparse.Namespace) -> int:
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))
+    require_learnable(model, options.run)
     rows: list[dict[str, Any]] = []
     too_short, checks = [], []
     for windows in recordings_of(windows_of(run, options.side), options.recording):
@@ -69,8 +70,9 @@ def execute(options: argparse.Namespace) -> int:
         if checks:
             most = max(checks, key=lambda check: check.ram_bytes + check.stack_bytes)
             print(
-                f"emulated core: {sum(check.mismatches for check in checks)} mismatches; RAM of learning "
-                f"{most.ram_bytes} bytes, {most.stack_bytes} of stack; "
+                f"emulated core: {sum(check.mismatches for check in checks)} mismatches; RAM of learning, by "
+                f"the linker's map: {most.ram_bytes} bytes ({most.firmware_ram_bytes} with the network's "
+                f"arena and the firmware's stack, of which {most.stack_bytes} are used); "
                 f"{most.train_instructions / 1e6:.0f} M instructions to learn"
             )
     return 1 if any(check.mismatches for check in checks) else 0

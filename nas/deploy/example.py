@@ -39,6 +39,11 @@ def example_files() -> dict[str, str]:
     return found
 
 
+def learner_program() -> dict[str, str]:
+    """The main program, by file name, of a firmware that personalizes a network; its context is `learner`."""
+    return {"main.c": (_FOLDER / "personal" / "main.c").read_text(encoding="utf-8")}
+
+
 @dataclass(frozen=True)
 class Example:
     """A linked example: its ELF, and what the ELF and the linker's map say of it.
