@@ -36,7 +36,7 @@ def generate_firmware(front: Front, model: IntegerModel, tracker: Tracker | None
     Raises InputError when something of the network has no kernel, or no tracker, and for rates whose ratio
     would make a table of filter coefficients larger than 16 KB.
     """
-    _check_tables(front)
+    require_small_filters(front)
     sources = generate(model) | sources_in(SOURCES)
     if model.graph.state_bytes:
         sources["ppgnet_model.c"] = (
@@ -52,7 +52,8 @@ def generate_firmware(front: Front, model: IntegerModel, tracker: Tracker | None
     return sources
 
 
-def _check_tables(front: Front) -> None:
+def require_small_filters(front: Front) -> None:
+    """Raise InputError naming the sensor whose rate would take a table of more than 16 KB to convert."""
     sensors = {"ppg_hz": (front.sensors.ppg_hz, front.ppg)}
     if front.reads_motion:
         sensors["acc_hz"] = (front.sensors.acc_hz, front.acc)

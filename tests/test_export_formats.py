@@ -15,6 +15,8 @@ pytest.importorskip("tflite")
 pytest.importorskip("ai_edge_litert")
 pytest.importorskip("onnxruntime")
 
+from hwmodels.front import Sensors
+from nas.deploy.bundle import read_bundle
 from tests.tiny_run import copy_of, exit_code, finished_run, refusal
 
 
@@ -166,3 +168,31 @@ def test_the_whole_firmware_is_held_against_the_budgets(
     assert row["within_budget"] == {"reading_ms": True, "flash_kb": False, "ram_kb": True, "power_mw": True}
     assert row["flash_kb"] > 10 and row["reading_ms"] > row["network_ms"] and row["stack_fits"]
     assert not found["all_within_budgets"] and found["mismatches"] == 0
+
+
+def test_sensors_are_declared_on_the_command_line(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, declared = tmp_path / "out", "ppg_hz=25,acc_hz=26,acc_counts_per_g=2048,ppg_range=-30000:30000"
+    assert exit_code("export", run, "--sensors", declared, "--out", out) == 0
+    sensors = read_bundle(out).front.sensors
+    assert sensors == Sensors(ppg_hz=25, acc_hz=26, acc_counts_per_g=2048, ppg_range=(-30000, 30000))
+    assert "PPG at 25 Hz" in (out / "README.md").read_text()
+    assert verified(capsys, out)["mismatches"] == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("ppg=25", "unknown field 'ppg'; choose from ppg_hz"),
+        ("ppg_hz=fast", "ppg_hz: needs a number, got 'fast'"),
+        ("contact=7", r"contact: needs LOWEST:HIGHEST in counts, got '7'"),
+        ("ppg_hz=1", "ppg_hz: must lie in [4, 4000] Hz"),
+        ("ppg_hz=99.9", "ppg_hz: 99.9 Hz is"),
+    ],
+)
+def test_sensors_that_cannot_be_are_told_before_anything_is_written(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, told: str
+) -> None:
+    assert told in refusal(capsys, "export", run, "--sensors", given, "--out", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []

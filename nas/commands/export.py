@@ -6,9 +6,12 @@ import argparse
 from pathlib import Path
 
 from hwmodels.errors import InputError
+from hwmodels.firmware import require_small_filters
+from hwmodels.front import Front, Sensors
 from hwmodels.integer import IntegerModel
 from nas.arguments import positive_count
 from nas.compress.finish import finish_subnet, is_finished
+from nas.compress.quantize import input_settings
 from nas.compress.streaming import (
     SETTINGS,
     adapt_to_streaming,
@@ -22,6 +25,7 @@ from nas.deploy.formats import FORMATS, check_formats
 from nas.hardware import cost_model
 from nas.output import print_fields, print_json
 from nas.run_directory import RunDirectory
+from nas.sensor_options import HELP, sensors
 from nas.stages.choice import arch_of, chosen_arch
 from supernet.arch import Arch
 
@@ -45,6 +49,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=positive_count,
         help=f"fine-tune anew for streaming (default: {SETTINGS.epochs}, once)",
     )
+    parser.add_argument("--sensors", type=sensors, default=Sensors(), metavar="LIST", help=HELP)
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
 
@@ -66,11 +71,12 @@ def execute(options: argparse.Namespace) -> int:
         # Whatever can go wrong is found out before minutes of training.
         check_destination(out)
         cost_model(run, options.device or run.config.device)
+        require_small_filters(Front.of(options.sensors, input_settings(run.config, arch)))
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
         streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
-        manifest = export_bundle(run, arch, out, options.device, streamed, options.formats)
+        manifest = export_bundle(run, arch, out, options.device, streamed, options.formats, options.sensors)
     if options.json:
         print_json(manifest)
     else:
