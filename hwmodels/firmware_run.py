@@ -106,12 +106,14 @@ class FirmwareRun:
     """A recording on the emulated core: readings (n, 3), and what a step of it takes.
 
     Cycles are those of the dearest step: push_cycles of taking in the samples between two readings,
-    estimate_cycles of ppgnet_estimate, track_cycles of ppgnet_track. context_bytes: the caller's ppgnet;
-    stack_bytes: of the deepest call.
+    estimate_cycles of ppgnet_estimate, track_cycles of ppgnet_track. first_cycles: of the first ppgnet_estimate,
+    in which a streaming network runs all steps of a window. context_bytes: the caller's ppgnet; stack_bytes:
+    of the deepest call.
     """
 
     readings: NDArray[np.int64]
     push_cycles: int
+    first_cycles: int
     estimate_cycles: int
     track_cycles: int
     context_bytes: int
@@ -145,14 +147,15 @@ def run_firmware(
     emulator.write(RAM_BASE, b"\xa5" * size)
     call("ppgnet_init", image.address("ppgnet_front_constants"), size)
     rows: list[NDArray[np.int64]] = []
-    pushed = push = estimate = track = 0
+    pushed = push = first = estimate = track = 0
     for name, frames in blocks(front, ppg, acc):
         pushed += cycles(call(f"ppgnet_push_{name}", _SAMPLES, len(frames), samples=frames.tobytes()))
         while call("ppgnet_ready").return_value:
-            estimate = max(estimate, cycles(call("ppgnet_estimate", _READING)))
+            taken = cycles(call("ppgnet_estimate", _READING))
+            first, estimate = first or taken, max(estimate, taken if rows else 0)
             if tracks:
                 track = max(track, cycles(call("ppgnet_track", _READING)))
             # Before the first reading a whole window is pushed, later ones a step each.
             push, pushed = max(push, pushed if rows else 0), 0
             rows.append(np.frombuffer(emulator.read(_READING, 12), "<i4").astype(np.int64))
-    return FirmwareRun(np.array(rows).reshape(-1, 3), push, estimate, track, size, stack)
+    return FirmwareRun(np.array(rows).reshape(-1, 3), push, first, estimate, track, size, stack)

@@ -314,6 +314,8 @@ def test_the_emulated_core_reads_the_same(form: str) -> None:
     found = run_firmware(front, Emulator(image), load_device("cortex-m7-64mhz").target, ppg, acc, tracks=True)
     np.testing.assert_array_equal(found.readings, readings(front, model, ppg, acc, TRACKER))
     assert 0 < found.push_cycles < found.estimate_cycles and found.track_cycles > 0
+    ratio = found.first_cycles / found.estimate_cycles
+    assert ratio > 1.5 if form == "steps" else abs(ratio - 1) < 0.02
     assert found.stack_bytes <= STACK_BYTES
 
 
