@@ -106,9 +106,9 @@ class FirmwareRun:
     """A recording on the emulated core: readings (n, 3), and what a step of it takes.
 
     Cycles are those of the dearest step: push_cycles of taking in the samples between two readings,
-    estimate_cycles of ppgnet_estimate, track_cycles of ppgnet_track. first_cycles: of the first ppgnet_estimate,
-    in which a streaming network runs all steps of a window. context_bytes: the caller's ppgnet; stack_bytes:
-    of the deepest call.
+    estimate_cycles of ppgnet_estimate, track_cycles of ppgnet_track. first_cycles: of the first
+    ppgnet_estimate, in which a streaming network runs all steps of a window. context_bytes: the caller's
+    ppgnet; stack_bytes: of the deepest call.
     """
 
     readings: NDArray[np.int64]

@@ -102,6 +102,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             advance(number, len(tasks), f"{len(differing)} differ")
     exact, plain = total["onnx"], total["onnx_plain_operations"]
     return {
+        "space": space.name,
         "archs": len(archs),
         "windows": len(archs) * (_RANDOM_WINDOWS + len(adversarial_windows((2, 1)))),
         "windows_per_arch": _RANDOM_WINDOWS + len(adversarial_windows((2, 1))),

@@ -28,11 +28,12 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
     """Run made-up samples through a bundle's front end, network and tracker, and link its example.
 
     cycles and times: `estimate` is one call of ppgnet_estimate (normalization, canceller, network, verdict),
-    `first` the first one, in which a streaming network runs a whole window, `push` takes in the samples between
-    two readings, `track` is the tracker. reading_ms is the longest that a reading takes, the first included;
-    energy, power and duty_pct are of later ones, all of them in two seconds. flash_bytes and ram_bytes are the example's ELF, its stack included; context_bytes lie in that
-    RAM. stack_bytes: of the deepest call; stack_fits: whether the examples keep that much. mismatches:
-    readings that differ from the interpreter's.
+    `first` the first one, in which a streaming network runs a whole window, `push` takes in the samples
+    between two readings, `track` is the tracker. reading_ms is the longest that a reading takes, the first
+    included; energy, power and duty_pct are of later ones, all of them in two seconds. flash_bytes and
+    ram_bytes are the example's ELF, its stack included; context_bytes lie in that RAM. stack_bytes: of the
+    deepest call; stack_fits: whether the examples keep that much. mismatches: readings that differ from the
+    interpreter's.
     """
     front, tracker = bundle.front, bundle.tracker
     sources = {name: text for name, text in bundle.sources.items() if name != "ppgnet_selftest.c"}
