@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +15,8 @@ from numpy.typing import NDArray
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
 from hwmodels.integer import HeartRateSettings, IntegerModel
-from hwmodels.personalize import (
-    Personalized,
-    PersonalSettings,
-    generate_personal,
-    personalize,
-    pooled_features,
-)
+from hwmodels.personal_source import generate_personal
+from hwmodels.personalize import Personalized, PersonalSettings, last_features, personalize
 from hwmodels.toolchain import Toolchain
 from nas.data.windows import WindowSet
 from nas.deploy.example import build_example, example_files, learner_program
@@ -110,7 +104,7 @@ def learn(
     rest = windows.subset(judged)
     if len(calibration) < settings.fewest or not len(rest):
         return None
-    features = pooled_features(model, integer_inputs(model, calibration))
+    features = last_features(model, integer_inputs(model, calibration))
     found = personalize(model, features, calibration.heart_rate_bpm, settings)
 
     def error(network: IntegerModel) -> float:
@@ -186,12 +180,3 @@ def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Too
         generate_personal(model, settings), example_files(), toolchain, extra=learner_program()
     )
     return linked.by_symbol["learner"], linked.ram_bytes
-
-
-def require_learnable(model: IntegerModel, run: Path) -> None:
-    """Raise InputError for a network over spectra, which has no pooled features to weigh."""
-    if model.input.reads == "spectrum":
-        raise InputError(
-            f"{run}: its networks read spectra and pool no features that a wearer could be learnt from; "
-            "personalize a run over samples (configs/bami-samples.yaml)"
-        )

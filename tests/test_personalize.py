@@ -12,16 +12,17 @@ from hwmodels.check import random_model, random_windows
 from hwmodels.codegen import default_plan
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
-from hwmodels.integer import IntegerModel, run
-from hwmodels.personalize import PersonalSettings, generate_personal, personalize, pooled_features
+from hwmodels.integer import HeartRateSettings, IntegerModel, run
+from hwmodels.personal_source import generate_personal
+from hwmodels.personalize import PersonalSettings, last_features, learnt_form, personalize
 from hwmodels.toolchain import compile_host, find_toolchain
 from nas.cli import main
 from nas.deploy.example import STACK_BYTES
-from nas.personal import Protocol, learning_ram, require_learnable
+from nas.personal import Protocol, learning_ram
 from supernet.space import load_space
 from tests.tiny_run import finished_run, without_arm_compiler
 
-SPACE, DEFAULT = load_space("demo"), load_space("default")
+SPACE, DEFAULT, SPECTRAL = load_space("demo"), load_space("default"), load_space("spectral")
 SETTINGS = PersonalSettings(iterations=12, rate=0.2)
 KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
 KEEP += ("ppgnet_personal_bytes",)
@@ -32,8 +33,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return finished_run(tmp_path_factory)
 
 
-@pytest.fixture(scope="module")
-def model() -> IntegerModel:
+@pytest.fixture(scope="module", params=["samples", "spectrum"])
+def model(request: pytest.FixtureRequest) -> IntegerModel:
+    if request.param == "spectrum":
+        return random_model(SPECTRAL.lower(SPECTRAL.largest()), np.random.default_rng(1))
     arch = SPACE.decode(SPACE.sample(4, np.random.default_rng(8)))[1]
     return random_model(SPACE.lower(arch), np.random.default_rng(1))
 
@@ -50,7 +53,7 @@ def test_learning_lowers_the_held_out_error_or_changes_nothing(model: IntegerMod
     changed = 0
     for seed in range(6):
         windows, labels = calibration(model, seed)
-        found = personalize(model, pooled_features(model, windows), labels, SETTINGS)
+        found = personalize(model, last_features(model, windows), labels, SETTINGS)
         before, after = found.held_out_bpm
         logits = list(model.graph)[-2].name
         same = np.array_equal(found.model.parameters[logits].weight, model.parameters[logits].weight)
@@ -69,7 +72,7 @@ def test_the_host_learns_what_python_learns(model: IntegerModel, tmp_path: Path)
     assert size <= 50 * 1024
     for seed in range(3):
         windows, labels = calibration(model, seed)
-        expected = personalize(model, pooled_features(model, windows), labels, SETTINGS)
+        expected = personalize(model, last_features(model, windows), labels, SETTINGS)
         personal, arena = ctypes.create_string_buffer(size), ctypes.create_string_buffer(1 << 17)
         library.ppgnet_personal_reset(personal)
         for window, label in zip(windows, np.rint(labels * 256).astype(int).tolist(), strict=True):
@@ -87,7 +90,7 @@ def test_the_host_learns_what_python_learns(model: IntegerModel, tmp_path: Path)
 def test_the_emulated_core_learns_what_python_learns(model: IntegerModel) -> None:
     windows, labels = calibration(model, 2)
     settings = PersonalSettings(iterations=4, rate=0.2)
-    expected = personalize(model, pooled_features(model, windows), labels, settings)
+    expected = personalize(model, last_features(model, windows), labels, settings)
     emulator = Emulator(find_toolchain().link(generate_personal(model, settings), KEEP))
     personal, arena, given, result = (RAM_BASE + (place << 17) for place in range(4))
     emulator.call("ppgnet_personal_reset", (personal,))
@@ -102,24 +105,41 @@ def test_the_emulated_core_learns_what_python_learns(model: IntegerModel) -> Non
 
 @pytest.mark.arm
 def test_learning_fits_fifty_kilobytes_of_a_linked_firmware(model: IntegerModel) -> None:
-    large = random_model(DEFAULT.lower(DEFAULT.largest()), np.random.default_rng(0))
-    for network in (model, large):
+    for network in (model, random_model(DEFAULT.lower(DEFAULT.largest()), np.random.default_rng(0))):
         ram, whole = learning_ram(network, PersonalSettings(), find_toolchain())
-        features = list(network.graph)[-2].channels_in
-        assert PersonalSettings().windows * features < ram < 50 * 1024
+        form = learnt_form(network, PersonalSettings())
+        kept = PersonalSettings().windows // form.every
+        assert kept * form.rows * form.logits.channels_in < ram < 50 * 1024
         assert whole >= ram + default_plan(network).arena_bytes + STACK_BYTES
 
 
-def test_networks_over_spectra_are_refused_with_the_remedy() -> None:
-    space = load_space("spectral")
-    spectral = random_model(space.lower(space.smallest()), np.random.default_rng(0))
-    with pytest.raises(InputError, match=r"^runs/a: .*configs/bami-samples\.yaml"):
-        require_learnable(spectral, Path("runs/a"))
+def test_a_window_over_spectra_is_kept_near_its_label_and_where_logits_are_large() -> None:
+    network = random_model(SPECTRAL.lower(SPECTRAL.largest()), np.random.default_rng(1))
+    form = learnt_form(network, SETTINGS)
+    assert (form.positions, form.rows, form.outputs, form.every) == (104, 24, 1, 3)
+    windows, labels = calibration(network, 0)
+    features, logits = last_features(network, windows), run(network, windows)[form.logits.name][0, :, 0]
+    head = network.head
+    assert isinstance(head, HeartRateSettings)
+    bins = np.linspace(head.first_bpm, head.last_bpm, form.bins)
+    near = np.flatnonzero(np.abs(bins - labels[0]) < 2 * SETTINGS.sigma_bpm - 0.5)
+    far = np.setdiff1d(logits.argsort(kind="stable")[:40], near)
+
+    def gains(altered: NDArray[np.int8]) -> NDArray[np.int64]:
+        return personalize(network, altered, labels, SETTINGS).gain_q16
+
+    ignored, seen = features.copy(), features.copy()
+    ignored[0, far] = features[0, far[0]]
+    ignored[1::3], ignored[2::3] = 0, 0
+    seen[0, near] = features[0, far[0]]
+    assert not np.array_equal(ignored, features)
+    np.testing.assert_array_equal(gains(ignored), gains(features))
+    assert not np.array_equal(gains(seen), gains(features))
 
 
 def test_bad_calibrations_are_refused(model: IntegerModel) -> None:
     windows, labels = calibration(model, 0)
-    features = pooled_features(model, windows)
+    features = last_features(model, windows)
     with pytest.raises(InputError, match="takes 60 to 160 windows, got 20"):
         personalize(model, features[:20], labels[:20])
     with pytest.raises(InputError, match="outside of the network's 30 to 220 BPM"):

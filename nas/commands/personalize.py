@@ -13,7 +13,7 @@ from hwmodels.personalize import PersonalSettings
 from hwmodels.toolchain import find_toolchain
 from nas.compress.finish import finished_model
 from nas.output import print_json, print_table
-from nas.personal import Protocol, check_on_device, learn, recordings_of, require_learnable
+from nas.personal import Protocol, check_on_device, learn, recordings_of
 from nas.run_directory import RunDirectory, RunError
 from nas.stages.choice import chosen_arch
 from nas.stages.loading import windows_of
@@ -36,7 +36,6 @@ def execute(options: argparse.Namespace) -> int:
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))
-    require_learnable(model, options.run)
     rows: list[dict[str, Any]] = []
     too_short, checks = [], []
     for windows in recordings_of(windows_of(run, options.side), options.recording):
