@@ -117,6 +117,36 @@ def learn(
     return outcome, found
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """Recordings learnt from, those too short for it, and the emulated core's checks where asked for."""
+
+    outcomes: list[Outcome]
+    too_short: list[str]
+    checks: list[DeviceCheck]
+
+
+def learn_each(
+    model: IntegerModel,
+    recordings: Sequence[WindowSet],
+    protocol: Protocol,
+    settings: PersonalSettings,
+    toolchain: Toolchain | None = None,
+) -> Lessons:
+    """Personalize on each recording by itself; with a toolchain on the emulated Cortex-M7 as well."""
+    lessons = Lessons([], [], [])
+    for windows in recordings:
+        learnt = learn(model, windows, protocol, settings)
+        if learnt is None:
+            lessons.too_short.append(windows.recording_names[int(windows.recording[0])])
+            continue
+        lessons.outcomes.append(learnt[0])
+        if toolchain:
+            check = check_on_device(model, windows, protocol, settings, learnt[1], toolchain)
+            lessons.checks.append(check)
+    return lessons
+
+
 def _calibration(model: IntegerModel, windows: WindowSet, settings: PersonalSettings) -> WindowSet:
     """Windows whose label can be believed and lies in the network's bins, at most as many as are kept."""
     head = model.head

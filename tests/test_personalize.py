@@ -16,6 +16,7 @@ from hwmodels.integer import HeartRateSettings, IntegerModel, run
 from hwmodels.personal_source import generate_personal
 from hwmodels.personalize import PersonalSettings, last_features, learnt_form, personalize
 from hwmodels.toolchain import compile_host, find_toolchain
+from nas.bench.personalization import means
 from nas.cli import main
 from nas.deploy.example import STACK_BYTES
 from nas.personal import Protocol, learning_ram
@@ -153,10 +154,23 @@ def test_recordings_too_short_to_learn_from_are_told(
 ) -> None:
     assert main(["personalize", str(finished)]) == 2
     assert "no recording leaves 60 labelled windows to learn from" in capsys.readouterr().err
+    assert main(["bench", "personalization", str(finished)]) == 2
+    assert "no recording is long enough to learn from" in capsys.readouterr().err
     assert main(["personalize", str(finished), "--recording", "nobody"]) == 2
     assert "--recording nobody: not among" in capsys.readouterr().err
     assert main(["personalize", str(finished), "--gap", "1"]) == 2
     assert "--gap in [8, 3600]" in capsys.readouterr().err
+
+
+def test_means_of_a_set_are_over_its_people_and_count_who_gained() -> None:
+    rows = [
+        {"subject": f"a/{number}", "before_bpm": 2.0, "after_bpm": 2.0 - change}
+        for number, change in enumerate((0.5, -0.1, 0.004, 0.0))
+    ]
+    found = means([*rows, {"subject": "b/0", "before_bpm": 9.0, "after_bpm": 8.0}], "a")
+    assert (found["subjects"], found["better"], found["worse"]) == (4, 1, 1)
+    assert found["before_bpm"]["value"] == 2.0 and found["change_bpm"]["value"] == pytest.approx(-0.101)
+    assert found["change_bpm"]["low"] < -0.101 < found["change_bpm"]["high"]
 
 
 def test_halves_keep_the_gap_where_a_recording_is_short() -> None:

@@ -1,9 +1,9 @@
-"""Rewrite the tables of docs/accuracy.md and docs/streaming.md from files in docs/results.
+"""Rewrite the tables of docs/accuracy.md, streaming.md and personalization.md from files in docs/results.
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
-configuration; ranks.json, schedules.json, compression.json and streaming.json are what those benchmarks
-printed with --json; reliability.json is a run's teacher/reliability.json. What has not been measured yet is
-said so.
+configuration; ranks.json, schedules.json, compression.json, streaming.json and personalization.json are what
+those benchmarks printed with --json; reliability.json is a run's teacher/reliability.json. What has not been
+measured yet is said so.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench import distillation, peers, ranks, streaming
+from nas.bench import distillation, peers, personalization, ranks, streaming
 from nas.estimates import TRACKED
 from nas.fold_results import FoldResult, assemble, load_fold_result, metrics_of
 from nas.markdown import rewrite, table
@@ -24,7 +24,8 @@ from nas.metrics import Interval
 from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
-_DOCUMENT, _STREAMING = "docs/accuracy.md", "docs/streaming.md"
+_DOCUMENT = "docs/accuracy.md"
+_OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
 _REMEDY = "give the checkout with --root"
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
 _INT8 = "int8 subnet"
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Rewrite both documents; returns which parts had results."""
+    """Rewrite the documents; returns which parts had results."""
     results, name = options.root / "docs/results", options.name
     parts = {
         "founding": _founding(results, name),
@@ -59,9 +60,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
     written = {part: text or _MISSING for part, text in parts.items()}
     rewrite(options.root / _DOCUMENT, written, _REMEDY)
-    if (results / "streaming.json").exists():
-        found = json.loads((results / "streaming.json").read_text(encoding="utf-8"))
-        rewrite(options.root / _STREAMING, streaming.document_parts(found), _REMEDY)
+    for other, parts_of in _OTHERS.items():
+        if (results / f"{other}.json").exists():
+            found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
+            rewrite(options.root / "docs" / f"{other}.md", parts_of(found), _REMEDY)
     return {"measured": [part for part, text in parts.items() if text], "document": _DOCUMENT}
 
 

@@ -13,7 +13,7 @@ from hwmodels.personalize import PersonalSettings
 from hwmodels.toolchain import find_toolchain
 from nas.compress.finish import finished_model
 from nas.output import print_json, print_table
-from nas.personal import Protocol, check_on_device, learn, recordings_of
+from nas.personal import Protocol, learn_each, recordings_of
 from nas.run_directory import RunDirectory, RunError
 from nas.stages.choice import chosen_arch
 from nas.stages.loading import windows_of
@@ -36,17 +36,10 @@ def execute(options: argparse.Namespace) -> int:
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))
-    rows: list[dict[str, Any]] = []
-    too_short, checks = [], []
-    for windows in recordings_of(windows_of(run, options.side), options.recording):
-        learnt = learn(model, windows, protocol, settings)
-        if learnt is None:
-            too_short.append(windows.recording_names[int(windows.recording[0])])
-            continue
-        outcome, found = learnt
-        rows.append(outcome.row())
-        if options.emulate:
-            checks.append(check_on_device(model, windows, protocol, settings, found, find_toolchain()))
+    recordings = recordings_of(windows_of(run, options.side), options.recording)
+    toolchain = find_toolchain() if options.emulate else None
+    lessons = learn_each(model, recordings, protocol, settings, toolchain)
+    rows, checks, too_short = [one.row() for one in lessons.outcomes], lessons.checks, lessons.too_short
     if not rows:
         raise RunError(
             f"{options.run}: no recording leaves {settings.fewest} labelled windows to learn from; "
