@@ -109,9 +109,11 @@ _HELPERS |= {
     variant.function: frozenset(
         {
             variant.function.replace("matrix", "tile"),
+            "ppgnet_run_matrix",
             "ppgnet_gather",
             "ppgnet_gather_loosely",
             "ppgnet_widen_rows",
+            "ppgnet_widen",
         }
     )
     for variant in _MATRIX_PAIRS

@@ -2,39 +2,29 @@
    them. Pairs that fill up a row may hold anything: their weights are 0. */
 #include "ppgnet_tile.h"
 
-/* `words` words from each of four rows, to pairs of bytes 0 and 2 and of bytes 1 and 3; returns the end. */
-uint32_t *ppgnet_widen_rows(const int8_t *const *rows, uint32_t words, uint32_t *columns);
-
 #if PPGNET_DSP
 
-#define ROW(row, value, next, position) \
-    "and r3, r8, " value ", lsl #1\n" \
-    next \
-    "and " value ", r8, " value ", lsr #7\n" \
-    "str r3, [r2, #4 * " position "]\n"
+/* r4, r7, r6, r5 rows, r1 words, r0 columns; r2 is kept, all else is not. */
 __asm__(
-    ".pushsection .text.ppgnet_widen_rows, \"ax\", %progbits\n"
+    ".pushsection .text.ppgnet_widen, \"ax\", %progbits\n"
     ".syntax unified\n"
     ".thumb\n"
     ".p2align 2\n"
-    ".global ppgnet_widen_rows\n"
+    ".global ppgnet_widen\n"
     ".thumb_func\n"
-    ".type ppgnet_widen_rows, %function\n"
-    "ppgnet_widen_rows:\n"
-    "push {r4-r11, lr}\n"
-    "ldm r0, {r4, r5, r6, r7}\n"
+    ".type ppgnet_widen, %function\n"
+    "ppgnet_widen:\n"
     "mov r8, #0x01fe0000\n"
     "orr r8, r8, r8, lsr #16\n"
-    "mov r0, r2\n"
     ".p2align 2\n"
     "1:\n"
     "ldr r9, [r4], #4\n"
-    "ldr r10, [r5], #4\n"
+    "ldr r10, [r7], #4\n"
     "eor r9, r9, #0x80808080\n"
     "ldr r11, [r6], #4\n"
     "eor r10, r10, #0x80808080\n"
     "and r3, r8, r9, lsl #1\n"
-    "ldr r12, [r7], #4\n"
+    "ldr r12, [r5], #4\n"
     "and r9, r8, r9, lsr #7\n"
     "str r3, [r0], #32\n"
     "and r3, r8, r10, lsl #1\n"
@@ -54,6 +44,23 @@ __asm__(
     "subs r1, #1\n"
     "str r12, [r0, #-4]\n"
     "bne 1b\n"
+    "bx lr\n"
+    ".size ppgnet_widen, . - ppgnet_widen\n"
+    ".popsection\n"
+    ".pushsection .text.ppgnet_widen_rows, \"ax\", %progbits\n"
+    ".p2align 2\n"
+    ".global ppgnet_widen_rows\n"
+    ".thumb_func\n"
+    ".type ppgnet_widen_rows, %function\n"
+    "ppgnet_widen_rows:\n"
+    "push {r4-r11, lr}\n"
+    "mov r3, r0\n"
+    "mov r0, r2\n"
+    "ldr r4, [r3]\n"
+    "ldr r7, [r3, #4]\n"
+    "ldr r6, [r3, #8]\n"
+    "ldr r5, [r3, #12]\n"
+    "bl ppgnet_widen\n"
     "pop {r4-r11, pc}\n"
     ".size ppgnet_widen_rows, . - ppgnet_widen_rows\n"
     ".popsection\n");

@@ -2,22 +2,43 @@
    product: the inputs of four positions are gathered, then ppgnet_tile makes all their outputs. */
 #include "ppgnet_tile.h"
 
-PPGNET_INLINE void run_matrix(const ppgnet_layer *layer, const int8_t *input, int8_t *output, uint32_t *columns,
-    uint32_t pairs, ppgnet_tile *compute)
+/* Tiles whose inputs lie inside the signal are widened where they are computed, the others before. */
+PPGNET_UNIT void ppgnet_run_matrix(const ppgnet_layer *layer, const int8_t *input, int8_t *output,
+    uint32_t *columns, uint32_t pairs, ppgnet_tile *compute)
 {
-    ppgnet_tile_shape shape = {layer->channels_out, 2 * layer->zero_point_out + 1, columns + 4 * pairs};
+    uint32_t channels = layer->channels_in, taps = layer->kernel, dilation = layer->dilation;
+    uint32_t stride = layer->stride, reach = (taps - 1) * dilation + 3 * stride;
+    uint32_t words = channels / 4, last = layer->length_out - 4u;
     ppgnet_word *padding = columns + 4 * pairs;
-    if (layer->kernel > 1)
-        for (uint32_t word = 0; word < layer->channels_in / 4u; word++)
+    ppgnet_tile_job job = {output, layer->channels_out, 2 * layer->zero_point_out + 1, columns,
+        columns + 4 * pairs, layer->data, input, stride * channels, 0, dilation * channels, words, 1,
+        4 * stride * channels};
+    if (taps > 1)
+        for (uint32_t word = 0; word < words; word++)
             padding[word] = (uint8_t)layer->zero_point_in * 0x01010101u;
-    uint32_t last = layer->length_out - 4u;
+    if (dilation == 1) { /* one row holds all taps */
+        job.words *= taps;
+        taps = 1;
+    }
     for (uint32_t first = 0;;) {
-        ppgnet_gather(layer, input, first, columns, (const int8_t *)padding);
-        compute(layer->data, columns, output + first * layer->channels_out, &shape);
-        if (first == last)
+        int32_t time = (int32_t)(first * stride) - layer->padding_before;
+        int32_t left = layer->length_in - time - (int32_t)reach;
+        job.output = output + first * job.channels_out;
+        if (time >= 0 && left > 0 && channels % 4 == 0) {
+            job.input = input + (uint32_t)time * channels;
+            job.taps = taps;
+            job.tiles = ((uint32_t)left + 4 * stride - 1) / (4 * stride);
+            job.tiles = job.tiles <= (last - first) / 4 ? job.tiles : (last - first) / 4 + 1;
+        } else {
+            ppgnet_gather(layer, input, first, columns, (const int8_t *)padding);
+            job.taps = 0;
+            job.tiles = 1;
+        }
+        compute(&job);
+        first += 4 * job.tiles;
+        if (first - 4 == last)
             break;
-        /* The last tile overlaps its predecessor rather than ending early. */
-        first = first + 4 < last ? first + 4 : last;
+        first = first < last ? first : last; /* the last tile overlaps its predecessor rather than ending early */
     }
 }
 
@@ -26,7 +47,7 @@ PPGNET_INLINE void run_matrix(const ppgnet_layer *layer, const int8_t *input, in
     { \
         (void)second; \
         const ppgnet_layer *layer = parameters; \
-        run_matrix(layer, input, output, scratch, pairs, tile); \
+        ppgnet_run_matrix(layer, input, output, scratch, pairs, tile); \
     }
 #define PAIRS_OF_ANY ((layer->kernel * layer->channels_in + 3u) / 4 * 2)
 
@@ -46,8 +67,13 @@ MATRIX(ppgnet_matrix_linear_16, ppgnet_tile_linear_16, 16)
 MATRIX(ppgnet_matrix_linear_any, ppgnet_tile_linear_any, PAIRS_OF_ANY)
 
 /* All outputs of one position, two at a time; with a ReLU or without, from a stream for none. */
+typedef struct {
+    uint32_t channels_out;
+    int32_t rounding; /* 2 * zero point of the output + 1 */
+    const uint32_t *columns_end;
+} dense_shape;
 void ppgnet_dense_row(
-    const ppgnet_word *stream, const uint32_t *columns, int8_t *output, const ppgnet_tile_shape *shape);
+    const ppgnet_word *stream, const uint32_t *columns, int8_t *output, const dense_shape *shape);
 
 #if PPGNET_DSP
 
@@ -117,7 +143,7 @@ __asm__(
 #else
 
 void ppgnet_dense_row(
-    const ppgnet_word *stream, const uint32_t *columns, int8_t *output, const ppgnet_tile_shape *shape)
+    const ppgnet_word *stream, const uint32_t *columns, int8_t *output, const dense_shape *shape)
 {
     for (uint32_t channel = 0; channel < shape->channels_out; channel += 2, stream += 3) {
         int32_t packed = (int32_t)stream[0], first = (int32_t)stream[1];
@@ -144,7 +170,7 @@ void ppgnet_dense(
     (void)second;
     const ppgnet_layer *layer = parameters;
     uint32_t *columns = scratch, pairs = (layer->kernel * layer->channels_in + 7u) / 8 * 4;
-    ppgnet_tile_shape shape = {layer->channels_out, 2 * layer->zero_point_out + 1, columns + pairs};
+    dense_shape shape = {layer->channels_out, 2 * layer->zero_point_out + 1, columns + pairs};
     int8_t *out = output;
     for (uint32_t position = 0; position < layer->length_out; position++, out += layer->channels_out) {
         ppgnet_gather_one(layer, input, position, columns);

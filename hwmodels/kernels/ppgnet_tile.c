@@ -10,8 +10,9 @@
 #if PPGNET_DSP
 
 /* r0 stream, r1 columns, r12 packed weights, lr first weights, r2 and r3 inputs, r4-r7 packed sums, r8-r11 first
-   sums; on the stack: output, channels, output's end, rounding, columns, columns' end. Loads run ahead of the
-   products, so that a pair of inputs takes eight cycles on a Cortex-M7. p and f are the sums to add to. */
+   sums. On the stack the job's members, after the second the end of the tile's outputs, behind the last the bytes
+   of all columns and a tap's first row. Loads run ahead of the products, so that a pair of inputs takes eight
+   cycles on a Cortex-M7. p and f are the sums to add to. */
 #define PRODUCTS(p0, p1, p2, p3, f0, f1, f2, next, weights) \
     "sxtb16 lr, r12\n" \
     "smlad r4, r12, r2, " p0 "\n" \
@@ -46,7 +47,7 @@
 #define AHEAD(next) GO_ON(next, "[r0], #4") BEFORE(next)
 /* Two pairs, then four at a time, entered in the middle where two are left over. */
 #define ANY \
-    "ldr lr, [sp, #24]\n" \
+    "ldr lr, [sp, #56]\n" \
     "adds r0, #12\n" \
     "lsls lr, lr, #26\n" BEGIN("1", "[r0], #4") BEFORE("1") AHEAD("2") \
     "bpl 3f\n" \
@@ -166,18 +167,38 @@
             ".thumb_func\n" \
             ".type " name ", %function\n" name ":\n" \
             "push {r4-r11, lr}\n" \
-            "sub sp, #28\n" \
-            "ldm r3, {r3, r4, r6}\n" \
-            "sub r7, r6, r1\n" \
-            "mov r5, r1\n" \
-            "str r4, [sp, #12]\n" \
-            "str r5, [sp, #16]\n" \
-            "adds r4, r2, r3\n" \
-            "str r6, [sp, #20]\n" \
-            "str r7, [sp, #24]\n" \
-            "str r2, [sp]\n" \
-            "str r3, [sp, #4]\n" \
-            "str r4, [sp, #8]\n" \
+            "sub sp, #68\n" \
+            "ldm r0, {r1-r12, lr}\n" \
+            "add r0, sp, #12\n" \
+            "strd r1, r2, [sp]\n" \
+            "stm r0, {r3-r12, lr}\n" \
+            "subs r5, r5, r4\n" \
+            "str r5, [sp, #56]\n" \
+            "mov r2, r1\n" \
+            "0:\n" /* a tile that begins at r2 */ \
+            "ldr r3, [sp, #4]\n" \
+            "ldr r4, [sp, #28]\n" \
+            "adds r3, r3, r2\n" \
+            "ldr r2, [sp, #36]\n" \
+            "str r3, [sp, #8]\n" \
+            "ldr r0, [sp, #16]\n" \
+            "cbz r2, 5f\n" \
+            "4:\n" \
+            "ldr r5, [sp, #32]\n" \
+            "str r4, [sp, #60]\n" \
+            "adds r7, r4, r5\n" \
+            "ldr r1, [sp, #44]\n" \
+            "adds r6, r7, r5\n" \
+            "adds r5, r6, r5\n" \
+            "bl ppgnet_widen\n" \
+            "ldr r4, [sp, #60]\n" \
+            "ldr r3, [sp, #40]\n" \
+            "subs r2, #1\n" \
+            "add r4, r4, r3\n" \
+            "bne 4b\n" \
+            "5:\n" \
+            "ldr r0, [sp, #24]\n" \
+            "ldr r1, [sp, #16]\n" \
             "1:\n" \
             "ldr r12, [r0, #8]\n" \
             "ldr r2, [r1]\n" \
@@ -202,7 +223,18 @@
             "cmp r2, lr\n" \
             "str r2, [sp]\n" \
             "bne 1b\n" \
-            "add sp, #28\n" \
+            "ldr r4, [sp, #48]\n" \
+            "ldr r5, [sp, #28]\n" \
+            "ldr r6, [sp, #52]\n" \
+            "add r2, r12, r3, lsl #1\n" \
+            "adds r5, r5, r6\n" \
+            "adds r2, #2\n" \
+            "subs r4, #1\n" \
+            "str r5, [sp, #28]\n" \
+            "str r4, [sp, #48]\n" \
+            "str r2, [sp]\n" \
+            "bne 0b\n" \
+            "add sp, #68\n" \
             "pop {r4-r11, pc}\n" \
             ".size " name ", . - " name "\n" \
             ".popsection\n")
@@ -225,9 +257,10 @@ TILE("ppgnet_tile_linear_any", ANY, LINEAR);
 #else
 
 /* What the assembly computes, pair by pair. */
-static void tile(const ppgnet_word *stream, const uint32_t *columns, int8_t *output,
-    const ppgnet_tile_shape *shape, int has_relu)
+static void compute_tile(const ppgnet_tile_job *shape, int8_t *output, int has_relu)
 {
+    const ppgnet_word *stream = shape->stream;
+    const uint32_t *columns = shape->columns;
     for (uint32_t channel = 0; channel < shape->channels_out; channel += 2) {
         int32_t packed[4], first[4];
         for (int position = 0; position < 4; position++) {
@@ -259,10 +292,25 @@ static void tile(const ppgnet_word *stream, const uint32_t *columns, int8_t *out
     }
 }
 
+static void run_tiles(const ppgnet_tile_job *job, int has_relu)
+{
+    const int8_t *input = job->input;
+    int8_t *output = job->output;
+    for (uint32_t tile = 0; tile < job->tiles; tile++, input += job->advance, output += 4 * job->channels_out) {
+        uint32_t *columns = job->columns;
+        const int8_t *row = input;
+        for (uint32_t tap = 0; tap < job->taps; tap++, row += job->tap_bytes) {
+            const int8_t *rows[4] = {row, row + job->pitch, row + 2 * job->pitch, row + 3 * job->pitch};
+            columns = ppgnet_widen_rows(rows, job->words, columns);
+        }
+        compute_tile(job, output, has_relu);
+    }
+}
+
 #define TILE(name, has_relu) \
-    void name(const ppgnet_word *stream, const uint32_t *columns, int8_t *output, const ppgnet_tile_shape *shape) \
+    void name(const ppgnet_tile_job *job) \
     { \
-        tile(stream, columns, output, shape, has_relu); \
+        run_tiles(job, has_relu); \
     }
 TILE(ppgnet_tile_relu_3, 1)
 TILE(ppgnet_tile_relu_4, 1)
