@@ -53,7 +53,8 @@ class CheckResult:
 
     `measured_ram_bytes` is the arena's high-water mark plus the stack's, `instructions` those of all windows.
     `expected` are the interpreter's results (n, 3); `output_mismatches` counts windows whose result differs.
-    `fallback_ops` names ops whose scales need the exact kernel, which no prediction can know of.
+    `fallback_ops` names ops whose scales need a slower kernel, which no prediction can know of, among all
+    `layers` (operations but the input).
     """
 
     predicted: Cost
@@ -65,6 +66,7 @@ class CheckResult:
     expected: npt.NDArray[np.int32]
     output_mismatches: int
     fallback_ops: tuple[str, ...]
+    layers: int
 
     @property
     def cycle_error_pct(self) -> float:
@@ -114,6 +116,7 @@ def check_image(
         expected=expected,
         output_mismatches=int((np.array(results) != expected).any(axis=1).sum()),
         fallback_ops=tuple(fallbacks(model)),
+        layers=len(list(model.graph)) - 1,
     )
 
 

@@ -5,7 +5,7 @@ It is the definition that the C kernels, the emulated core and the written model
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from hwmodels.integer_model import (
     IntegerParameters,
     Quantization,
     QuantizationError,
+    lowest_output,
     quantize,
     quantize_parameters,
     weight_shape,
@@ -98,25 +99,47 @@ def run(
 
 def run_op(model: IntegerModel, op: Op, tensors: Mapping[str, NDArray]) -> NDArray:
     """One op's output from the outputs of its sources; of any op but a history, which has a state."""
-    operands = [tensors[name] for name in model.graph.sources(op.name)]
-    if op.kind in ("conv", "depthwise", "fully_connected"):
-        return _requantized(model, op, _accumulate(model, op, operands[0]))
+    sources = model.graph.sources(op.name)
+    grids = [model.quantization[name] for name in (*sources, op.name) if name in model.quantization]
+    operands = [tensors[name] for name in sources]
+    return compute(op, operands, grids, model.parameters.get(op.name), model.head)
+
+
+def compute(
+    op: Op,
+    operands: Sequence[NDArray[np.int8]],
+    grids: Sequence[Quantization],
+    parameters: IntegerParameters | None = None,
+    head: HeadSettings | None = None,
+) -> NDArray:
+    """The output of `op`, as `run` has it, on operands (n, length, channels).
+
+    `grids` are those of the operands, then of the output, which a head has none of. Weighted ops take
+    `parameters`, heads `head`.
+    """
+    lowest = lowest_output(op, grids[-1])
+    if parameters is not None:
+        total = _accumulate(op, operands[0], grids[0], parameters)
+        scaled = multiply_by_quantized_multiplier(total, parameters.multiplier, parameters.shift)
+        return clamp_int8(scaled + grids[-1].zero_point, lowest)
     if op.kind == "add":
-        return _add(model, op, operands[0], operands[1])
+        return add_int8(operands[0], operands[1], (grids[0], grids[1], grids[2]), lowest)
     if op.kind == "average_pool":
-        return _average_pool(model, op, operands[0])
-    scale = model.input_quantization(op).scale
+        return _average_pool(op, operands[0], lowest)
     logits = operands[0].reshape(len(operands[0]), -1)
-    if isinstance(model.head, HeartRateSettings):
-        return heart_rate_head(logits, scale, model.head)
-    return class_head(logits, scale, model.head)
+    if isinstance(head, HeartRateSettings):
+        return heart_rate_head(logits, grids[0].scale, head)
+    if isinstance(head, ClassSettings):
+        return class_head(logits, grids[0].scale, head)
+    raise InputError(f"op {op.name!r} ({op.kind}): needs parameters or a head's settings")
 
 
-def _accumulate(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.int64]:
+def _accumulate(
+    op: Op, x: NDArray[np.int8], grid: Quantization, parameters: IntegerParameters
+) -> NDArray[np.int64]:
     """Sums of products and bias (n, length_out, channels_out); double precision holds them exactly."""
-    parameters = model.parameters[op.name]
     weight = parameters.weight.astype(np.float64)
-    centred = x.astype(np.float64) - model.input_quantization(op).zero_point
+    centred = x.astype(np.float64) - grid.zero_point
     after = max(0, (op.length_out - 1) * op.stride + op.reach + 1 - op.padding_before - op.length_in)
     padded = np.pad(centred, ((0, 0), (op.padding_before, after), (0, 0)))
     total = np.zeros((len(x), op.length_out, op.channels_out))
@@ -129,17 +152,6 @@ def _accumulate(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.
         else:
             total += taken @ (weight[:, tap].T if op.kind == "conv" else weight.T)
     return total.astype(np.int64) + parameters.bias.astype(np.int64)
-
-
-def _requantized(model: IntegerModel, op: Op, accumulated: NDArray[np.int64]) -> NDArray[np.int8]:
-    parameters = model.parameters[op.name]
-    scaled = multiply_by_quantized_multiplier(accumulated, parameters.multiplier, parameters.shift)
-    return clamp_int8(scaled + model.quantization[op.name].zero_point, model.lowest_output(op))
-
-
-def _add(model: IntegerModel, op: Op, a: NDArray[np.int8], b: NDArray[np.int8]) -> NDArray[np.int8]:
-    grids = (model.input_quantization(op, 0), model.input_quantization(op, 1), model.quantization[op.name])
-    return add_int8(a, b, grids, model.lowest_output(op))
 
 
 def add_int8(
@@ -164,8 +176,8 @@ def add_factors(grids: tuple[Quantization, Quantization, Quantization]) -> list[
     return [*factors, quantized_multiplier(twice_largest / ((1 << _ADD_LEFT_SHIFT) * grids[2].scale))]
 
 
-def _average_pool(model: IntegerModel, op: Op, x: NDArray[np.int8]) -> NDArray[np.int8]:
+def _average_pool(op: Op, x: NDArray[np.int8], lowest: int) -> NDArray[np.int8]:
     count = op.length_in // op.length_out
     total = x.astype(np.int64).reshape(len(x), op.length_out, count, op.channels_in).sum(axis=2)
     magnitude = (np.abs(total) + count // 2) // count
-    return clamp_int8(np.where(total > 0, magnitude, -magnitude), model.lowest_output(op))
+    return clamp_int8(np.where(total > 0, magnitude, -magnitude), lowest)

@@ -205,7 +205,12 @@ class IntegerModel:
 
     def lowest_output(self, op: Op) -> int:
         """The clamp's lower end: the zero point after ReLU, else -128."""
-        return self.quantization[op.name].zero_point if op.activation == "relu" else -128
+        return lowest_output(op, self.quantization[op.name])
+
+
+def lowest_output(op: Op, grid: Quantization) -> int:
+    """The clamp's lower end on the output's grid: the zero point after ReLU, else -128."""
+    return grid.zero_point if op.activation == "relu" else -128
 
 
 def weight_shape(op: Op) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from hwmodels.integer_model import (
     HeartRateSettings,
     IntegerParameters,
     Quantization,
+    lowest_output,
     weight_shape,
 )
 from hwmodels.packing import add_constants, add_exact_fields, pack
@@ -34,15 +35,29 @@ from hwmodels.variants import (
     variant_of,
 )
 
-_PARAMETERS = RAM_BASE
-_DATA = RAM_BASE + 0x1000
-_ARENA = RAM_BASE + (2 << 20)
-CONSTANTS = (_PARAMETERS, _ARENA - 1)
-"""First and last address of what a network would hold in flash."""
+_DATA_OFFSET, _ARENA_OFFSET = 0x1000, 2 << 20
 _GUARD_BYTES = 16
 _GRID = Quantization(0.05, -128)
 _HEART_RATE = HeartRateSettings(30, 220, 20)
 _LARGEST_SHIFT = 10
+
+
+@dataclass(frozen=True)
+class CallMemory:
+    """Where a call's constants, tensors and scratch lie: `size` bytes from `base` on; `pointer` packs one."""
+
+    base: int
+    size: int
+    pointer: str = "I"
+
+    @property
+    def constants(self) -> tuple[int, int]:
+        """First and last address of what a network would hold in flash."""
+        return self.base, self.base + _ARENA_OFFSET - 1
+
+
+CORE_MEMORY = CallMemory(RAM_BASE, RAM_BYTES - STACK_BYTES)
+CONSTANTS = CORE_MEMORY.constants
 
 
 @dataclass(frozen=True)
@@ -85,23 +100,24 @@ def place_call(
     operands: Sequence[NDArray[np.int8]],
     head: HeadSettings | None = None,
     variant: KernelVariant | None = None,
+    memory: CallMemory = CORE_MEMORY,
 ) -> KernelCall:
-    """The call of `op` on given operands (length, channels).
+    """The call of `op` on given operands (length, channels), by default in the emulated core's memory.
 
     `grids` are those of the operands, then of the output (for a head: of the logits). `variant` may force the
     exact kernel. Raises FastFormError when the parameters break the fast kernel's preconditions.
     """
     variant = variant or variant_of(op)
-    writes = _constants(op, variant, parameters, grids, head)
-    places, end = [], _ARENA
+    writes = _constants(op, variant, parameters, grids, head, memory)
+    places, end = [], memory.base + _ARENA_OFFSET
     for operand in operands:
         places.append(end)
         writes.append((end, operand.tobytes()))
         end += -(-operand.nbytes // 4) * 4 + _GUARD_BYTES
     scratch = end + -(-op.output_bytes // 4) * 4 + _GUARD_BYTES
-    if scratch + scratch_bytes(op) + op.state_bytes > RAM_BASE + RAM_BYTES - STACK_BYTES:
+    if scratch + scratch_bytes(op) + op.state_bytes > memory.base + memory.size:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): its tensors exceed the emulated memory")
-    arguments = (_PARAMETERS, places[0], places[-1], end, scratch)
+    arguments = (memory.base, places[0], places[-1], end, scratch)
     return KernelCall(variant.function, arguments, tuple(writes), end)
 
 
@@ -111,41 +127,48 @@ def _constants(
     parameters: IntegerParameters | None,
     grids: Sequence[Quantization],
     head: HeadSettings | None,
+    memory: CallMemory,
 ) -> list[tuple[int, bytes]]:
+    start, data = memory.base, memory.base + _DATA_OFFSET
     if op.kind == "history":
-        return [(_PARAMETERS, struct.pack("<IIi", op.input_bytes, op.state_bytes, grids[0].zero_point))]
+        return [(start, struct.pack("<IIi", op.input_bytes, op.state_bytes, grids[0].zero_point))]
     if op.kind == "add":
         tensors = (grids[0], grids[1], grids[2])
         if variant == ADD_EXACT:
             members = [value for member in add_exact_fields(tensors) for value in member]
-            return [(_PARAMETERS, struct.pack("<9iiI", *members, -128, op.output_bytes))]
+            return [(start, struct.pack("<9iiI", *members, -128, op.output_bytes))]
         factors = add_constants(tensors)
-        return [(_PARAMETERS, struct.pack("<iiiI", *factors, -(-op.output_bytes // 4)))]
+        return [(start, struct.pack("<iiiI", *factors, -(-op.output_bytes // 4)))]
     belief = np.concatenate(belief_tables(grids[0].scale)).astype("<u2").tobytes()
     if isinstance(head, ClassSettings) and op.kind == "class_head":
         fields = struct.pack("<iI", min_probability_q15(head), op.channels_in)
-        return [(_PARAMETERS, fields + belief)]
+        return [(start, fields + belief)]
     if isinstance(head, HeartRateSettings) and op.kind == "heart_rate_head":
         made = heart_rate_constants(head, op.channels_in)
         fields = struct.pack("<iiiI", made.first_q8, made.step_q16, made.max_spread_q8, op.channels_in)
-        return [(_PARAMETERS, fields + belief)]
-    fields = struct.pack("<HHHHHHBBbbI", *layer_fields(op, grids[0].zero_point, grids[1].zero_point), _DATA)
+        return [(start, fields + belief)]
+    fields = struct.pack(
+        f"<HHHHHHBBbb{memory.pointer}", *layer_fields(op, grids[0].zero_point, grids[1].zero_point), data
+    )
     if parameters is None:
-        return [(_PARAMETERS, fields)]
+        return [(start, fields)]
     if variant == EXACT:
-        lowest = grids[1].zero_point if op.activation == "relu" else -128
-        return [(_PARAMETERS, fields), *_exact_data(op, parameters, lowest)]
+        lowest = lowest_output(op, grids[1])
+        return [(start, fields), *_exact_data(op, parameters, lowest, data, memory.pointer)]
     stream = pack(op, parameters, (grids[0], grids[1]), variant)
-    return [(_PARAMETERS, fields), (_DATA, stream.astype("<u4").tobytes())]
+    return [(start, fields), (data, stream.astype("<u4").tobytes())]
 
 
-def _exact_data(op: Op, parameters: IntegerParameters, lowest: int) -> list[tuple[int, bytes]]:
+def _exact_data(
+    op: Op, parameters: IntegerParameters, lowest: int, start: int, pointer: str
+) -> list[tuple[int, bytes]]:
     arrays = [parameters.weight.tobytes()]
     for field in ("bias", "multiplier", "shift"):
         arrays.append(getattr(parameters, field).astype("<i4").tobytes())
-    address, writes, pointers = _DATA + 24, [], []
+    members = struct.Struct(f"<4{pointer}ii")
+    address, writes, pointers = start + members.size, [], []
     for array in arrays:
         writes.append((address, array))
         pointers.append(address)
         address += -(-len(array) // 4) * 4
-    return [(_DATA, struct.pack("<4Iii", *pointers, lowest, int(op.kind == "depthwise"))), *writes]
+    return [(start, members.pack(*pointers, lowest, int(op.kind == "depthwise"))), *writes]

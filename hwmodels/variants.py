@@ -100,6 +100,12 @@ _OTHER = {
     "heart_rate_head": KernelVariant("heart_rate", "ppgnet_heart_rate"),
     "class_head": KernelVariant("class", "ppgnet_class"),
 }
+KERNELS = tuple(
+    dict.fromkeys(
+        (*_MATRIX.values(), *_DEPTHWISE.values(), _DEPTHWISE_ANY, *_OTHER.values(), ADD_EXACT, EXACT)
+    )
+)
+"""Every kernel there is."""
 _HELPERS = {
     "ppgnet_dense": frozenset({"ppgnet_gather_one", "ppgnet_gather_loosely", "ppgnet_dense_row"}),
     "ppgnet_heart_rate": frozenset({"ppgnet_read_belief"}),
@@ -309,8 +315,7 @@ def code_unit_bytes(toolchain: Toolchain) -> dict[str, int]:
 def kernel_image(toolchain: Toolchain) -> ElfImage:
     """All kernels linked, for profiling them one by one."""
     sources: Mapping[str, str] = kernel_sources()
-    functions = {v.function for v in (*_MATRIX.values(), *_DEPTHWISE.values(), *_OTHER.values())}
-    functions |= {v.function for v in (EXACT, ADD_EXACT, _DEPTHWISE_ANY)}
+    functions = {kernel.function for kernel in KERNELS}
     return toolchain.link(
         sources,
         keep=(

@@ -52,9 +52,9 @@ def check_table(
 
     Per architecture, WINDOWS random windows are executed, on QEMU as well where it is installed, and every
     result is compared with the interpreter's. Fields: archs, max_ and mean_cycle_error_pct,
-    max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs, second_emulator (the networks it
-    ran, those whose instruction count differed, wrong outputs; or why it is missing), by_cycles (as many
-    networks in each row), and worst, the five whose cycles are furthest off.
+    max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs, fallback_layers_pct,
+    second_emulator (the networks it ran, those whose instruction count differed, wrong outputs; or why it is
+    missing), by_cycles (as many networks in each row), and worst, the five whose cycles are furthest off.
     """
     toolchain = toolchain.for_core(cost_model.device.core)
     archs = space.decode(space.sample(samples, np.random.default_rng([seed, 1])))
@@ -110,6 +110,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "ram_mismatches": sum(not row["ram_matches"] for row in rows),
         "output_mismatches": sum(row["output_mismatches"] for row in rows),
         "fallback_archs": sum(bool(row["fallbacks"]) for row in rows),
+        "fallback_layers_pct": 100 * sum(len(r["fallbacks"]) for r in rows) / sum(r["layers"] for r in rows),
         "median_cycles_per_mac": float(np.median([row["cycles"] / row["macs"] for row in rows])),
     }
 
@@ -151,6 +152,7 @@ def _check(task: _Task) -> dict[str, Any]:
         "ram_matches": found.ram_matches,
         "output_mismatches": found.output_mismatches,
         "fallbacks": list(found.fallback_ops),
+        "layers": found.layers,
     }
     if task.has_second:
         second = second_emulator.run_on_qemu(sources, windows, task.toolchain, compiled)

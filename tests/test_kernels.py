@@ -22,10 +22,11 @@ from hwmodels.integer import (
 )
 from hwmodels.integer import run as interpret
 from hwmodels.kernel_call import kernel_call, place_call
+from hwmodels.kernel_trials import HostKernels, Trial, run_trials
 from hwmodels.packing import FastFormError, add_constants, fast_form
 from hwmodels.rounding import clamp_int8, multiply_by_quantized_multiplier
-from hwmodels.toolchain import ToolchainError, find_toolchain
-from hwmodels.variants import ADD_EXACT, EXACT, UnsupportedOpError, kernel_image, variant_of
+from hwmodels.toolchain import ToolchainError, find_toolchain, host_toolchain
+from hwmodels.variants import ADD_EXACT, EXACT, KERNELS, UnsupportedOpError, kernel_image, variant_of
 
 pytestmark = pytest.mark.arm
 
@@ -148,6 +149,18 @@ def test_weighted_kernels_equal_plain_loops(emulator: Emulator, kind: str, force
         assert beyond[-op.output_bytes % 4 :][:4] == b"\x77" * 4, f"{op} wrote past its output"
     if forced == "fast":
         assert seen >= _EXPECTED_VARIANTS[kind]
+
+
+def test_c_on_the_core_and_on_this_machine_is_the_interpreter(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = HostKernels(host_toolchain())
+    for number, kernel in enumerate(KERNELS):
+        found = run_trials(kernel, 5, np.random.default_rng([31, number]), emulator, host)
+        assert (found.cases, found.core_mismatches, found.host_mismatches) == (5, 0, 0), found
+    monkeypatch.setattr(Trial, "expected", lambda trial: bytes(trial.op.output_bytes))
+    found = run_trials(EXACT, 5, np.random.default_rng(32), emulator, host)
+    assert found.core_mismatches == found.host_mismatches > 0 and found.first
 
 
 @pytest.mark.parametrize("forced", ["fast", "exact"])

@@ -1,11 +1,16 @@
-"""Instructions, cycles and code of the int8 kernels on the emulated Cortex-M7, layer by layer.
+"""Cycles and code of the int8 kernels on the emulated Cortex-M7, by layer and by network; or their exactness.
 
-The layers are those that published kernels were measured on; one row each, TFLite rounding included.
+The layers are those that published kernels were measured on, the networks random ones within the budgets;
+TFLite rounding is included. With --cases, random calls of every kernel are compared instead.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,22 +18,114 @@ import numpy as np
 from hwmodels.emulator import Emulator
 from hwmodels.graph import Kind, Op
 from hwmodels.kernel_call import kernel_call
+from hwmodels.kernel_trials import Found, HostKernels, run_trials
 from hwmodels.pipeline import PipelineModel
-from hwmodels.toolchain import find_toolchain
-from hwmodels.variants import code_unit_bytes, code_units, kernel_image
+from hwmodels.toolchain import ElfImage, Toolchain, find_toolchain, host_toolchain
+from hwmodels.variants import KERNELS, KernelVariant, code_unit_bytes, code_units, kernel_image
+from nas.arguments import count, positive_count
+from nas.config import Budgets
+from nas.output import plain, print_fields, print_table
+from nas.progress import progress
+from nas.stages.choice import budgets_of
+from nas.whole_networks import network_rows, summary
+from nas.workers import worker_pool
 
 _POINTWISE = ((128, 16, 32), (128, 32, 64), (128, 64, 64), (32, 64, 128))
+_SPACES = ("default", "spectral")
+_CHUNK = 500
 _DEPTHWISE = ((3, 1), (5, 1), (7, 1), (9, 1), (3, 4), (5, 4), (7, 8))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench kernels`."""
     parser.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    parser.add_argument(
+        "--networks", type=positive_count, default=50, help="networks of each space (default 50)"
+    )
+    parser.add_argument("--cases", type=count, default=0, help="compare so many random calls per kernel")
+    parser.add_argument("--seed", type=count, default=0, help="seed (default 0)")
+    parser.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
 
 
-def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Measure; see the module's first line."""
-    return rows(options.cc)
+@dataclass(frozen=True)
+class Trials:
+    """Random calls of one kernel, as many as one process makes at a time."""
+
+    kernel: KernelVariant
+    count: int
+    seed: tuple[int, int, int]
+    image: ElfImage
+    host: Toolchain
+
+
+def run(options: argparse.Namespace) -> list[dict[str, Any]] | dict[str, Any]:
+    """Measure; see the module's first lines.
+
+    One row per layer, then one per space, whose op is "network"; with --cases: kernels, one row each, and
+    mismatches of them all. Raises ToolchainError without an Arm compiler, with --cases without one for this
+    machine.
+    """
+    with worker_pool(options.workers) as executor:
+        if options.cases:
+            return compared(options.cases, options.seed, options.cc, executor)
+        return [*rows(options.cc), *networks(options, executor)]
+
+
+def show(found: list[dict[str, Any]] | dict[str, Any]) -> None:
+    """Print for people."""
+    if isinstance(found, dict):
+        print_table(found["kernels"], tuple(found["kernels"][0]))
+        print_fields(plain(found))
+        return
+    for key, held in groupby(found, lambda row: row["op"] == "network"):
+        table = list(held)
+        print_table(table, tuple(table[0]), "networks within the budgets" if key else "layers")
+
+
+def networks(options: argparse.Namespace, executor: Executor) -> list[dict[str, Any]]:
+    """Random networks within _BUDGETS, a row for each space: cycles per MAC, and code."""
+    toolchain, budgets = find_toolchain(options.cc), budgets_of(Budgets())
+    with progress("running networks") as advance:
+        found = (
+            network_rows(space, budgets, options.networks, options.seed, toolchain, executor, advance)
+            for space in _SPACES
+        )
+        return [{"op": "network", **summary(held)} for held in found]
+
+
+def compared(cases: int, seed: int, cc: str | None, executor: Executor) -> dict[str, Any]:
+    """So many random calls of every kernel: C on the emulated core, C on this machine, interpreter."""
+    begun = time.perf_counter()
+    core, host = find_toolchain(cc), host_toolchain()
+    image = kernel_image(core)
+    tasks = [
+        Trials(kernel, min(_CHUNK, cases - start), (seed, number, start), image, host)
+        for number, kernel in enumerate(KERNELS)
+        for start in range(0, cases, _CHUNK)
+    ]
+    parts: dict[str, list[Found]] = {}
+    with progress("comparing kernels") as advance:
+        for number, found in enumerate(executor.map(_compare, tasks), 1):
+            parts.setdefault(found.kernel, []).append(found)
+            advance(number, len(tasks), found.kernel)
+    kernels = [asdict(sum(held[1:], held[0])) for held in parts.values()]
+    return {
+        "kernels": kernels,
+        "cases": sum(row["cases"] for row in kernels),
+        "mismatches": sum(row["core_mismatches"] + row["host_mismatches"] for row in kernels),
+        "compilers": f"{core.version}; {host.version}",
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+
+
+def _compare(task: Trials) -> Found:
+    return run_trials(
+        task.kernel,
+        task.count,
+        np.random.default_rng(task.seed),
+        Emulator(task.image),
+        HostKernels(task.host),
+    )
 
 
 def rows(cc: str | None = None) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         inner.add_argument("--json", action="store_true", help="print JSON")
         if hasattr(benchmark, "add_arguments"):
             benchmark.add_arguments(inner)
-        inner.set_defaults(execute=execute, measure=benchmark.run)
+        inner.set_defaults(execute=execute, measure=benchmark.run, show=getattr(benchmark, "show", None))
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -28,6 +28,8 @@ def execute(options: argparse.Namespace) -> int:
     result = options.measure(options)
     if options.json:
         print_json(result)
+    elif options.show:
+        options.show(result)
     elif isinstance(result, list):
         print_table(result, list(result[0]))
     else:

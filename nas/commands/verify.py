@@ -61,8 +61,8 @@ def execute(options: argparse.Namespace) -> int:
         print_table(rows, tuple(rows[0]), "the whole firmware, front end and example included")
         if not stack_fits:
             print(f"the examples' stack is too small: {found['firmware']['stack_bytes']} bytes are needed")
-        if found["fallbacks"]:
-            print(f"slow exact kernels were needed for: {', '.join(found['fallbacks'])}")
+        slower = f": {', '.join(found['fallbacks'])}" if found["fallbacks"] else ""
+        print(f"{found['fallback_pct']:.0f} % of the layers needed a slower kernel for their scales{slower}")
     if found["witnesses"]:
         print_table(found["witnesses"], COLUMNS, "against the interpreter")
     print(f"{found['golden_vectors']} golden vectors, {found['mismatches']} mismatches")

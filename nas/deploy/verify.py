@@ -37,7 +37,7 @@ def verify_bundle(
     mismatches, witnesses (rows of nas.deploy.testimony); of a bundle with C also predicted, measured (each
     latency_ms, cycles, flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes
     besides: cycles, latency_ms, energy_mj, stack_bytes), firmware (nas.deploy.firmware_check), fallbacks,
-    layers.
+    fallback_pct (of the layers), layers.
     """
     bundle = read_bundle(path)
     expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
@@ -91,6 +91,7 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
         "firmware": firmware,
         "mismatches": found.output_mismatches + made.mismatches + firmware["mismatches"],
         "fallbacks": list(found.fallback_ops),
+        "fallback_pct": 100 * len(found.fallback_ops) / found.layers,
         "layers": layer_rows(bundle.model.graph, model),
     }
 

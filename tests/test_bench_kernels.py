@@ -1,0 +1,67 @@
+"""`ppg-nas bench kernels`: networks run as the table predicts; a mismatch in any part is counted and told."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import nas.bench.kernels
+import nas.whole_networks
+from hwmodels.cost import CostModel
+from hwmodels.device import load_device
+from hwmodels.kernel_trials import Found
+from hwmodels.profiling import build
+from hwmodels.toolchain import find_toolchain
+from hwmodels.variants import FIXED_CODE_UNITS, code_units
+from nas.whole_networks import network_rows, summary
+from search.budgets import Budgets
+from search.cost_plan import compile_costs
+from search.feasibility import smallest_costs
+from search.segments import required_ops
+from supernet.space import load_space
+
+pytestmark = pytest.mark.arm
+
+
+def test_networks_run_in_the_cycles_and_the_code_that_the_table_predicts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space, device, toolchain = load_space("demo"), load_device(), find_toolchain()
+    table = build(required_ops(space), toolchain, "2026-01-01", device.target)
+    model = CostModel(table, device)
+    monkeypatch.setattr(nas.whole_networks, "cached_table", lambda *given: table)
+    least = smallest_costs(compile_costs(space, model))["latency_ms"].value
+    budgets = Budgets(latency_ms=3 * least)
+    with ThreadPoolExecutor(1) as executor:
+        rows = network_rows("demo", budgets, 2, 0, toolchain, executor, lambda *told: None)
+    for row in rows:
+        graph = space.lower(row["arch"])
+        cost, units = model.cost(graph), FIXED_CODE_UNITS.union(*(code_units(op) for op in graph))
+        assert cost.latency_ms <= 3 * least
+        assert row["cycles"] == pytest.approx(cost.cycles, rel=0.005)
+        assert row["macs"] == graph.macs
+        assert row["code_bytes_with_input"] == sum(table.code_bytes[unit] for unit in units)
+        assert row["code_bytes"] < row["code_bytes_with_input"]
+    found = summary(rows)
+    assert (found["count"], found["fallback_ops"]) == (2, 0)
+    assert found["max_cycles_per_mac"] == max(row["cycles"] / row["macs"] for row in rows)
+
+
+def test_what_differs_in_any_part_of_the_trials_is_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(nas.bench.kernels, "_compare", _first_of_exact_differs)
+    with ThreadPoolExecutor(1) as executor:
+        found = nas.bench.kernels.compared(600, 0, None, executor)
+    rows = {row["kernel"]: row for row in found["kernels"]}
+    assert all(row["cases"] == 600 for row in rows.values()) and found["cases"] == 600 * len(rows)
+    assert (found["mismatches"], rows["exact"]["core_mismatches"]) == (1, 1)
+    assert rows["exact"]["first"] == "the op"
+    nas.bench.kernels.show(found)
+    assert "mismatches" in capsys.readouterr().out
+
+
+def _first_of_exact_differs(task: nas.bench.kernels.Trials) -> Found:
+    differs = task.kernel.name == "exact" and task.seed[2] == 0
+    return Found(task.kernel.name, task.count, int(differs), 0, "the op" if differs else "")
