@@ -11,6 +11,7 @@ from hwmodels.graph import Op
 from hwmodels.profiling import build
 from hwmodels.target import Target
 from hwmodels.toolchain import ToolchainError, find_toolchain
+from hwmodels.variants import kernel_sources
 from nas.cli import main
 
 gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
@@ -59,3 +60,13 @@ def test_tables_of_another_core_are_made_with_its_own_flags() -> None:
     assert {"-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16"} < set(table.provenance.flags)
     assert not {"-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16"} & set(table.provenance.flags)
     assert toolchain.for_core("cortex-m7") == toolchain
+
+
+@gcc
+@pytest.mark.arm
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m33"])
+def test_the_kernels_compile_for_other_cores_with_dsp_instructions(core: str) -> None:
+    toolchain = find_toolchain(f"arm-none-eabi-gcc -mcpu={core} -Wall -Wextra -Werror")
+    assert toolchain.section_bytes(kernel_sources()) != find_toolchain("arm-none-eabi-gcc").section_bytes(
+        kernel_sources()
+    )
