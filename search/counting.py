@@ -7,7 +7,7 @@ rounding up a subset, so the truth lies between. The table also draws from its s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,7 @@ from supernet.space import Genes
 Rounding = Literal["down", "up"]
 Counts = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+_MOST_MASKS = 96
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,9 @@ class CompletionTable:
         self._plan = plan
         self._limits = limits
         self._rounding = rounding
-        self._varied = _varied_units(plan)
-        self._code = [plan.model.code_bytes[plan.segments.unit_names[bit]] for bit in self._varied]
         steps = steps_of(plan.segments)
+        self._varied, steps, left = _tracked_units(plan, steps, rounding)
+        self._code = [plan.model.code_bytes[plan.segments.unit_names[bit]] for bit in self._varied]
         cycles = _cheapest_completions(steps, [step.cycles for step in steps])
         data = _cheapest_completions(steps, [step.data_bytes for step in steps])
         room = limits.cycles
@@ -73,7 +74,7 @@ class CompletionTable:
         self._cycles_a_bin, self._cycle_room = _resolution(room, cycle_bins)
         room = limits.flash_bytes
         if room is not None:
-            room -= plan.fixed_flash_bytes + int(data[0][0, 0])
+            room -= plan.fixed_flash_bytes + int(data[0][0, 0]) + (left if rounding == "up" else 0)
         self._bytes_a_bin, self._flash_room = _resolution(room, flash_bins)
         self._masks = self._reachable(steps) if limits.flash_bytes is not None else [0]
         self._moves = [self._priced(steps, index, cycles, data) for index in range(len(steps))]
@@ -247,9 +248,44 @@ def _above_cheapest(step: Step, index: int, table: Longs, completions: list[Long
     return extra, completions[step.following_stage] - here
 
 
-def _varied_units(plan: CostPlan) -> list[int]:
-    common = plan.segments.common_units()
-    return [bit for bit in range(len(plan.segments.unit_names)) if not common >> bit & 1]
+def _tracked_units(
+    plan: CostPlan, steps: list[Step], rounding: Rounding
+) -> tuple[list[int], list[Step], int]:
+    """Code units whose links the tables follow, steps that charge the others as data, and bytes to keep free.
+
+    Each unit followed may double the tables, so of very many only the largest are. One that a single step can
+    link is data of that step, exactly. Of the rest a superset charges each of the k steps that can link it
+    with a k-th, and a subset charges every architecture with all: the bounds hold, farther apart.
+    """
+    common, names = plan.segments.common_units(), plan.segments.unit_names
+    sizes = [plan.model.code_bytes[name] for name in names]
+    varied = [bit for bit in range(len(names)) if not common >> bit & 1]
+    held = [set(step.units.reshape(-1).tolist()) for step in steps]
+    uses = {bit: sum(any(mask >> bit & 1 for mask in masks) for masks in held) for bit in varied}
+    together = set().union(*held)
+    tracked: list[int] = []
+    for bit in sorted(varied, key=lambda bit: (-sizes[bit], bit)):
+        chosen = sum(1 << other for other in (*tracked, bit))
+        if uses[bit] > 1 and _unions({mask & chosen for mask in together}) <= _MOST_MASKS:
+            tracked.append(bit)
+    rest = [bit for bit in varied if bit not in tracked]
+    charged = {bit: sizes[bit] // uses[bit] for bit in rest if rounding == "down" or uses[bit] == 1}
+    left = sum(sizes[bit] for bit in rest if bit not in charged)
+    priced = []
+    for step in steps:
+        extra = sum(((step.units >> bit) & 1) * size for bit, size in charged.items())
+        priced.append(replace(step, data_bytes=step.data_bytes + np.asarray(extra, np.int64)))
+    return sorted(tracked), priced, left
+
+
+def _unions(singles: set[int]) -> int:
+    """How many masks unions of these make; counting ends beyond `_MOST_MASKS`."""
+    found = {0}
+    for single in singles:
+        found |= {mask | single for mask in found}
+        if len(found) > _MOST_MASKS:
+            break
+    return len(found)
 
 
 def _resolution(room: int | None, bins: int) -> tuple[int, int]:

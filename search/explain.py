@@ -18,6 +18,7 @@ RELAXED = 1.1
 _CYCLE_BINS = 65536
 _FLASH_BINS = 16384
 _JOINT_BINS = 128
+_NEAR = 1.02
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
     """Examine budgets exactly where that is possible; nothing is trained or evaluated."""
     size = plan.space.size()
     smallest, largest = smallest_costs(plan), largest_costs(plan)
-    shares = {name: _single(plan, name, limit) for name, limit in budgets.limits.items()}
+    shares = {name: _single(plan, name, limit, seed) for name, limit in budgets.limits.items()}
     joint = _joint(plan, budgets, seed, min((share.upper for share in shares.values()), default=1.0))
     relaxed = {}
     for name, limit in budgets.limits.items():
@@ -86,7 +87,8 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
             relaxed[name] = joint.estimate
         else:
             wider = replace(budgets, **{name: limit * RELAXED})
-            relaxed[name] = UniformSampler(plan, wider, seed).estimate / size
+            # A wider budget admits a superset, whatever two samples say.
+            relaxed[name] = max(UniformSampler(plan, wider, seed).estimate / size, joint.estimate)
     meanings = {
         name: LimitMeaning(limit, smallest[name], largest[name], shares[name], relaxed[name])
         for name, limit in budgets.limits.items()
@@ -96,8 +98,11 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
     return Explanation(size, meanings, joint, binding)
 
 
-def _single(plan: CostPlan, name: str, limit: float) -> Share:
-    """Bounds on the share within one limit; exact for RAM, and where the tables need no rounding."""
+def _single(plan: CostPlan, name: str, limit: float, seed: int) -> Share:
+    """Bounds on the share within one limit; exact for RAM, and where the tables need no rounding.
+
+    Bounds of flash lie apart where much code is specialised; the estimate is then sampled.
+    """
     size = plan.space.size()
     limits = limits_of(plan, Budgets(**{name: limit}))
     if limits == Limits():
@@ -107,7 +112,10 @@ def _single(plan: CostPlan, name: str, limit: float) -> Share:
         return Share(share, share, share)
     lower = CompletionTable(plan, limits, "up", _CYCLE_BINS, _FLASH_BINS).total / size
     upper = CompletionTable(plan, limits, "down", _CYCLE_BINS, _FLASH_BINS).total / size
-    return Share(lower, upper, (lower + upper) / 2)
+    if upper <= _NEAR * lower:
+        return Share(lower, upper, (lower + upper) / 2)
+    estimate = UniformSampler(plan, Budgets(**{name: limit}), seed).estimate / size
+    return Share(lower, upper, min(max(estimate, lower), upper))
 
 
 def _joint(plan: CostPlan, budgets: Budgets, seed: int, ceiling: float) -> Share:
@@ -117,7 +125,7 @@ def _joint(plan: CostPlan, budgets: Budgets, seed: int, ceiling: float) -> Share
     if is_single and limits.ram_bytes is None:
         bins = _CYCLE_BINS, _FLASH_BINS
     elif is_single:
-        return _single(plan, "peak_ram_bytes", float(limits.ram_bytes or 0))
+        return _single(plan, "peak_ram_bytes", float(limits.ram_bytes or 0), seed)
     else:
         bins = _JOINT_BINS, _JOINT_BINS
     lower = CompletionTable(plan, limits, "up", *bins).total / size

@@ -5,9 +5,11 @@ Cycles are a sum; flash a sum plus the union of linked code; memory a maximum pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from operator import add, or_
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,26 +32,30 @@ class Extreme:
     arch: Arch
 
 
-def smallest_costs(plan: CostPlan) -> dict[str, Extreme]:
-    """The exact minimum over the whole space of each cost, by name."""
+@lru_cache(maxsize=4)
+def smallest_costs(plan: CostPlan) -> Mapping[str, Extreme]:
+    """The exact minimum over the whole space of each cost, by name; found once for a plan."""
     cycles = _cheapest(plan, [segment.cycles for segment in plan.segments.chain], is_sum=True)
     assert cycles is not None
     return _named(plan, cycles, _smallest_flash(plan), _smallest_ram(plan))
 
 
-def largest_costs(plan: CostPlan) -> dict[str, Extreme]:
-    """The exact maximum over the whole space of each cost, by name."""
+@lru_cache(maxsize=4)
+def largest_costs(plan: CostPlan) -> Mapping[str, Extreme]:
+    """The exact maximum over the whole space of each cost, by name; found once for a plan."""
     steps = steps_of(plan.segments)
     names = plan.segments.unit_names
     sizes = [plan.model.code_bytes[name] for name in names]
     cycles = _dearest(steps, [step.cycles for step in steps], None, is_sum=True)
-    flash = _dearest(steps, [step.data_bytes for step in steps], [step.units for step in steps], is_sum=True)
-    ram = _dearest(
-        steps, [step.live_bytes for step in steps], [step.stack_bytes for step in steps], is_sum=False
-    )
 
     def code(units: int) -> int:
         return sum(size for bit, size in enumerate(sizes) if units >> bit & 1)
+
+    data, units = [step.data_bytes for step in steps], [step.units for step in steps]
+    flash = _dearest(steps, data, units, is_sum=True, code=cache(code))
+    ram = _dearest(
+        steps, [step.live_bytes for step in steps], [step.stack_bytes for step in steps], is_sum=False
+    )
 
     def best(ends: dict[int, tuple[int, Choices]], price: Callable[[int], int]) -> Genes:
         key = max(ends, key=lambda held: ends[held][0] + price(held))
@@ -58,21 +64,27 @@ def largest_costs(plan: CostPlan) -> dict[str, Extreme]:
     return _named(plan, best(cycles, lambda _: 0), best(flash, code), best(ram, lambda depth: depth))
 
 
-def _named(plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes) -> dict[str, Extreme]:
+def _named(plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes) -> Mapping[str, Extreme]:
     winners = {name: cycles for name in COST_NAMES} | {"flash_bytes": flash, "peak_ram_bytes": ram}
     found = {}
     for name, genes in winners.items():
         value = plan.costs(genes[None]).row(0)[name]
         found[name] = Extreme(value, plan.space.decode(genes[None])[0])
-    return found
+    return MappingProxyType(found)
 
 
 def _dearest(
-    steps: list[Step], values: list[Longs], keys: list[Any] | None, *, is_sum: bool
+    steps: list[Step],
+    values: list[Longs],
+    keys: list[Any] | None,
+    *,
+    is_sum: bool,
+    code: Callable[[int], int] | None = None,
 ) -> dict[int, tuple[int, Choices]]:
     """Per key at the end of the walk: the largest total (or entry) of `values`, and the moves to it.
 
-    Keys unite along the walk: bit masks by `or` where values add up, depths by maximum otherwise.
+    Keys unite along the walk: bit masks by `or` where values add up, depths by maximum otherwise. With
+    `code`, the bytes of a mask's units, walks that cannot become the largest of all are dropped on the way.
     """
     unite: Callable[[int, int], int] = or_ if is_sum else max
     total: Callable[[int, int], int] = add if is_sum else max
@@ -81,6 +93,8 @@ def _dearest(
     for index, step in enumerate(steps):
         table = values[index].tolist()
         own = np.zeros(step.shape, np.int64).tolist() if keys is None else keys[index].tolist()
+        if code is not None:
+            points[index] = _undominated(points[index], code)
         to_class, to_width = step.target_class.tolist(), step.target_width.tolist()
         for (kind, width, key), (value, choices) in points[index].items():
             if step.may_end:
@@ -105,6 +119,23 @@ def _dearest(
         if key not in ends or value > ends[key][0]:
             ends[key] = value, choices
     return ends
+
+
+def _undominated(
+    points: dict[tuple[int, int, int], tuple[int, Choices]], code: Callable[[int], int]
+) -> dict[tuple[int, int, int], tuple[int, Choices]]:
+    """Without those that another of the same class and width beats however they go on: it is ahead by more
+    than all the code that only they have linked.
+    """
+    kept: dict[tuple[int, int, int], tuple[int, Choices]] = {}
+    at: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for point, held in sorted(points.items(), key=lambda item: -item[1][0] - code(item[0][2])):
+        kind, width, mask = point
+        ahead = at.setdefault((kind, width), [])
+        if all(value < held[0] + code(mask & ~other) for value, other in ahead):
+            ahead.append((held[0], mask))
+            kept[point] = held
+    return kept
 
 
 def _keep(

@@ -5,6 +5,7 @@ Single limits are decided exactly; all of them together by sampling and a guided
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -48,7 +49,7 @@ class Feasibility:
     """
 
     size: int
-    smallest: dict[str, Extreme]
+    smallest: Mapping[str, Extreme]
     shares: dict[str, float]
     share: float
     binding: str | None
@@ -113,7 +114,7 @@ def _approach(plan: CostPlan, budgets: Budgets, initial: Genes, seed: int) -> Ge
 
 
 def _infeasible(
-    plan: CostPlan, budgets: Budgets, smallest: dict[str, Extreme], nearest: Genes, is_proven: bool
+    plan: CostPlan, budgets: Budgets, smallest: Mapping[str, Extreme], nearest: Genes, is_proven: bool
 ) -> InfeasibleBudget:
     arch = plan.space.decode(nearest[None])[0]
     costs = plan.of(arch)

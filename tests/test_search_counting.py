@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 import pytest
 
+from hwmodels.graph import Op
 from search.budgets import Budgets
 from search.cost_plan import COST_NAMES, Costs, compile_costs
 from search.counting import CompletionTable, Limits, count_within_ram
@@ -15,7 +18,7 @@ from search.extremes import largest_costs
 from search.feasibility import FeasibleSampler, InfeasibleBudget, check, sample_uniform
 from search.uniform import UniformSampler, limits_of
 from supernet.space import load_space
-from tests.search_fakes import FakeCostModel, every_member, small_space
+from tests.search_fakes import FakeCostModel, FakeOpCost, every_member, small_space
 from tests.test_search_feasibility import DearCode
 
 SPACES = [
@@ -69,6 +72,52 @@ def test_joint_counts_bracket_brute_force(space) -> None:
             lower = CompletionTable(plan, limits, "up", 40, 50).total
             upper = CompletionTable(plan, limits, "down", 40, 50).total
             assert lower <= counted(costs, limits) <= upper
+
+
+class Specialised(FakeCostModel):
+    """Code of its own for every number of channels, as generated kernels have: units by the dozen."""
+
+    @cached_property
+    def code_bytes(self) -> dict[str, int]:
+        return dict(super().code_bytes)
+
+    def op_cost(self, op: Op) -> FakeOpCost:
+        own = f"{op.kind}{op.kernel}_{op.channels_out % 64}"
+        self.code_bytes.setdefault(own, 150 + 31 * (len(self.code_bytes) % 13))
+        held = super().op_cost(op)
+        return replace(held, code_units=held.code_units | {own})
+
+
+@pytest.mark.parametrize("most_masks", [1, 4, 64])
+@pytest.mark.parametrize("space", SPACES)
+def test_bounds_hold_when_there_are_too_many_code_units_to_follow(
+    space, most_masks: int, monkeypatch
+) -> None:
+    monkeypatch.setattr("search.counting._MOST_MASKS", most_masks)
+    plan = compile_costs(space, Specialised())
+    costs = plan.costs(every_member(space))
+    assert largest_costs(plan)["flash_bytes"].value == costs.flash_bytes.max()
+    for quantile in (0.0, 0.05, 0.5, 0.95):
+        limits = limits_at(costs, quantile, ("flash_bytes",))
+        lower = CompletionTable(plan, limits, "up", 1, 10**5).total
+        upper = CompletionTable(plan, limits, "down", 1, 10**5).total
+        assert lower <= counted(costs, limits) <= upper
+        budgets = Budgets(flash_bytes=limits.flash_bytes)
+        assert budgets.admits(plan.costs(UniformSampler(plan, budgets)(50, np.random.default_rng(0)))).all()
+
+
+def test_the_default_space_with_dozens_of_code_units_is_explained_in_seconds() -> None:
+    plan = compile_costs(load_space("default"), Specialised())
+    assert len(plan.segments.unit_names) > 40
+    flash = plan.costs(sample_uniform(plan.space, 20_000, np.random.default_rng(0))).flash_bytes
+    limit = float(np.median(flash))
+    started = time.perf_counter()
+    found = explain(plan, Budgets(flash_bytes=limit, latency_ms=1e6))
+    assert time.perf_counter() - started < 30.0
+    held = found.limits["flash_bytes"].share
+    assert held.lower <= 0.5 <= held.upper
+    assert held.estimate == pytest.approx(0.5, abs=0.05)
+    assert found.limits["flash_bytes"].joint_if_relaxed >= found.joint.estimate
 
 
 @pytest.mark.parametrize("space", SPACES)
