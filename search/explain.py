@@ -67,6 +67,7 @@ class Explanation:
                 "share_lower": held.share.lower,
                 "share_upper": held.share.upper,
                 "share_of_all_if_relaxed_10_pct": held.joint_if_relaxed,
+                "relaxing_10_pct_buys": (held.joint_if_relaxed - self.joint.estimate) * self.size,
                 "binds": name == self.binding,
             }
             for name, held in self.limits.items()
@@ -94,7 +95,9 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
         for name, limit in budgets.limits.items()
     }
     gains = {name: relaxed[name] - joint.estimate for name in relaxed if shares[name].lower < 1.0}
-    binding = max(gains, key=lambda name: (gains[name], name)) if gains else None
+    binding = max(gains, key=lambda name: (gains[name], name), default=None)
+    if binding is not None and gains[binding] == 0:
+        binding = None
     return Explanation(size, meanings, joint, binding)
 
 

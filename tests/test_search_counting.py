@@ -200,6 +200,10 @@ def test_explanations_bracket_the_counted_shares_and_name_what_binds() -> None:
     relaxed = found.limits["latency_ms"].joint_if_relaxed
     assert relaxed == pytest.approx(wider.admits(costs).mean(), rel=0.1)
     assert found.binding == "latency_ms"
+    bought = {row["budget"]: row.get("relaxing_10_pct_buys") for row in found.rows()}
+    more = (wider.admits(costs) & ~budgets.admits(costs)).sum()
+    assert bought["latency_ms"] == pytest.approx(more, rel=0.3)
+    assert bought["peak_ram_bytes"] == 0
     assert [row["budget"] for row in found.rows()] == [*budgets.limits, "all"]
 
 

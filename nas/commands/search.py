@@ -68,4 +68,5 @@ def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -
         print_json({"architectures": found.size, "binding": found.binding, "budgets": found.rows()})
     else:
         print_table(found.rows(), list(found.rows()[0]), f"{found.size:.3g} architectures")
+        print("no budget binds" if found.binding is None else f"binding: {found.binding}")
     return 0
