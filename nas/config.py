@@ -238,12 +238,24 @@ class Supernet(Training):
 
 
 class Budgets(_Section):
-    """Hard constraints of the search. KB = 1024 bytes; latency of one window; power at a window every 2 s."""
+    """Hard constraints of the search. KB = 1024 bytes; latency of one window; power at a window every 2 s.
+
+    `step_latency_ms` is for a streaming step; networks that cannot stream do not keep it.
+    """
+
+    later = frozenset({"step_latency_ms"})
 
     flash_kb: float | None = Field(default=80.0, gt=0)
     latency_ms: float | None = Field(default=50.0, gt=0)
     ram_kb: float | None = Field(default=256.0, gt=0)
     power_mw: float | None = Field(default=5.0, gt=0)
+    step_latency_ms: float | None = Field(default=None, gt=0)
+
+
+Objective = Literal[
+    "error", "latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw",
+    "step_latency_ms", "step_cycles", "step_ram_bytes", "step_energy_mj",
+]  # fmt: skip
 
 
 class Search(_Section):
@@ -254,8 +266,11 @@ class Search(_Section):
     the front is stable at `confidence`. `screening` is what chooses candidates: a predictor of accuracy
     that learns as the search goes, or crossover and mutation alone ("none"). `algorithm` auto is NSGA-II for
     up to three objectives, NSGA-III for more. With `patience` a search ends once its hypervolume or its
-    front has not moved for so many evaluations.
+    front has not moved for so many evaluations. `objectives` are minimised, and make the front; with costs of
+    streaming steps among them, only networks that stream are searched.
     """
+
+    later = frozenset({"objectives"})
 
     evaluations: int = Field(default=240, ge=4)
     population: int = Field(default=40, ge=4)
@@ -271,6 +286,16 @@ class Search(_Section):
     ahead: int = Field(default=0, ge=0, description="batches under way besides the one waited for")
     workers: int | None = Field(default=None, ge=1, description="processes; as many as threads when absent")
     memory_mb: int = Field(default=2048, ge=0, description="kept of prefixes by a worker; again in the race")
+    objectives: tuple[Objective, ...] = Field(
+        default=("error", "latency_ms", "flash_bytes", "peak_ram_bytes"), min_length=1
+    )
+
+    @field_validator("objectives")
+    @classmethod
+    def _are_distinct(cls, value: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("each may be stated once")
+        return value
 
 
 class QuantizationAware(Training):

@@ -21,6 +21,7 @@ from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.workers import worker_pool
+from search.cost_plan import CostPlan, compile_both_modes
 from search.segments import required_ops
 from supernet.space import SearchSpace
 
@@ -63,6 +64,11 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
         return CostModel(table, wanted)
     except CostError as error:
         raise CostError(f"look-up table {path}: {error}") from None
+
+
+def cost_plan(run: RunDirectory, device: str) -> CostPlan:
+    """Costs of the run's space on any device, windows and streaming steps; raises what `cost_model` does."""
+    return compile_both_modes(space_of(run.config), cost_model(run, device), DEFAULT_PERIOD_S)
 
 
 def entry_keys(space: SearchSpace) -> list[str]:

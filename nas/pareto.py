@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nas.hardware import cost_model
+from nas.hardware import cost_plan
 from nas.run_directory import RunDirectory
-from nas.space import space_of
 from nas.stages.choice import archive_path, shared_weights
 from search.archive import Archive, Row
-from search.cost_plan import compile_costs
+from search.cost_plan import CostPlan
 from search.query import Answer, Query, run_query
+from supernet.space import Genes
 
 
 def query_run(run: RunDirectory, query: Query) -> Answer:
@@ -29,15 +29,28 @@ def query_run(run: RunDirectory, query: Query) -> Answer:
     )
     device = str(query.device)
     with Archive(archive_path(run), create=False) as archive:
+        cost_steps(run, archive)
         if device == run.config.device or len(archive) == 0 or archive.count("device = ?", [device]):
             return run_query(archive, query)
         rows = archive.rows("device = ? AND weights = ?", [run.config.device, query.weights])
     return _on_other_device(run, query, rows)
 
 
+def cost_steps(run: RunDirectory, archive: Archive) -> None:
+    """Cost the streaming steps of rows that a program wrote which did not know them."""
+    for device in archive.uncosted():
+        plan = cost_plan(run, device)
+
+        def costs(genes: Genes, plan: CostPlan = plan) -> list[dict[str, Any]]:
+            found = plan.costs(genes)
+            return [found.row(index) for index in range(len(found))]
+
+        archive.cost_steps(device, plan.space.name, costs)
+
+
 def _on_other_device(run: RunDirectory, query: Query, rows: list[Row]) -> Answer:
     """The same architectures, with what they cost on a device that no search was made for."""
-    plan = compile_costs(space_of(run.config), cost_model(run, str(query.device)))
+    plan = cost_plan(run, str(query.device))
     costs = plan.costs(np.array([row.genes for row in rows]))
     moved = []
     for index, row in enumerate(rows):

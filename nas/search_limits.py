@@ -31,7 +31,7 @@ _CHUNK = 50_000
 
 def feasibility_figures(plan: CostPlan, budgets: Budgets) -> dict[str, Any]:
     """Seconds of a full explanation, how far the bounds of single budgets are apart (upper / lower - 1), and
-    the share of guided proposals that are kept, for budgets that leave 1/2, 1/10, 1/100 and 1/1000 of a space.
+    the share of guided proposals that are kept, for budgets that leave 1/2, 1/10, 1/100, 1/1000 of a space.
     """
     smallest_costs.cache_clear()
     largest_costs.cache_clear()

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
@@ -17,66 +16,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.errors import InputError
+from search.cost_plan import COST_NAMES, STEP_NAMES
+from search.schema import ArchiveError, prepare, transaction
 from supernet.arch import Arch
 from supernet.space import Genes
 
-APPLICATION_ID = 0x50504731  # "PPG1"
-SCHEMA_VERSION = 1
 BUSY_SECONDS = 60.0
-COST_COLUMNS = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
+COST_COLUMNS = (*COST_NAMES, *STEP_NAMES)
 
-_SCHEMA = f"""
-CREATE TABLE origins (
-    origin INTEGER PRIMARY KEY,
-    space TEXT NOT NULL,
-    device TEXT NOT NULL,
-    metric TEXT NOT NULL,
-    weights TEXT NOT NULL,
-    fold TEXT NOT NULL,
-    protocol TEXT NOT NULL,
-    UNIQUE (space, device, metric, weights, fold, protocol)
-);
-CREATE TABLE evaluations (
-    id INTEGER PRIMARY KEY,
-    origin INTEGER NOT NULL REFERENCES origins,
-    genes TEXT NOT NULL,
-    arch_id TEXT NOT NULL,
-    arch TEXT NOT NULL,
-    latency_ms REAL NOT NULL,
-    cycles INTEGER NOT NULL,
-    flash_bytes INTEGER NOT NULL,
-    peak_ram_bytes INTEGER NOT NULL,
-    energy_mj REAL NOT NULL,
-    power_mw REAL NOT NULL,
-    error REAL NOT NULL,
-    error_low REAL NOT NULL,
-    error_high REAL NOT NULL,
-    subject_errors TEXT NOT NULL,
-    windows INTEGER NOT NULL,
-    seed INTEGER NOT NULL,
-    generation INTEGER NOT NULL,
-    UNIQUE (genes, origin)
-);
-CREATE INDEX by_id ON evaluations (arch_id);
-CREATE INDEX by_figures ON evaluations
-    (origin, error, latency_ms, flash_bytes, peak_ram_bytes, energy_mj, power_mw, cycles);
-CREATE TABLE searches (
-    description TEXT PRIMARY KEY,
-    rows_before INTEGER NOT NULL
-);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
 # CROSS JOIN fixes SQLite's loop order: this one walks the covering index of each origin.
 _JOINED = "origins CROSS JOIN evaluations USING (origin)"
 NOT_SUPERSEDED = "id NOT IN (SELECT id FROM superseded)"
 """Condition on rows after `mark_superseded`: the architecture was not measured on more windows elsewhere."""
 _ORIGIN = ("space", "device", "metric", "weights", "fold", "protocol")
-
-
-class ArchiveError(InputError):
-    """A file that is no archive of this program, or of another schema."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +58,10 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Row:
-    """One archived evaluation: architecture, device and costs, metrics, and where they came from."""
+    """One archived evaluation: architecture, device and costs, metrics, and where they came from.
+
+    The costs of a streaming step are None where the network cannot stream.
+    """
 
     arch_id: str
     arch: str
@@ -130,6 +85,10 @@ class Row:
     protocol: str
     seed: int
     generation: int
+    step_latency_ms: float | None = None
+    step_cycles: int | None = None
+    step_ram_bytes: int | None = None
+    step_energy_mj: float | None = None
 
     def values(self, names: Sequence[str]) -> list[Any]:
         """The named columns, as SQLite takes them."""
@@ -144,6 +103,11 @@ COLUMNS = tuple(field.name for field in fields(Row))
 _OWN = tuple(name for name in COLUMNS if name not in _ORIGIN)
 
 
+def _endless(name: str) -> str:
+    """A numeric column in SQL, infinite where there is nothing to cost."""
+    return f"ifnull({name}, 9e999)" if name in STEP_NAMES else name
+
+
 def genes_text(genes: Iterable[int]) -> str:
     """Canonical genes as the archive keys them."""
     return ",".join(str(int(gene)) for gene in genes)
@@ -154,13 +118,15 @@ def make_row(
     genes: Genes,
     space: str,
     device: str,
-    costs: dict[str, float],
+    costs: Mapping[str, Any],
     metrics: Metrics,
     provenance: Provenance,
     seed: int,
     generation: int,
 ) -> Row:
-    """Put one evaluation's parts together; `genes` (genes,), `costs` by the names of COST_COLUMNS."""
+    """Put one evaluation's parts together; `genes` (genes,), `costs` by the names of COST_COLUMNS;
+    those of steps may be missing.
+    """
     return Row(
         arch_id=arch.id, arch=str(arch), genes=tuple(int(gene) for gene in genes), space=space, device=device,
         latency_ms=float(costs["latency_ms"]), cycles=int(costs["cycles"]),
@@ -169,7 +135,7 @@ def make_row(
         metric=provenance.metric, error=metrics.error, error_low=metrics.error_low,
         error_high=metrics.error_high, subject_errors=metrics.subject_errors, windows=metrics.windows,
         weights=provenance.weights, fold=provenance.fold, protocol=provenance.protocol, seed=seed,
-        generation=generation,
+        generation=generation, **{name: costs.get(name) for name in STEP_NAMES},
     )  # fmt: skip
 
 
@@ -188,45 +154,18 @@ class Archive:
             raise ArchiveError(f"archive {self.path}: the folder {self.path.parent} does not exist")
         try:
             self._connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-            self._open()
+        except sqlite3.Error as error:
+            raise ArchiveError(f"archive {self.path}: cannot be opened ({error})") from None
+        try:
+            prepare(self._connection, self.path)
         except sqlite3.DatabaseError as error:
+            self.close()
             raise ArchiveError(
                 f"archive {self.path}: not readable as an archive ({error}); move the file away"
             ) from None
-
-    def _open(self) -> None:
-        run = self._connection.execute
-        if self._is_blank():
-            run("PRAGMA journal_mode = WAL")
-            with self._transaction():
-                if self._is_blank():
-                    for statement in _SCHEMA.strip().split(";\n"):
-                        run(statement)
-        if run("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-            self.close()
-            raise ArchiveError(f"archive {self.path}: a database of another program; choose another file")
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA_VERSION:
-            self.close()
-            age = "an older" if version < SCHEMA_VERSION else "a newer"
-            raise ArchiveError(
-                f"archive {self.path}: schema {version} of {age} ppg-nas, this one reads {SCHEMA_VERSION}; "
-                "move the file away and run the search again"
-            )
-
-    def _is_blank(self) -> bool:
-        count: int = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        return count == 0
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            self.close()
             raise
-        self._connection.execute("COMMIT")
 
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows in order, all or none. Returns how many are new.
@@ -244,7 +183,7 @@ class Archive:
             f"WHERE origin = ? AND genes = ? AND ({names}) IS NOT ({places})"
         )
         count = 0
-        with self._transaction():
+        with transaction(self._connection):
             for row in rows:
                 key = row.values(_ORIGIN)
                 origin = self._origins(_ORIGIN, key)
@@ -269,7 +208,7 @@ class Archive:
         Asked again after an interruption it gives the same answer, so that a search may build on
         earlier rows and still be replayed.
         """
-        with self._transaction():
+        with transaction(self._connection):
             self._connection.execute(
                 "INSERT OR IGNORE INTO searches SELECT ?, coalesce(max(id), 0) FROM evaluations",
                 (description,),
@@ -277,6 +216,40 @@ class Archive:
         statement = "SELECT rows_before FROM searches WHERE description = ?"
         before: int = self._connection.execute(statement, (description,)).fetchone()[0]
         return before
+
+    def uncosted(self) -> list[str]:
+        """Devices of rows that an older program wrote, whose streaming steps have not been costed yet."""
+        found = self._connection.execute(
+            "SELECT DISTINCT device FROM uncosted JOIN origins USING (origin) ORDER BY device"
+        )
+        return [device for (device,) in found]
+
+    def cost_steps(
+        self, device: str, space: str, costs: Callable[[Genes], Sequence[Mapping[str, Any]]]
+    ) -> None:
+        """Write what streaming steps of such rows cost: `costs` gives for genes (n, genes) a row each, by
+        STEP_NAMES. Figures of other spaces stay unknown.
+        """
+        run = self._connection.execute
+        names = ", ".join(STEP_NAMES)
+        with transaction(self._connection):
+            # Another process may have done it meanwhile.
+            origins = run(
+                "SELECT origin FROM uncosted JOIN origins USING (origin) WHERE device = ? AND space = ?",
+                (device, space),
+            ).fetchall()
+            for (origin,) in origins:
+                rows = run("SELECT id, genes FROM evaluations WHERE origin = ?", (origin,)).fetchall()
+                genes = np.array([list(map(int, text.split(","))) for _, text in rows], np.int16)
+                priced = costs(genes) if rows else ()
+                self._connection.executemany(
+                    f"UPDATE evaluations SET ({names}) = (?, ?, ?, ?) WHERE id = ?",
+                    [
+                        (*(cost[name] for name in STEP_NAMES), number)
+                        for cost, (number, _) in zip(priced, rows, strict=True)
+                    ],
+                )
+                run("DELETE FROM uncosted WHERE origin = ?", (origin,))
 
     def mark_superseded(self) -> None:
         """Note, for this connection alone, the rows of architectures that another protocol measured on more
@@ -333,14 +306,15 @@ class Archive:
     def figures(
         self, names: Sequence[str], where: str = "1", parameters: Sequence[Any] = ()
     ) -> dict[str, npt.NDArray[np.float64]]:
-        """Numeric columns and `id` as arrays of one length, rows in no particular order.
+        """Numeric columns and `id` as arrays of one length, rows in no particular order; infinite for steps
+        that do not exist.
 
         Quick for millions of rows while only costs and the error are asked for.
         """
         for name in names:
             if name not in (*COLUMNS, "id"):
                 raise ArchiveError(f"archive {self.path}: no column {name!r}")
-        statement = f"SELECT {', '.join(names)} FROM {_JOINED} WHERE {where}"
+        statement = f"SELECT {', '.join(map(_endless, names))} FROM {_JOINED} WHERE {where}"
         dtype = np.dtype([(name, np.float64) for name in names])
         table = np.fromiter(self._connection.execute(statement, parameters), dtype)
         return {name: np.ascontiguousarray(table[name]) for name in names}
@@ -356,7 +330,9 @@ class Archive:
     ) -> list[int]:
         """`id` numbers of the first `most` matching rows, ordered by columns, then as they were written."""
         direction = "DESC" if descending else "ASC"
-        order = ", ".join(f"{name} {direction}" for name in names)
+        order = ", ".join(
+            f"{name} {direction}{' NULLS LAST' if name in STEP_NAMES else ''}" for name in names
+        )
         statement = f"SELECT id FROM {_JOINED} WHERE {where} ORDER BY {order}, id LIMIT ?"
         limit = -1 if most is None else most
         return [number for (number,) in self._connection.execute(statement, [*parameters, limit])]
@@ -376,7 +352,7 @@ class Archive:
         last = self._connection.execute("SELECT max(id) FROM evaluations").fetchone()[0] or 0
         numbers = sorted(set(np.linspace(1, max(last, 1), count).astype(int).tolist()))
         statement = (
-            f"SELECT {', '.join(names)} FROM evaluations CROSS JOIN origins USING (origin) "
+            f"SELECT {', '.join(map(_endless, names))} FROM evaluations CROSS JOIN origins USING (origin) "
             f"WHERE id IN ({', '.join(map(str, numbers))}) AND ({where})"
         )
         found = self._connection.execute(statement, parameters).fetchall()

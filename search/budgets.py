@@ -21,7 +21,8 @@ class BudgetError(InputError):
 class Budgets:
     """Upper limits, inclusive; None leaves a cost free. KB = 1024 bytes.
 
-    `power_mw` is the average with one inference every period of the cost model (2 s).
+    `power_mw` is the average with one inference every period of the cost model (2 s); `step_latency_ms` is
+    what a streaming step may take, which only networks that stream keep.
     """
 
     latency_ms: float | None = None
@@ -29,6 +30,7 @@ class Budgets:
     peak_ram_bytes: float | None = None
     energy_mj: float | None = None
     power_mw: float | None = None
+    step_latency_ms: float | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self.limits.items():
@@ -62,7 +64,7 @@ class Budgets:
 
 def name_and_unit(name: str, value: float, sign: str = "") -> str:
     """A cost in words with its unit: ('flash_bytes', 81920) -> 'flash 80.0 KB'."""
-    word, _, unit = name.rpartition("_")
+    word, _, unit = name.replace("step_", "step ").rpartition("_")
     if unit == "bytes":
         value, unit = value / KB, "KB"
     unit = {"mw": "mW", "mj": "mJ"}.get(unit, unit)

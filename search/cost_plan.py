@@ -7,8 +7,8 @@ linked code is a union of bit masks, memory is a maximum.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,11 @@ from search.segments import Longs, OpCosts, Segments, required_ops, segments_of
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
-__all__ = ["COST_NAMES", "CostPlan", "Costs", "compile_costs", "required_ops"]
+__all__ = ["COST_NAMES", "STEP_NAMES", "CostPlan", "Costs", "compile_costs", "required_ops"]
 
 COST_NAMES = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
+STEP_NAMES = ("step_latency_ms", "step_cycles", "step_ram_bytes", "step_energy_mj")
+_STEP_COSTS = dict(zip(STEP_NAMES, ("latency_ms", "cycles", "peak_ram_bytes", "energy_mj"), strict=True))
 ENDLESS = 1 << 52
 _CHUNK = 4096
 _CYCLE_BITS = 40
@@ -47,7 +49,7 @@ class CostModel(OpCosts, Protocol):
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs of n architectures, one array (n,) each."""
+    """Costs of n architectures, one array (n,) each; `steps` are those of their streaming steps, or None."""
 
     latency_ms: Floats
     cycles: Longs
@@ -55,17 +57,31 @@ class Costs:
     peak_ram_bytes: Longs
     energy_mj: Floats
     power_mw: Floats
+    steps: Costs | None = None
 
     def __len__(self) -> int:
         return len(self.cycles)
 
     def column(self, name: str) -> Floats:
-        """One cost by its name, as floats (n,)."""
-        return np.asarray(getattr(self, name), np.float64)
+        """One cost by its name, as floats (n,); those of steps infinite where an architecture cannot stream.
 
-    def row(self, index: int) -> dict[str, float]:
-        """All costs of one architecture by name."""
-        return {name: getattr(self, name)[index].item() for name in COST_NAMES}
+        Raises ValueError for a step's cost where steps were not costed.
+        """
+        if name not in _STEP_COSTS:
+            return np.asarray(getattr(self, name), np.float64)
+        if self.steps is None:
+            raise ValueError(f"{name}: this plan costs no streaming steps")
+        found = self.steps.column(_STEP_COSTS[name])
+        return np.where(np.isinf(self.steps.latency_ms), np.inf, found)
+
+    def row(self, index: int) -> dict[str, Any]:
+        """All costs of one architecture by name; those of steps None where it cannot stream."""
+        found = {name: getattr(self, name)[index].item() for name in COST_NAMES}
+        if self.steps is None:
+            return found
+        streams = bool(np.isfinite(self.steps.latency_ms[index]))
+        own = self.steps.row(index)
+        return found | {name: own[held] if streams else None for name, held in _STEP_COSTS.items()}
 
 
 @dataclass(frozen=True)
@@ -84,10 +100,13 @@ class _Gathers:
 
 class CostPlan:
     """Costs of many architectures of one space on one device, by table gathers. Immutable; build by
-    `compile_costs`.
+    `compile_costs`. `steps` costs their streaming steps, or is None.
     """
 
-    def __init__(self, space: SearchSpace, model: CostModel, segments: Segments) -> None:
+    def __init__(
+        self, space: SearchSpace, model: CostModel, segments: Segments, steps: CostPlan | None = None
+    ) -> None:
+        self.steps = steps
         self.space = space
         self.model = model
         self.segments = segments
@@ -124,7 +143,8 @@ class CostPlan:
         cycles = (sums & ((1 << _CYCLE_BITS) - 1)) + self.model.fixed_cycles
         flash = (sums >> _CYCLE_BITS) + code + self.fixed_flash_bytes
         costs = self.finish(cycles, flash, memory + state + self.model.fixed_ram_bytes)
-        return _without(costs, state < 0)
+        costs = _without(costs, state < 0)
+        return costs if self.steps is None else replace(costs, steps=self.steps.costs(rows))
 
     def finish(self, cycles: Longs, flash_bytes: Longs, peak_ram_bytes: Longs) -> Costs:
         """All costs from the whole-number ones, each (n,)."""
@@ -133,7 +153,7 @@ class CostPlan:
         power = self.model.power_mw(times)
         return Costs(latency, cycles, flash_bytes, peak_ram_bytes, energy, power)
 
-    def of(self, arch: Arch) -> dict[str, float]:
+    def of(self, arch: Arch) -> dict[str, Any]:
         """Costs of one architecture by name."""
         return self.costs(self.space.encode([arch])).row(0)
 
@@ -177,8 +197,12 @@ def _without(costs: Costs, impossible: npt.NDArray[np.bool_]) -> Costs:
     """The costs, endless for architectures that are impossible."""
     if not impossible.any():
         return costs
-    endless = {name: np.inf if getattr(costs, name).dtype == np.float64 else ENDLESS for name in COST_NAMES}
-    return Costs(**{name: np.where(impossible, end, getattr(costs, name)) for name, end in endless.items()})
+    endless: dict[str, Any] = {
+        name: np.inf if getattr(costs, name).dtype == np.float64 else ENDLESS for name in COST_NAMES
+    }
+    return replace(
+        costs, **{name: np.where(impossible, end, getattr(costs, name)) for name, end in endless.items()}
+    )
 
 
 def _subset_sums(sizes: list[int]) -> Longs:
@@ -197,3 +221,9 @@ def compile_costs(space: SearchSpace, model: CostModel, step_s: float | None = N
     of search.feasibility know window plans only: what a step keeps adds up, they take maxima.
     """
     return CostPlan(space, model, segments_of(space, model, step_s))
+
+
+def compile_both_modes(space: SearchSpace, model: CostModel, step_s: float) -> CostPlan:
+    """Compile window mode, and streaming steps on so many seconds beside it, for the names of STEP_NAMES."""
+    steps = compile_costs(space, model, step_s)
+    return CostPlan(space, model, segments_of(space, model), steps)

@@ -5,14 +5,15 @@ Shares are bounds proven by counting; the share within all limits also has a sam
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from search.budgets import Budgets
-from search.cost_plan import CostPlan
+from search.cost_plan import STEP_NAMES, CostPlan
 from search.counting import CompletionTable, Limits, count_within_ram
 from search.extremes import Extreme, largest_costs, smallest_costs
-from search.uniform import UniformSampler, limits_of
+from search.uniform import UniformSampler, limits_of, step_limits_of
 
 RELAXED = 1.1
 _CYCLE_BINS = 65536
@@ -38,7 +39,7 @@ class LimitMeaning:
 
     limit: float
     smallest: Extreme
-    largest: Extreme
+    largest: Extreme | None
     share: Share
     joint_if_relaxed: float
 
@@ -62,7 +63,7 @@ class Explanation:
                 "budget": name,
                 "limit": held.limit,
                 "smallest": held.smallest.value,
-                "largest": held.largest.value,
+                "largest": None if held.largest is None else held.largest.value,
                 "share": held.share.estimate,
                 "share_lower": held.share.lower,
                 "share_upper": held.share.upper,
@@ -81,7 +82,7 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
     size = plan.space.size()
     smallest, largest = smallest_costs(plan), largest_costs(plan)
     shares = {name: _single(plan, name, limit, seed) for name, limit in budgets.limits.items()}
-    joint = _joint(plan, budgets, seed, min((share.upper for share in shares.values()), default=1.0))
+    joint = _joint(plan, budgets, seed, shares)
     relaxed = {}
     for name, limit in budgets.limits.items():
         if shares[name].lower == 1.0:
@@ -91,7 +92,7 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
             # A wider budget admits a superset, whatever two samples say.
             relaxed[name] = max(UniformSampler(plan, wider, seed).estimate / size, joint.estimate)
     meanings = {
-        name: LimitMeaning(limit, smallest[name], largest[name], shares[name], relaxed[name])
+        name: LimitMeaning(limit, smallest[name], largest.get(name), shares[name], relaxed[name])
         for name, limit in budgets.limits.items()
     }
     gains = {name: relaxed[name] - joint.estimate for name in relaxed if shares[name].lower < 1.0}
@@ -107,6 +108,13 @@ def _single(plan: CostPlan, name: str, limit: float, seed: int) -> Share:
     Bounds of flash lie apart where much code is specialised; the estimate is then sampled.
     """
     size = plan.space.size()
+    step = step_limits_of(plan, Budgets(**{name: limit}))
+    if step is not None and plan.steps is not None:
+        lower, upper = (
+            CompletionTable(plan.steps, step, rounding, _CYCLE_BINS, 1).total / size
+            for rounding in ("up", "down")
+        )
+        return Share(lower, upper, (lower + upper) / 2)
     limits = limits_of(plan, Budgets(**{name: limit}))
     if limits == Limits():
         return Share(1.0, 1.0, 1.0)
@@ -121,17 +129,22 @@ def _single(plan: CostPlan, name: str, limit: float, seed: int) -> Share:
     return Share(lower, upper, min(max(estimate, lower), upper))
 
 
-def _joint(plan: CostPlan, budgets: Budgets, seed: int, ceiling: float) -> Share:
+def _joint(plan: CostPlan, budgets: Budgets, seed: int, shares: Mapping[str, Share]) -> Share:
     size = plan.space.size()
     limits = limits_of(plan, budgets)
+    if shares and set(shares) <= set(STEP_NAMES):
+        return shares["step_latency_ms"]
+    ceiling = min((share.upper for share in shares.values()), default=1.0)
+    # What steps exclude is taken off below: tables of windows do not know them.
+    excluded = sum(1.0 - share.lower for name, share in shares.items() if name in STEP_NAMES)
     is_single = (limits.cycles, limits.flash_bytes, limits.ram_bytes).count(None) >= 2
     if is_single and limits.ram_bytes is None:
         bins = _CYCLE_BINS, _FLASH_BINS
-    elif is_single:
+    elif is_single and not excluded:
         return _single(plan, "peak_ram_bytes", float(limits.ram_bytes or 0), seed)
     else:
         bins = _JOINT_BINS, _JOINT_BINS
-    lower = CompletionTable(plan, limits, "up", *bins).total / size
+    lower = max(CompletionTable(plan, limits, "up", *bins).total / size - excluded, 0.0)
     upper = min(CompletionTable(plan, limits, "down", *bins).total / size, ceiling)
     estimate = UniformSampler(plan, budgets, seed).estimate / size
     return Share(lower, upper, min(max(estimate, lower), upper))

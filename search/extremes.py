@@ -34,10 +34,13 @@ class Extreme:
 
 @lru_cache(maxsize=4)
 def smallest_costs(plan: CostPlan) -> Mapping[str, Extreme]:
-    """The exact minimum over the whole space of each cost, by name; found once for a plan."""
-    cycles = _cheapest(plan, [segment.cycles for segment in plan.segments.chain], is_sum=True)
-    assert cycles is not None
-    return _named(plan, cycles, _smallest_flash(plan), _smallest_ram(plan))
+    """The exact minimum over the whole space of each cost, by name; found once for a plan.
+
+    Of streaming steps, where the plan costs them, the latency alone: infinite when nothing streams.
+    """
+    cycles = _least_cycles(plan)
+    step = None if plan.steps is None else _least_cycles(plan.steps)
+    return _named(plan, cycles, _smallest_flash(plan), _smallest_ram(plan), step)
 
 
 @lru_cache(maxsize=4)
@@ -64,11 +67,22 @@ def largest_costs(plan: CostPlan) -> Mapping[str, Extreme]:
     return _named(plan, best(cycles, lambda _: 0), best(flash, code), best(ram, lambda depth: depth))
 
 
-def _named(plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes) -> Mapping[str, Extreme]:
+def _least_cycles(plan: CostPlan) -> Genes:
+    genes = _cheapest(plan, [segment.cycles for segment in plan.segments.chain], is_sum=True)
+    assert genes is not None
+    return genes
+
+
+def _named(
+    plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes, step: Genes | None = None
+) -> Mapping[str, Extreme]:
     winners = {name: cycles for name in COST_NAMES} | {"flash_bytes": flash, "peak_ram_bytes": ram}
+    if step is not None:
+        winners["step_latency_ms"] = step
     found = {}
     for name, genes in winners.items():
-        value = plan.costs(genes[None]).row(0)[name]
+        costs = plan.costs(genes[None])
+        value = costs.row(0)[name] if name in COST_NAMES else float(costs.column(name)[0])
         found[name] = Extreme(value, plan.space.decode(genes[None])[0])
     return MappingProxyType(found)
 

@@ -39,6 +39,10 @@ class InfeasibleBudget(InputError):  # noqa: N818
         self.nearest = nearest
 
 
+class StreamingBudget(InputError):  # noqa: N818
+    """A limit on streaming steps in a space none of whose networks can stream."""
+
+
 @dataclass(frozen=True)
 class Feasibility:
     """What is known of budgets before the search.
@@ -70,8 +74,16 @@ def sample_uniform(space: SearchSpace, count: int, rng: np.random.Generator) -> 
 
 
 def check(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Feasibility:
-    """Examine budgets. Raises InfeasibleBudget naming each limit that cannot be met and what could be."""
+    """Examine budgets. Raises InfeasibleBudget naming each limit that cannot be met and what could be, and
+    StreamingBudget for a limit on steps where nothing streams.
+    """
     smallest = smallest_costs(plan)
+    for name in budgets.limits:
+        if name not in smallest or np.isinf(smallest[name].value):
+            raise StreamingBudget(
+                f"budget {name}: no network of space {plan.space.name!r} can stream; leave out the budgets "
+                "and objectives of steps"
+            )
     rng = np.random.default_rng([seed, 11])
     rows = sample_uniform(plan.space, _SAMPLES, rng)
     extremes = plan.space.encode([extreme.arch for extreme in smallest.values()])

@@ -1,6 +1,8 @@
 """The filter language of queries: `flash <= 80 KB and not (latency_ms > 50 or device = "stm32h743")`.
 
 Text becomes a syntax tree, the tree an SQL condition with parameters. Nothing is ever evaluated as code.
+Neither a comparison with what a network does not have, the cost of a step that it cannot stream, nor its
+opposite holds.
 
     filter     = term { "or" term }          term       = factor { "and" factor }
     factor     = "not" factor | "(" filter ")" | comparison
@@ -55,10 +57,17 @@ def _columns() -> dict[str, Column]:
         "energy": Column("energy_mj", "energy", None),
         "energy_mj": Column("energy_mj", "energy"),
         "energy_uj": Column("energy_mj", "energy", 1e-3),
+        "step_latency": Column("step_latency_ms", "time", None),
+        "step_latency_ms": Column("step_latency_ms", "time"),
+        "step_cycles": Column("step_cycles", "count"),
+        "step_energy": Column("step_energy_mj", "energy", None),
+        "step_energy_mj": Column("step_energy_mj", "energy"),
+        "step_energy_uj": Column("step_energy_mj", "energy", 1e-3),
         "power": Column("power_mw", "power", None),
         "power_mw": Column("power_mw", "power"),
     }
-    for name, stored in (("flash", "flash_bytes"), ("ram", "peak_ram_bytes"), ("peak_ram", "peak_ram_bytes")):
+    memories = {"flash": "flash_bytes", "ram": "peak_ram_bytes", "peak_ram": "peak_ram_bytes"}
+    for name, stored in {**memories, "step_ram": "step_ram_bytes"}.items():
         found[name] = Column(stored, "bytes", None)
         found[f"{name}_kb"] = Column(stored, "bytes", 1024)
         found[f"{name}_bytes"] = Column(stored, "bytes")

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from hwmodels.errors import InputError
-from search.archive import NOT_SUPERSEDED, Archive, Row
+from search.archive import COST_COLUMNS, NOT_SUPERSEDED, Archive, Row
 from search.budgets import KB, Budgets
+from search.cost_plan import STEP_NAMES
 from search.filters import column_named, parse, to_sql
 from search.pareto import dominates, knee, non_dominated
+from search.settings import OBJECTIVES
 from search.ties import indistinguishable_from_best, tied
 
-_NUMERIC = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw", "cycles")
+_NUMERIC = ("error", *COST_COLUMNS)
 _PIVOTS = 3
 _SAMPLE = 1500
 _MANY = 20_000
@@ -35,7 +37,8 @@ class Query:
     `where` is a filter (search.filters); `device`, `weights`, `fold`, `protocol` narrow to one origin;
     without `protocol`, an architecture that was measured in several ways counts once, by most windows;
     `sort` is a column as filters name it; `is_front_only` keeps what nothing else in the selection
-    dominates in `objectives`; `top` and `is_knee_only` shorten the answer further.
+    dominates in `objectives`; costs of steps among them leave out what
+    cannot stream; `top` and `is_knee_only` shorten the answer further.
     """
 
     budgets: Budgets = field(default_factory=Budgets)
@@ -44,7 +47,7 @@ class Query:
     weights: str | None = None
     fold: str | None = None
     protocol: str | None = None
-    objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
+    objectives: tuple[str, ...] = OBJECTIVES
     is_front_only: bool = True
     is_knee_only: bool = False
     sort: str = "error"
@@ -96,6 +99,10 @@ def table_row(row: Row) -> dict[str, Any]:
         "energy_mj": row.energy_mj,
         "power_mw": row.power_mw,
         "cycles": row.cycles,
+        "step_latency_ms": row.step_latency_ms,
+        "step_ram_kb": None if row.step_ram_bytes is None else row.step_ram_bytes / KB,
+        "step_energy_mj": row.step_energy_mj,
+        "step_cycles": row.step_cycles,
         "device": row.device,
         "generation": row.generation,
         "arch": row.arch,
@@ -129,8 +136,14 @@ def run_query(archive: Archive, query: Query) -> Answer:
             [sort, "error"], condition, values, descending=query.is_descending, most=query.top
         )
     rows = archive.by_number(chosen)
-    rows.sort(key=lambda row: (getattr(row, sort), row.error, row.arch), reverse=query.is_descending)
+    rows.sort(key=lambda row: (_known(getattr(row, sort)), row.error, row.arch), reverse=query.is_descending)
+    # What has no figure stands last in either order.
+    rows.sort(key=lambda row: getattr(row, sort) is None)
     return Answer(tuple(rows[: query.top]), matched, total)
+
+
+def _known(value: Any) -> Any:
+    return 0 if value is None else value
 
 
 def _condition(query: Query, with_budgets: bool = True) -> tuple[str, list[Any]]:
@@ -144,6 +157,8 @@ def _condition(query: Query, with_budgets: bool = True) -> tuple[str, list[Any]]
     for name, limit in query.budgets.limits.items() if with_budgets else ():
         conditions.append(f"{name} <= ?")
         values.append(limit)
+    if query.is_front_only or query.is_knee_only:
+        conditions += [f"{name} IS NOT NULL" for name in query.objectives if name in STEP_NAMES]
     if query.where is not None:
         condition, more = to_sql(parse(query.where))
         conditions.append(f"({condition})")
@@ -156,7 +171,8 @@ def _nearest(archive: Archive, query: Query) -> str:
     limits = query.budgets.limits
     condition, values = _condition(query, with_budgets=False)
     if not limits or archive.count(condition, values) == 0:
-        return "; check device, filter and spelling"
+        streaming = any(name in STEP_NAMES for name in (*query.objectives, *limits))
+        return "; check device, filter and spelling" + (" (no network here streams)" if streaming else "")
     figures = archive.figures(list(limits), condition, values)
     told = ", ".join(
         f"{name} {figures[name].min():.6g} (limit {limit:.6g})" for name, limit in limits.items()

@@ -25,8 +25,9 @@ def most_precise(rows: Iterable[Row]) -> list[Row]:
 
 
 def objectives_of(rows: Sequence[Row], names: Sequence[str]) -> Floats:
-    """The named columns of rows, (n, names)."""
-    return np.array([[getattr(row, name) for name in names] for row in rows], np.float64)
+    """The named columns of rows, (n, names); infinite where a network has no such cost."""
+    found = np.array([[getattr(row, name) for name in names] for row in rows], np.float64)
+    return np.nan_to_num(found.reshape(len(rows), len(names)), nan=np.inf, posinf=np.inf)
 
 
 def contenders(rows: Sequence[Row], names: Sequence[str], final: str, confidence: float) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -29,6 +29,7 @@ from search.settings import SearchSettings
 from supernet.arch import Arch
 from supernet.space import Genes, SearchSpace
 
+LONGEST_STEP_MS = 2000.0
 Say = Callable[[str], None]
 """Called with one line that the user should read."""
 
@@ -70,8 +71,12 @@ def run_search(
 
     `students` are architectures to try first where they fit; the front of earlier searches with the
     same weights is tried next. `finer` evaluators measure on more and more windows: those who may belong
-    to the front go through them. Raises InfeasibleBudget before anything is evaluated.
+    to the front go through them. With an objective of steps, networks that cannot stream are left out; `plan`
+    must then cost both modes. Raises InfeasibleBudget before anything is evaluated.
     """
+    if settings.wants_steps and budgets.step_latency_ms is None:
+        # A step that takes longer than the time to the next is none; so networks that cannot stream stay out.
+        budgets = replace(budgets, step_latency_ms=LONGEST_STEP_MS)
     feasibility = check(plan, budgets, settings.seed)
     sampler = FeasibleSampler(plan, budgets, feasibility)
     inherited = _inherited(space, plan, evaluator, budgets, settings, archive, device)

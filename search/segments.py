@@ -30,6 +30,8 @@ Longs = npt.NDArray[np.int64]
 
 CANNOT_STREAM = -(1 << 40)
 """Far below what any states could make up for."""
+_CANNOT_CYCLES = 1 << 34
+"""Far above what any network takes, so that no least sum contains it."""
 
 
 class OpCost(Protocol):
@@ -106,7 +108,7 @@ class _Part:
 
 
 _ABSENT = _Part(0, 0, 0, 0, frozenset(), 0)
-_CANNOT = _Part(0, 0, 0, 0, frozenset(), CANNOT_STREAM)
+_CANNOT = _Part(_CANNOT_CYCLES, 0, 0, 0, frozenset(), CANNOT_STREAM)
 _Walk = Iterator[tuple[str, tuple[int, ...], bool, Callable[..., list[Node] | None]]]
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwmodels.errors import InputError
-from search.cost_plan import COST_NAMES
+from search.cost_plan import COST_NAMES, STEP_NAMES
 from search.evolution import ALGORITHMS, PopulationSearch, Variation
+
+OBJECTIVES = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
 
 
 class SearchSettingsError(InputError):
@@ -24,10 +26,10 @@ class SearchSettings:
     `algorithm` "auto" is NSGA-II for up to three objectives and NSGA-III for more, as each covers more there.
     With `patience`, a search ends once its hypervolume or its front has not moved for so many evaluations.
 
-    `objectives` are minimised: "error" and any cost names. Half of the first population spreads evenly
-    over the costs of feasible samples. `is_screened` lets the accuracy predictor choose candidates while
-    it is good enough. At most `reevaluations` are spent on measuring again, on more windows, who may belong
-    to the front at `confidence`; None is a quarter of the evaluations.
+    `objectives` are minimised: "error" and any cost names, those of streaming steps included. Half of the
+    first population spreads evenly over the costs of feasible samples. `is_screened` lets the accuracy
+    predictor choose candidates while it is good enough. At most `reevaluations` are spent on measuring again,
+    on more windows, who may belong to the front at `confidence`; None is a quarter of the evaluations.
     """
 
     evaluations: int = 240
@@ -35,7 +37,7 @@ class SearchSettings:
     batch: int | None = None
     ahead: int = 0
     seed: int = 0
-    objectives: tuple[str, ...] = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
+    objectives: tuple[str, ...] = OBJECTIVES
     variation: Variation = field(default_factory=Variation)
     algorithm: str = "auto"
     patience: int | None = None
@@ -44,7 +46,7 @@ class SearchSettings:
     confidence: float = 0.95
 
     def __post_init__(self) -> None:
-        known = ("error", *COST_NAMES)
+        known = ("error", *COST_NAMES, *STEP_NAMES)
         for name in self.objectives:
             if name not in known:
                 raise SearchSettingsError(
@@ -72,6 +74,11 @@ class SearchSettings:
             raise SearchSettingsError(f"search confidence: must lie from 0.5 to 1, got {self.confidence}")
         if self.reevaluations is not None and self.reevaluations < 0:
             raise SearchSettingsError(f"search reevaluations: must be 0 or more, got {self.reevaluations}")
+
+    @property
+    def wants_steps(self) -> bool:
+        """Whether costs of streaming steps are minimised."""
+        return any(name in STEP_NAMES for name in self.objectives)
 
     @property
     def algorithm_class(self) -> type[PopulationSearch]:

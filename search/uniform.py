@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from search.budgets import Budgets
-from search.cost_plan import CostPlan
+from search.cost_plan import STEP_NAMES, CostPlan
 from search.counting import CompletionTable, Limits
 from search.extremes import largest_costs
 from supernet.space import Genes
@@ -18,14 +18,24 @@ _MOST_CYCLES = 1 << 42
 
 
 def limits_of(plan: CostPlan, budgets: Budgets) -> Limits:
-    """Budgets in whole cycles and bytes. Limits that every architecture keeps are left out."""
+    """Budgets in whole cycles and bytes. Limits that every architecture keeps are left out, and those of
+    streaming steps: see `step_limits_of`.
+    """
     largest = largest_costs(plan)
-    binding = {name: limit for name, limit in budgets.limits.items() if largest[name].value > limit}
+    windows = {name: limit for name, limit in budgets.limits.items() if name not in STEP_NAMES}
+    binding = {name: limit for name, limit in windows.items() if largest[name].value > limit}
     cycles = [_cycles_within(plan, name, limit) for name, limit in binding.items() if "bytes" not in name]
     flash, ram = binding.get("flash_bytes"), binding.get("peak_ram_bytes")
     return Limits(
         min(cycles, default=None), None if flash is None else int(flash), None if ram is None else int(ram)
     )
+
+
+def step_limits_of(plan: CostPlan, budgets: Budgets) -> Limits | None:
+    """The budget of a step in whole cycles of `plan.steps`; None where there is none."""
+    if budgets.step_latency_ms is None or plan.steps is None:
+        return None
+    return Limits(_cycles_within(plan.steps, "latency_ms", budgets.step_latency_ms))
 
 
 def _cycles_within(plan: CostPlan, name: str, limit: float) -> int:
@@ -51,8 +61,12 @@ class UniformSampler:
         self._plan = plan
         self._budgets = budgets
         self.kept_share = -1.0
-        for limits, cycle_bins, flash_bins in _trials(limits_of(plan, budgets)):
-            table = CompletionTable(plan, limits, "down", cycle_bins, flash_bins)
+        trials = [(plan, *trial) for trial in _trials(limits_of(plan, budgets))]
+        step = step_limits_of(plan, budgets)
+        if step is not None and plan.steps is not None:
+            trials.insert(0, (plan.steps, step, _FINE, 1))
+        for mode, limits, cycle_bins, flash_bins in trials:
+            table = CompletionTable(mode, limits, "down", cycle_bins, flash_bins)
             if table.total == 0:
                 self._table, self.kept_share = table, 0.0
                 break

@@ -553,9 +553,65 @@ def test_a_foreign_archive_is_refused(capsys, run, tmp_path, spoil, command):
     assert (mine / "archive.sqlite").read_bytes() == held
 
 
+def as_of_schema(path: Path, version: int) -> None:
+    """Make an archive look like one of another version of the program; 1 knew no streaming steps."""
+    connection = sqlite3.connect(path)
+    if version == 1:
+        connection.execute("DROP INDEX by_figures")
+        connection.execute("DROP TABLE uncosted")
+        for name in ("step_latency_ms", "step_cycles", "step_ram_bytes", "step_energy_mj"):
+            connection.execute(f"ALTER TABLE evaluations DROP COLUMN {name}")
+        connection.execute("CREATE INDEX by_figures ON evaluations (origin, error)")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.parametrize("version", [0, 99])
+@pytest.mark.parametrize("command", ["pareto", "search", "export"])
+def test_an_archive_of_an_unknown_schema_is_refused_and_left_alone(capsys, run, tmp_path, command, version):
+    mine = copy_of(run, tmp_path / "run")
+    archived = rows(mine)
+    as_of_schema(mine / "archive.sqlite", version)
+    message = refusal(capsys, command, mine)
+    assert "archive.sqlite" in message and f"schema {version}" in message and "move the file away" in message
+    assert rows(mine) == archived
+
+
+def test_an_archive_of_the_schema_before_is_migrated_and_its_steps_are_costed(capsys, run, tmp_path):
+    mine = copy_of(run, tmp_path / "run")
+    assert exit_code("pareto", mine, "--all", "--json") == 0
+    before, archived = capsys.readouterr().out, rows(mine)
+    as_of_schema(mine / "archive.sqlite", 1)
+    assert exit_code("pareto", mine, "--all", "--json") == 0
+    assert capsys.readouterr().out == before
+    assert rows(mine) == archived
+    assert all(row["step_cycles"] > 0 for row in json.loads(before))
+    # Searching on adds nothing twice.
+    as_of_schema(mine / "archive.sqlite", 1)
+    assert exit_code("search", mine, "--json") == 0
+    assert rows(mine) == archived
+
+
+def test_a_query_on_an_empty_archive_says_what_to_do(capsys, run, tmp_path):
+    mine = copy_of(run, tmp_path / "run")
+    with sqlite3.connect(mine / "archive.sqlite") as archive:
+        archive.execute("DELETE FROM evaluations")
+    archive.close()
+    message = refusal(capsys, "pareto", mine)
+    assert "archive.sqlite" in message and "no evaluations yet; run a search" in message
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
+        (["--where", "beauty > 3"], "unknown column 'beauty'"),
+        (["--where", "flash <= 80"], "a unit of flash"),
+        (["--where", "step_latency <= 3 KB"], "a unit of step_latency"), (["--where", ""], "a column name"),
+        (["--objectives", "error,beauty"], "unknown column 'beauty'"),
+        (["--objectives", "error,arch"], "unknown objective 'arch'"),
+        (["--max-step-latency-ms", "0"], "above 0"),
+        (["--max-step-latency-ms", "0.0001"], "step_latency_ms"),
         (["--sort", "beauty"], "beauty"), (["--where", "flash <= 3 apples"], "apples"),
         (["--where", "flash <="], "position"), (["--device", "toaster"], "device"),
         (["--plot", "front.doc"], "front.doc"),

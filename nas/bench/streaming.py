@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     directory, toolchain = RunDirectory.open(options.run), find_toolchain()
     step_s = directory.config.data.step_s
     chosen = chosen_arch(directory).id
-    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in query_run(directory, Query()).rows)]))
+    front = query_run(directory, Query(objectives=directory.config.search.objectives)).rows
+    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in front)]))
     archs = [arch_of(directory, arch_id) for arch_id in ids]
     graphs = [space_of(directory.config).lower(arch) for arch in archs]
     samples = [round(step_s * arch.rate_hz) for arch in archs]

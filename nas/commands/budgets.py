@@ -1,4 +1,4 @@
-"""The four budget options that search and pareto share."""
+"""The budget options and objectives that search and pareto share."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from dataclasses import replace
 
 from nas.arguments import positive_number
 from search.budgets import KB, Budgets
+from search.filters import FilterError, column_named
 
 
 def add_budgets(parser: argparse.ArgumentParser) -> None:
-    """Declare --max-latency-ms, --max-flash-kb, --max-ram-kb and --max-power-mw."""
-    for name, unit in (("latency-ms", "ms"), ("flash-kb", "KB"), ("ram-kb", "KB"), ("power-mw", "mW")):
+    """Declare --max-latency-ms, --max-flash-kb, --max-ram-kb, --max-power-mw, --max-step-latency-ms."""
+    for name, unit in (
+        ("latency-ms", "ms"), ("flash-kb", "KB"), ("ram-kb", "KB"), ("power-mw", "mW"),
+        ("step-latency-ms", "ms"),
+    ):  # fmt: skip
         parser.add_argument(
             f"--max-{name}", type=positive_number, metavar=unit.upper(), help=f"budget in {unit}"
         )
@@ -25,5 +29,14 @@ def given_budgets(options: argparse.Namespace, defaults: Budgets) -> Budgets:
         "flash_bytes": None if flash is None else flash * KB,
         "peak_ram_bytes": None if ram is None else ram * KB,
         "power_mw": options.max_power_mw,
+        "step_latency_ms": options.max_step_latency_ms,
     }
     return replace(defaults, **{name: limit for name, limit in given.items() if limit is not None})
+
+
+def objectives(text: str) -> tuple[str, ...]:
+    """Columns to minimise, as filters name them, with commas between: "error,step_latency_ms,flash"."""
+    try:
+        return tuple(column_named(name.strip()).stored for name in text.split(","))
+    except FilterError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

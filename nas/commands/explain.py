@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from hwmodels.energy import DEFAULT_PERIOD_S
 from nas.hardware import cost_model
 from nas.layer_costs import layer_rows
 from nas.output import print_json, print_table
@@ -14,13 +15,14 @@ from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.choice import arch_of
 from search.archive import Row
+from search.budgets import KB
 from search.query import Query, table_row
 
 _LAYER_COLUMNS = (
     "name", "kind", "detail", "length_out", "channels_out", "macs", "cycles", "latency_ms", "share",
     "flash_bytes", "ram_bytes",
 )  # fmt: skip
-_HIDDEN = ("device", "generation", "energy_mj", "cycles")
+_HIDDEN = ("device", "generation", "energy_mj", "cycles", "step_energy_mj", "step_cycles")
 _NEIGHBOURS = 3
 
 
@@ -60,6 +62,14 @@ def execute(options: argparse.Namespace) -> int:
     print(
         f"dearest: {most['name']}, {100 * most['share']:.0f} % of the cycles; RAM peaks at {deepest['name']}"
     )
+    if here.step_latency_ms is None or here.step_ram_bytes is None or here.step_energy_mj is None:
+        print("streaming: - (this network reads whole windows)")
+    else:
+        print(
+            f"streaming: a step on {DEFAULT_PERIOD_S:g} s of new samples takes {here.step_latency_ms:.2f} ms "
+            f"({here.step_latency_ms / here.latency_ms:.0%} of the window's), "
+            f"{here.step_ram_bytes / KB:.1f} KB of RAM, {here.step_energy_mj:.3f} mJ"
+        )
     for title, rows in (("nearest cheaper", found["cheaper"]), ("nearest better", found["better"])):
         if rows:
             columns = [name for name in rows[0] if name not in _HIDDEN]

@@ -6,10 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from nas.arguments import picture_path, positive_count
-from nas.commands.budgets import add_budgets, given_budgets
+from nas.commands.budgets import add_budgets, given_budgets, objectives
 from nas.files import replace_file
 from nas.output import print_csv, print_json, print_table
 from nas.pareto import query_run, rows_for_pictures
@@ -18,6 +16,7 @@ from nas.run_directory import RunDirectory
 from search.budgets import Budgets
 from search.compare import compare_fronts
 from search.query import Answer, Query, QueryError
+from search.racing import objectives_of
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +26,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--where", help='filter, such as "mae_bpm <= 5 and flash_kb < 40"')
     parser.add_argument("--device", help="the same subnets on another device (default: the run's)")
     parser.add_argument("--against", type=Path, metavar="RUN2", help="compare the front with another run's")
+    parser.add_argument("--objectives", type=objectives, help="columns of the front (default: the search's)")
     parser.add_argument("--sort", default="error", help="column to sort by (default: error)")
     parser.add_argument("--descending", action="store_true", help="largest first")
     parser.add_argument("--top", type=positive_count, help="rows to keep")
@@ -46,6 +46,7 @@ def execute(options: argparse.Namespace) -> int:
         budgets=given_budgets(options, Budgets()), where=options.where, device=options.device,
         sort=options.sort, is_descending=options.descending, top=options.top,
         is_knee_only=options.knee, is_front_only=not options.all,
+        objectives=options.objectives or run.config.search.objectives,
     )  # fmt: skip
     answer = query_run(run, query)
     if options.against:
@@ -79,10 +80,7 @@ def _against(options: argparse.Namespace, answer: Answer, query: Query) -> int:
         raise QueryError(
             f"{options.against}: its errors are {metrics[1]}, those of {options.run} {metrics[0]}"
         )
-    fronts = [
-        np.array([[float(getattr(row, name)) for name in query.objectives] for row in held.rows])
-        for held in (answer, theirs)
-    ]
+    fronts = [objectives_of(held.rows, query.objectives) for held in (answer, theirs)]
     found = compare_fronts(*fronts)
     rows = [
         {
@@ -90,11 +88,11 @@ def _against(options: argparse.Namespace, answer: Answer, query: Query) -> int:
             "members": len(front),
             "hypervolume": volume,
             "dominated by the other": dominated,
-            "best_error": float(front[:, 0].min()),
+            "best_error": min(row.error for row in held.rows),
         }
-        for path, front, volume, dominated in (
-            (options.run, fronts[0], found.first_hypervolume, found.first_dominated),
-            (options.against, fronts[1], found.second_hypervolume, found.second_dominated),
+        for path, held, front, volume, dominated in (
+            (options.run, answer, fronts[0], found.first_hypervolume, found.first_dominated),
+            (options.against, theirs, fronts[1], found.second_hypervolume, found.second_dominated),
         )
     ]
     same_people = {row.fold for row in answer.rows} == {row.fold for row in theirs.rows}

@@ -7,15 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from nas.arguments import positive_count
-from nas.commands.budgets import add_budgets, given_budgets
-from nas.hardware import cost_model
+from nas.commands.budgets import add_budgets, given_budgets, objectives
+from nas.hardware import cost_plan
 from nas.output import print_json, print_table
 from nas.run_directory import RunDirectory
-from nas.space import space_of
 from nas.stages.choice import budgets_of
 from nas.stages.search import search_run
 from search.budgets import Budgets
-from search.cost_plan import compile_costs
 from search.explain import explain
 from search.query import Answer
 
@@ -28,6 +26,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", help="device name or YAML file (default: the run's)")
     add_budgets(parser)
     parser.add_argument("--evaluations", type=positive_count, help="subnets to evaluate (default: the run's)")
+    parser.add_argument("--objectives", type=objectives, help="columns to minimise (default: the run's)")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
     parser.add_argument(
@@ -46,7 +45,8 @@ def execute(options: argparse.Namespace) -> int:
     run.summary("supernet")
     run.cluster = options.cluster
     with run.exclusive():
-        result = search_run(run, options.device or run.config.device, budgets, options.evaluations)
+        device = options.device or run.config.device
+        result = search_run(run, device, budgets, options.evaluations, options.objectives)
     rows = Answer(result.front, len(result.rows), len(result.rows)).table()
     if options.json:
         quality = result.predictor
@@ -62,7 +62,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -> int:
     """Print what share of the space each budget leaves, which one binds, and what relaxing it buys."""
-    plan = compile_costs(space_of(run.config), cost_model(run, options.device or run.config.device))
+    plan = cost_plan(run, options.device or run.config.device)
     found = explain(plan, budgets)
     if options.json:
         print_json({"architectures": found.size, "binding": found.binding, "budgets": found.rows()})

@@ -50,7 +50,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
         f"{measured['flash_kb']:.1f} KB of flash, {measured['ram_kb']:.1f} KB of RAM.",
     )
     rows = rows_for_pictures(query_run(run, Query(is_front_only=False)))
-    front = rows_for_pictures(query_run(run, Query()))
+    front = rows_for_pictures(query_run(run, Query(objectives=run.config.search.objectives)))
     budgets = run.config.budgets.model_dump()
     figure = pareto_front(rows, front, chosen, budgets, error_name)
     picture = run.path / "front.png"

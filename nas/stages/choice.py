@@ -31,6 +31,7 @@ def budgets_of(section: BudgetSection) -> Budgets:
         flash_bytes=None if section.flash_kb is None else section.flash_kb * KB,
         peak_ram_bytes=None if section.ram_kb is None else section.ram_kb * KB,
         power_mw=section.power_mw,
+        step_latency_ms=section.step_latency_ms,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
+from hwmodels.energy import DEFAULT_PERIOD_S
 from hwmodels.lut import rules_hash
 from hwmodels.toolchain import find_toolchain
 from hwmodels.variants import kernel_hash
@@ -17,7 +18,7 @@ from nas.hardware import cached_table, table_path
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.choice import budgets_of
-from search.cost_plan import compile_costs
+from search.cost_plan import compile_both_modes
 from search.feasibility import check
 
 NAME = "profile"
@@ -45,7 +46,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     device, space = load_device(run.config.device), space_of(run.config)
     table = cached_table(space, device.target)
     table.save(table_path(run, device.target))
-    plan = compile_costs(space, CostModel(table, device))
+    plan = compile_both_modes(space, CostModel(table, device), DEFAULT_PERIOD_S)
     feasible = check(plan, budgets_of(run.config.budgets), run.config.seed)
     return {
         "share_within_budgets": round(feasible.share, 4),

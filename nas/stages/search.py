@@ -8,7 +8,7 @@ from typing import Any
 
 from hwmodels.device import load_device
 from nas.cluster import spread
-from nas.hardware import cost_model
+from nas.hardware import cost_plan
 from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
@@ -16,7 +16,6 @@ from nas.stages.choice import archive_path, budgets_of
 from nas.subnet_evaluation import SubnetEvaluation
 from search.archive import Archive
 from search.budgets import Budgets
-from search.cost_plan import compile_costs
 from search.prefix import block_work
 from search.search import SearchResult, run_search
 from search.settings import SearchSettings
@@ -58,14 +57,18 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
 
 def search_run(
-    run: RunDirectory, device: str, budgets: Budgets, evaluations: int | None = None
+    run: RunDirectory,
+    device: str,
+    budgets: Budgets,
+    evaluations: int | None = None,
+    objectives: tuple[str, ...] | None = None,
 ) -> SearchResult:
     """Search a trained supernet for any device and budgets; nothing is trained.
 
     Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
     """
     settings, space = run.config.search, space_of(run.config)
-    plan = compile_costs(space, cost_model(run, device))
+    plan = cost_plan(run, device)
 
     def say(text: str) -> None:
         run.say(f"search: {text}")
@@ -89,7 +92,8 @@ def search_run(
                            population=settings.population, batch=settings.batch, ahead=settings.ahead,
                            seed=run.config.seed, is_screened=settings.screening == "predictor",
                            reevaluations=settings.reevaluations, confidence=settings.confidence,
-                           algorithm=settings.algorithm, patience=settings.patience),
+                           algorithm=settings.algorithm, patience=settings.patience,
+                           objectives=objectives or settings.objectives),
             archive, device=device, students=students_within(space), finer=finer, progress=advance, say=say,
         )  # fmt: skip
 
