@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hwmodels.check import random_model
 from hwmodels.codegen import generate
 from hwmodels.emulator import RAM_BASE, Emulator
-from hwmodels.integer import IntegerModel
+from hwmodels.integer import HeartRateSettings, IntegerModel
 from hwmodels.toolchain import compile_host, find_toolchain
 from hwmodels.tracker import Tracker, TrackerError, generate_tracker, load_tracker, save_tracker, track
 from supernet.space import load_space
@@ -24,7 +24,7 @@ MODEL = random_model(
     SPACE.lower(SPACE.decode(SPACE.sample(4, np.random.default_rng(8)))[1]), np.random.default_rng(1)
 )
 BINS = MODEL.graph.output.channels_in
-TRACKER = Tracker((2000, 6000, 16000, 6000, 2000), 2, 0.6, 20.0)
+TRACKER = Tracker((1000, 7000, 16000, 6000, 2000), 2, 0.6, 20.0, 0.7)
 
 
 def logits_around(bins: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -49,7 +49,7 @@ def test_the_host_tracks_as_python_does(library: ctypes.CDLL, seed: int, extreme
     starts = rng.random(40) < 0.1
     starts[0] = True
     expected = track(TRACKER, MODEL, logits.astype(np.int8), starts)
-    tracker, result = ctypes.create_string_buffer(2 * BINS), (ctypes.c_int32 * 3)()
+    tracker, result = ctypes.create_string_buffer(4 + 2 * BINS), (ctypes.c_int32 * 3)()
     for row, start, wanted in zip(logits.astype(np.int8), starts, expected, strict=True):
         if start:
             library.ppgnet_tracker_reset(tracker)
@@ -89,6 +89,22 @@ def test_a_single_wild_window_is_bridged_and_a_reset_forgets() -> None:
     assert fresh - tracked[11] > 40
 
 
+def test_a_lead_makes_up_for_lag_and_changes_nothing_at_rest() -> None:
+    model = sure_of_its_bins(MODEL)
+    starts = np.arange(30) == 0
+    bins = BINS // 4 + np.maximum(0, np.arange(30) - 10) // 2
+    logits = logits_around(bins, np.random.default_rng(3))
+    lagging, leading = (
+        track(replace(TRACKER, lead=lead), model, logits, starts)[:, 0] / 256 for lead in (0, 0.7)
+    )
+    head = model.head
+    assert isinstance(head, HeartRateSettings)
+    truth = head.first_bpm + bins * (head.last_bpm - head.first_bpm) / (BINS - 1)
+    assert (truth - lagging)[15:].mean() > (truth - leading)[15:].mean() + 0.5
+    assert np.abs(leading - lagging)[:10].max() < 1
+    assert (track(replace(TRACKER, lead=4), model, logits, starts)[:, 0] <= head.last_bpm * 256).all()
+
+
 def test_files_are_read_back_and_damaged_ones_refused(tmp_path: Path) -> None:
     path = tmp_path / "tracker.json"
     save_tracker(TRACKER, path)
@@ -100,3 +116,5 @@ def test_files_are_read_back_and_damaged_ones_refused(tmp_path: Path) -> None:
         replace(TRACKER, transition_q15=(1, 2, 3))
     with pytest.raises(TrackerError, match="floor"):
         replace(TRACKER, floor=0)
+    with pytest.raises(TrackerError, match="lead"):
+        replace(TRACKER, lead=-1)

@@ -9,6 +9,7 @@ void ppgnet_tracker_reset(ppgnet_tracker *tracker)
 {
     for (uint32_t bin = 0; bin < BINS; bin++)
         tracker->belief[bin] = LARGEST;
+    tracker->mean_q8 = 0;
 }
 
 static uint32_t predicted(const ppgnet_tracker *tracker, int32_t bin)
@@ -21,6 +22,17 @@ static uint32_t predicted(const ppgnet_tracker *tracker, int32_t bin)
     }
     sum = (sum >> 15) + ppgnet_tracker_constants.floor;
     return sum < LARGEST ? sum : LARGEST;
+}
+
+static int32_t led(ppgnet_tracker *tracker, int32_t estimate)
+{
+    const ppgnet_tracker_settings *settings = &ppgnet_tracker_constants;
+    if (tracker->mean_q8 == 0)
+        tracker->mean_q8 = estimate;
+    tracker->mean_q8 += (estimate - tracker->mean_q8) >> 1;
+    estimate += ((estimate - tracker->mean_q8) * settings->lead_q8) >> 8;
+    estimate = estimate < settings->first_q8 ? settings->first_q8 : estimate;
+    return estimate < settings->last_q8 ? estimate : settings->last_q8;
 }
 
 void ppgnet_tracker_update(ppgnet_tracker *tracker, const int8_t *logits, ppgnet_result *result)
@@ -39,4 +51,5 @@ void ppgnet_tracker_update(ppgnet_tracker *tracker, const int8_t *logits, ppgnet
     for (uint32_t bin = 0; bin < BINS; bin++)
         tracker->belief[bin] = (uint16_t)(product[bin] >> shift);
     ppgnet_read_belief(head, tracker->belief, result);
+    result->estimate = led(tracker, result->estimate);
 }

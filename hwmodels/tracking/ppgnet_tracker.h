@@ -1,6 +1,6 @@
 /* A causal tracker over successive windows: the belief over heart rates is carried from window to window by
-   how heart rates move, and multiplied by what the network says of the newest one. Integers only; all that is
-   written lies in the caller's ppgnet_tracker. hwmodels/tracker.py computes the same. */
+   how heart rates move, and multiplied by what the network says of the newest one. Where its estimates rise or
+   fall they are led a little, as they lag. Integers only; all that is written lies in the caller's ppgnet_tracker. hwmodels/tracker.py computes the same. */
 #ifndef PPGNET_TRACKER_H
 #define PPGNET_TRACKER_H
 
@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 typedef struct {
+    int32_t mean_q8; /* of estimates, the newest weighing half; 0 before the first */
     uint16_t belief[PPGNET_TRACKER_BINS];
 } ppgnet_tracker;
 
