@@ -101,7 +101,8 @@ def pareto_front(
         figure.colorbar(shown, ax=axes, label="flash, KB")
         alike = [row for row in front if row.get("quicker_tie")]
         axes.scatter(
-            _column(alike, "latency_ms"), _column(alike, "error"), s=9, color="white", zorder=4,
+            _column(alike, "latency_ms"), _column(alike, "error"), s=11, color="white", zorder=4,
+            edgecolors="#5d6773", linewidths=0.5,
             label="no surer than a quicker one" if alike else None,
         )  # fmt: skip
     for row in front:
