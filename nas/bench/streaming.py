@@ -61,8 +61,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     directory, toolchain = RunDirectory.open(options.run), find_toolchain()
     step_s = directory.config.data.step_s
     chosen = chosen_arch(directory).id
-    front = query_run(directory, Query(objectives=directory.config.search.objectives)).rows
-    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in front)]))
+    members = query_run(directory, Query(objectives=directory.config.search.objectives)).rows
+    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in members)]))
     archs = [arch_of(directory, arch_id) for arch_id in ids]
     graphs = [space_of(directory.config).lower(arch) for arch in archs]
     samples = [round(step_s * arch.rate_hz) for arch in archs]
