@@ -11,6 +11,8 @@ from hwmodels.filters import SIGNAL_BITS, IntegerResampler
 from hwmodels.front import Front
 from hwmodels.integer_model import IntegerModel
 from hwmodels.memory import aligned
+from hwmodels.personal_source import with_learner
+from hwmodels.personalize import PersonalSettings
 from hwmodels.tracker import Tracker, generate_tracker
 
 SOURCES = Path(__file__).parent / "sensing"
@@ -30,11 +32,14 @@ void ppgnet_prepare_whole(int8_t *input, const float *pulse, const float *accele
 """
 
 
-def generate_firmware(front: Front, model: IntegerModel, tracker: Tracker | None = None) -> dict[str, str]:
+def generate_firmware(
+    front: Front, model: IntegerModel, tracker: Tracker | None = None, learner: PersonalSettings | None = None
+) -> dict[str, str]:
     """All C sources of a bundle, file name to text; firmware includes ppgnet.h.
 
-    Raises InputError when something of the network has no kernel, or no tracker, and for rates whose ratio
-    would make a table of filter coefficients larger than 16 KB.
+    `learner` adds what personalizes the network. Raises InputError when something of the network has no
+    kernel, tracker or learner, and for rates whose ratio would make a table of filter coefficients larger
+    than 16 KB.
     """
     require_small_filters(front)
     sources = generate(model) | sources_in(SOURCES)
@@ -47,7 +52,11 @@ def generate_firmware(front: Front, model: IntegerModel, tracker: Tracker | None
         )
     if tracker is not None:
         sources |= generate_tracker(tracker, model)
-    sources["ppgnet_front_model.h"] = _header(front, model, tracker is not None)
+    if learner is not None:
+        if model.graph.state_bytes:
+            raise InputError("personalization reads whole windows; export the network in window mode")
+        sources = with_learner(sources, model, learner)
+    sources["ppgnet_front_model.h"] = _header(front, model, tracker is not None, learner is not None)
     sources["ppgnet_front_model.c"] = _source(front)
     return sources
 
@@ -91,7 +100,7 @@ def context_parts(front: Front, model: IntegerModel, tracker: Tracker | None = N
     return parts
 
 
-def _header(front: Front, model: IntegerModel, has_tracker: bool) -> str:
+def _header(front: Front, model: IntegerModel, has_tracker: bool, has_learner: bool) -> str:
     sensors = front.sensors
     acc_hz = sensors.acc_hz if front.reads_motion else 0.0
     return f"""\
@@ -116,6 +125,7 @@ def _header(front: Front, model: IntegerModel, has_tracker: bool) -> str:
 #define PPGNET_SECTIONS {len(front.sections)}
 #define PPGNET_STREAMING {int(bool(model.graph.state_bytes))}
 #define PPGNET_HAS_TRACKER {int(has_tracker)}
+#define PPGNET_HAS_PERSONAL {int(has_learner)}
 
 #ifdef __cplusplus
 extern "C" {{

@@ -18,6 +18,7 @@ from hwmodels.emulator import RAM_BASE, EmulationError, Emulator, Execution
 from hwmodels.firmware import CONTEXT_BYTES, generate_firmware
 from hwmodels.front import Front
 from hwmodels.integer_model import IntegerModel
+from hwmodels.personalize import PersonalSettings
 from hwmodels.pipeline import PipelineModel
 from hwmodels.target import Target
 from hwmodels.toolchain import compile_host
@@ -50,17 +51,21 @@ class HostFirmware:
     def __init__(
         self, front: Front, model: IntegerModel, tracker: Tracker | None = None, cc: str = "cc",
         flags: Sequence[str] = ("-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"),
+        learner: PersonalSettings | None = None,
     ) -> None:  # fmt: skip
         self._front, self._tracks = front, tracker is not None
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "ppgnet.so"
-            self._library = ctypes.CDLL(
-                str(compile_host(generate_firmware(front, model, tracker), out, cc, flags=flags))
-            )
+            sources = generate_firmware(front, model, tracker, learner)
+            self._library = ctypes.CDLL(str(compile_host(sources, out, cc, flags=flags)))
         size = ctypes.c_uint32.in_dll(self._library, CONTEXT_BYTES).value
         self._context = (ctypes.c_uint32 * (size // 4))()
         self._sensors = ctypes.addressof(ctypes.c_uint32.in_dll(self._library, "ppgnet_front_constants"))
         self._size = size
+        self.learner = None
+        if learner:
+            learner_bytes = ctypes.c_uint32.in_dll(self._library, "ppgnet_personal_bytes").value
+            self.learner = (ctypes.c_uint32 * (learner_bytes // 4))()
 
     def call(self, function: str, *arguments: object) -> int:
         """Call a function of ppgnet.h with this wearer's context; its status."""
@@ -75,10 +80,21 @@ class HostFirmware:
         """ppgnet_push_ppg or _acc."""
         return self.call(f"ppgnet_push_{sensor}", ctypes.c_void_p(frames.ctypes.data), len(frames))
 
-    def reading(self) -> tuple[int, list[int]]:
-        """ppgnet_estimate's status and reading; with a tracker, what ppgnet_track makes of it."""
+    def learner_call(self, function: str) -> int:
+        """ppgnet_personal_reset, or _train and its status."""
+        status: int = getattr(self._library, function)(self.learner)
+        return status
+
+    def reading(self, heart_rate_q8: int | None = None) -> tuple[int, list[int]]:
+        """ppgnet_estimate's status and reading; with a tracker, what ppgnet_track makes of it.
+
+        With a heart rate in 1/256 BPM, or 0 where none is known, ppgnet_estimate_personal's.
+        """
         found = (ctypes.c_int32 * 3)()
-        status = self.call("ppgnet_estimate", found)
+        if heart_rate_q8 is None:
+            status = self.call("ppgnet_estimate", found)
+        else:
+            status = self.call("ppgnet_estimate_personal", self.learner, heart_rate_q8, found)
         if status == 0 and self._tracks:
             status = self.call("ppgnet_track", found)
         return status, list(found)

@@ -44,13 +44,19 @@ def generate_personal(model: IntegerModel, settings: PersonalSettings | None = N
 
     Raises InputError for a network that cannot.
     """
-    settings = settings or PersonalSettings()
-    form = learnt_form(model, settings)
-    memory = default_plan(model)
-    sources = generate(model, memory)
+    return with_learner(generate(model), model, settings or PersonalSettings())
+
+
+def with_learner(
+    sources: Mapping[str, str], model: IntegerModel, settings: PersonalSettings
+) -> dict[str, str]:
+    """Sources of `model`, in the arena of hwmodels.codegen.default_plan, with those of its learner added."""
+    form = learnt_form(model.graph, settings)
     steps = len(model.graph) - 1
-    parts = _PARTS.format(body=steps - 2, head=steps - 1, features=memory.offsets[form.features.name])
-    own = sources["ppgnet_model.c"].replace('"ppgnet_model.h"', '"ppgnet_personal_model.h"')
+    offset = default_plan(model).offsets[form.features.name]
+    parts = _PARTS.format(body=steps - 2, head=steps - 1, features=offset)
+    include = '#include "ppgnet_model.h"'
+    own = sources["ppgnet_model.c"].replace(include, f'{include}\n#include "ppgnet_personal_model.h"')
     return {
         **sources,
         **sources_in(SOURCES),

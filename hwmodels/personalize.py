@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import InputError
-from hwmodels.graph import Op
+from hwmodels.graph import LayerGraph, Op
 from hwmodels.heads import exponential_table, heart_rate_constants, heart_rate_head
 from hwmodels.integer import HeartRateSettings, IntegerModel, run
 from hwmodels.rounding import clamp_int8, multiply_by_quantized_multiplier
@@ -118,7 +118,7 @@ def last_features(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np.
 
     Raises InputError for a network that `learnt_form` refuses.
     """
-    return run(model, windows)[learnt_form(model, PersonalSettings()).features.name]
+    return run(model, windows)[learnt_form(model.graph, PersonalSettings()).features.name]
 
 
 def personalize(
@@ -133,7 +133,7 @@ def personalize(
     or a heart rate outside of the bins.
     """
     settings = settings or PersonalSettings()
-    form = learnt_form(model, settings)
+    form = learnt_form(model.graph, settings)
     logits, head = form.logits, model.head
     assert isinstance(head, HeartRateSettings)
     if not settings.fewest <= len(features) <= settings.windows:
@@ -212,13 +212,13 @@ def personalize(
     return Personalized(adapted, kept, kept_iteration, (before / count, least / count))
 
 
-def learnt_form(model: IntegerModel, settings: PersonalSettings) -> LearntForm:
-    """What is kept of a calibration of `model`.
+def learnt_form(graph: LayerGraph, settings: PersonalSettings) -> LearntForm:
+    """What is kept of a calibration of a network.
 
     Raises InputError for a network that neither pools features for one fully connected layer nor makes each
     logit at its own position, or does not tell heart rates.
     """
-    ops = list(model.graph)
+    ops = list(graph)
     features, logits = ops[-3], ops[-2]
     kinds = tuple(op.kind for op in ops)
     is_pooled = kinds[-3:] == _ENDS["pooled"] and features.length_out == 1

@@ -12,18 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
 from hwmodels.integer import HeartRateSettings, IntegerModel
+from hwmodels.personal_run import LEARNER_ENTRIES, learn_on_core
 from hwmodels.personal_source import generate_personal
 from hwmodels.personalize import Personalized, PersonalSettings, last_features, personalize
 from hwmodels.toolchain import Toolchain
 from nas.data.windows import WindowSet
 from nas.deploy.example import build_example, example_files, learner_program
 from nas.estimates import integer_estimates, integer_inputs
-
-_KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
-_STRIDE_BYTES = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -184,24 +181,15 @@ def check_on_device(
     """Learn one recording on the emulated Cortex-M7 from the windows on, and compare with Python's."""
     teaches, judged = protocol.split(windows.start_s, windows.window_s)
     calibration, rest = _calibration(model, windows.subset(teaches), settings), windows.subset(judged)
-    image = toolchain.link(generate_personal(model, settings), _KEEP)
-    emulator = Emulator(image)
-    personal, arena, given, result = (RAM_BASE + place * _STRIDE_BYTES for place in range(4))
-    stack = emulator.call("ppgnet_personal_reset", (personal,)).stack_bytes
-    labels = np.rint(calibration.heart_rate_bpm.astype(np.float64) * 256).astype(int).tolist()
-    for window, label in zip(integer_inputs(model, calibration), labels, strict=True):
-        arguments = (personal, arena, given, label)
-        emulator.call("ppgnet_personal_add", arguments, [(given, window.tobytes())])
-    training = emulator.call("ppgnet_personal_train", (personal,))
-    mismatches = 0
+    image = toolchain.link(generate_personal(model, settings), LEARNER_ENTRIES)
+    inputs, later = integer_inputs(model, calibration), integer_inputs(model, rest)
+    lesson = learn_on_core(image, inputs, calibration.heart_rate_bpm, later)
     expected = integer_estimates(found.model, rest)
-    for index, window in enumerate(integer_inputs(model, rest)):
-        emulator.call("ppgnet_personal_run", (personal, arena, given, result), [(given, window.tobytes())])
-        estimate, spread, valid = np.frombuffer(emulator.read(result, 12), "<i4").tolist()
-        wanted = expected.estimate[index] * 256, expected.spread[index] * 256, int(expected.valid[index])
-        mismatches += (estimate, spread, valid) != wanted
+    wanted = np.column_stack([expected.estimate * 256, expected.spread * 256, expected.valid])
+    mismatches = int((lesson.results != wanted).any(axis=1).sum())
+    mismatches += lesson.kept_iteration != found.kept_iteration
     ram, firmware_ram = learning_ram(model, settings, toolchain)
-    return DeviceCheck(ram, firmware_ram, max(stack, training.stack_bytes), training.instructions, mismatches)
+    return DeviceCheck(ram, firmware_ram, lesson.stack_bytes, lesson.instructions, mismatches)
 
 
 def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> tuple[int, int]:

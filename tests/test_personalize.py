@@ -1,6 +1,7 @@
 """Learning a wearer: C and Python agree, here and on the emulated core; what does not help is dropped."""
 
 import ctypes
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,23 +11,28 @@ from numpy.typing import NDArray
 
 from hwmodels.check import random_model, random_windows
 from hwmodels.codegen import default_plan
-from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.errors import InputError
-from hwmodels.integer import HeartRateSettings, IntegerModel, run
+from hwmodels.firmware_run import HostFirmware, blocks
+from hwmodels.front import Front, Sensors, network_input, readings, signals
+from hwmodels.front import windows as windows_of
+from hwmodels.integer import HeartRateSettings, InputSettings, IntegerModel, run
+from hwmodels.personal_run import LEARNER_ENTRIES, learn_on_core
 from hwmodels.personal_source import generate_personal
 from hwmodels.personalize import PersonalSettings, last_features, learnt_form, personalize
 from hwmodels.toolchain import compile_host, find_toolchain
+from hwmodels.tracker import Tracker
 from nas.bench.personalization import means
 from nas.cli import main
+from nas.deploy.bundle import BundleError, read_bundle, write_bundle
 from nas.deploy.example import STACK_BYTES
+from nas.deploy.verify import verify_bundle
 from nas.personal import Protocol, learning_ram
 from supernet.space import load_space
 from tests.tiny_run import finished_run, without_arm_compiler
 
 SPACE, DEFAULT, SPECTRAL = load_space("demo"), load_space("default"), load_space("spectral")
 SETTINGS = PersonalSettings(iterations=12, rate=0.2)
-KEEP = ("ppgnet_personal_reset", "ppgnet_personal_add", "ppgnet_personal_train", "ppgnet_personal_run")
-KEEP += ("ppgnet_personal_bytes",)
+TOO_FEW, STARTED, RANGE, NO_SAMPLES = 3, 5, 7, 32
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +89,7 @@ def test_the_host_learns_what_python_learns(model: IntegerModel, tmp_path: Path)
         wanted = run(expected.model, windows[:20])[model.graph.output.name]
         for window, row in zip(windows[:20], wanted, strict=True):
             result = (ctypes.c_int32 * 3)()
-            library.ppgnet_personal_run(personal, arena, window.tobytes(), result)
+            library.ppgnet_personal_run(personal, arena, window.tobytes(), 0, result)
             assert list(result) == row.tolist()
 
 
@@ -92,23 +98,93 @@ def test_the_emulated_core_learns_what_python_learns(model: IntegerModel) -> Non
     windows, labels = calibration(model, 2)
     settings = PersonalSettings(iterations=4, rate=0.2)
     expected = personalize(model, last_features(model, windows), labels, settings)
-    emulator = Emulator(find_toolchain().link(generate_personal(model, settings), KEEP))
-    personal, arena, given, result = (RAM_BASE + (place << 17) for place in range(4))
-    emulator.call("ppgnet_personal_reset", (personal,))
-    for window, label in zip(windows, np.rint(labels * 256).astype(int).tolist(), strict=True):
-        emulator.call("ppgnet_personal_add", (personal, arena, given, label), [(given, window.tobytes())])
-    emulator.call("ppgnet_personal_train", (personal,))
-    assert np.frombuffer(emulator.read(personal, 8), "<u4").tolist() == [70, expected.kept_iteration]
-    emulator.call("ppgnet_personal_run", (personal, arena, given, result))
-    wanted = run(expected.model, windows[-1:])[model.graph.output.name][0]
-    assert np.frombuffer(emulator.read(result, 12), "<i4").tolist() == wanted.tolist()
+    image = find_toolchain().link(generate_personal(model, settings), LEARNER_ENTRIES)
+    found = learn_on_core(image, windows, labels, windows[-2:])
+    wanted = run(expected.model, windows[-2:])[model.graph.output.name]
+    np.testing.assert_array_equal(found.results, wanted)
+    assert found.kept_iteration == expected.kept_iteration and found.learner_bytes < 50 * 1024
+
+
+def sensing(model: IntegerModel) -> Front:
+    """The front end of a random model, which says nothing of its input."""
+    reads, samples = model.input.reads, model.input.window_samples
+    rate = 16 if reads == "spectrum" else samples // 8
+    own = InputSettings(rate, 8.0, model.input.sensors, (0.4, 8.0), 0.3)
+    own = dataclasses.replace(own, reads=reads, positions=model.input.positions)
+    return Front(Sensors(ppg_hz=50, acc_hz=50), own)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no host compiler")
+@pytest.mark.parametrize("tracker", [None, Tracker((1000, 7000, 16000, 7000, 1000), 4, 0.6, 12.0)])
+def test_firmware_learns_its_wearer_from_sensor_samples(model: IntegerModel, tracker: Tracker | None) -> None:
+    front = sensing(model)
+    model = dataclasses.replace(model, input=front.input)
+    rng = np.random.default_rng(4)
+    beat = 9000 * np.sin(2 * np.pi * 1.4 * np.arange(50 * 152) / 50)[:, None]
+    ppg = (beat + rng.normal(0, 2500, beat.shape)).astype(np.int16)
+    acc = rng.normal(0, 3000, (len(ppg), 3)).astype(np.int16) if front.reads_motion else None
+    held = windows_of(front, signals(front, ppg, acc))
+    inputs = network_input(front, model, held)
+    said = run(model, inputs)[model.graph.output.name][:, 0] / 256
+    labels = np.rint(256 * np.clip(said + rng.normal(4, 6, len(said)), 31, 219)).astype(int)
+    taught = 66
+    learnt = personalize(model, last_features(model, inputs[:taught]), labels[:taught] / 256, SETTINGS)
+    assert learnt.kept_iteration > 0 and not held.invalid.any()
+    plain = readings(front, model, ppg, acc, tracker)
+    adapted = readings(front, learnt.model, ppg, acc)
+
+    host = HostFirmware(front, model, tracker, learner=SETTINGS)
+    assert host.start() == 0
+    rows: list[list[int]] = []
+    for sensor, frames in blocks(front, ppg, acc):
+        assert host.push(sensor, frames) == 0
+        while host.call("ppgnet_ready"):
+            if not rows:
+                assert host.reading(0) == (STARTED, [0, 0, NO_SAMPLES])
+                host.learner_call("ppgnet_personal_reset")
+                assert host.reading(256 * 20)[0] == host.reading(-1)[0] == RANGE
+                assert host.learner_call("ppgnet_personal_train") == TOO_FEW
+            status, row = host.reading(int(labels[len(rows)]) if len(rows) < taught else 0)
+            assert status == 0
+            rows.append(row)
+            if len(rows) == taught:
+                assert host.learner_call("ppgnet_personal_train") == 0
+    np.testing.assert_array_equal(rows[:taught], plain[:taught])
+    assert len(rows) == len(plain) > taught
+    if tracker is None:
+        np.testing.assert_array_equal(rows[taught:], adapted[taught:])
+    else:
+        assert rows[taught:] != plain[taught:].tolist()
+
+
+@pytest.mark.arm
+def test_a_bundle_with_a_learner_is_verified_and_says_what_it_takes(
+    model: IntegerModel, tmp_path: Path
+) -> None:
+    model = dataclasses.replace(model, input=sensing(model).input)
+    facts: dict[str, object] = {
+        "id": "x", "arch": "a", "device": "cortex-m7-64mhz",
+        "predicted": {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1},
+    }  # fmt: skip
+    given = random_windows(model.graph, 5, np.random.default_rng(2))
+    write_bundle(tmp_path / "bundle", model, given, facts, learner=PersonalSettings(iterations=8))
+    found = verify_bundle(tmp_path / "bundle", toolchain=find_toolchain())
+    assert found["mismatches"] == found["learner"]["mismatches"] == 0
+    assert 4000 < found["learner"]["ram_bytes"] < 50 * 1024
+    text = (tmp_path / "bundle" / "README.md").read_text()
+    assert "ppgnet_estimate_personal(&wearer, &own, label_q8, &reading);" in text
+    assert "| RAM of learning the wearer, besides | - |" in text
+    manifest = tmp_path / "bundle" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"fewest": 60', '"fewest": "sixty"'))
+    with pytest.raises(BundleError, match="its learner is damaged"):
+        read_bundle(tmp_path / "bundle")
 
 
 @pytest.mark.arm
 def test_learning_fits_fifty_kilobytes_of_a_linked_firmware(model: IntegerModel) -> None:
     for network in (model, random_model(DEFAULT.lower(DEFAULT.largest()), np.random.default_rng(0))):
         ram, whole = learning_ram(network, PersonalSettings(), find_toolchain())
-        form = learnt_form(network, PersonalSettings())
+        form = learnt_form(network.graph, PersonalSettings())
         kept = PersonalSettings().windows // form.every
         assert kept * form.rows * form.logits.channels_in < ram < 50 * 1024
         assert whole >= ram + default_plan(network).arena_bytes + STACK_BYTES
@@ -116,7 +192,7 @@ def test_learning_fits_fifty_kilobytes_of_a_linked_firmware(model: IntegerModel)
 
 def test_a_window_over_spectra_is_kept_near_its_label_and_where_logits_are_large() -> None:
     network = random_model(SPECTRAL.lower(SPECTRAL.largest()), np.random.default_rng(1))
-    form = learnt_form(network, SETTINGS)
+    form = learnt_form(network.graph, SETTINGS)
     assert (form.positions, form.rows, form.outputs, form.every) == (104, 24, 1, 3)
     windows, labels = calibration(network, 0)
     features, logits = last_features(network, windows), run(network, windows)[form.logits.name][0, :, 0]

@@ -21,6 +21,9 @@
 #if PPGNET_HAS_TRACKER
 #include "ppgnet_tracker.h"
 #endif
+#if PPGNET_HAS_PERSONAL
+#include "ppgnet_personal.h"
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -118,6 +121,15 @@ int ppgnet_ready(const ppgnet *context);
 
 /* The reading of the oldest whole window, which is then given up. */
 ppgnet_status ppgnet_estimate(ppgnet *context, ppgnet_reading *reading);
+
+#if PPGNET_HAS_PERSONAL
+/* As ppgnet_estimate, with the weights that `personal` learnt of the wearer. A heart rate known from elsewhere, in
+   1/256 BPM, makes the window one to learn from, if nothing is wrong with it and there is room; 0 where none is
+   known. After some minutes of those call ppgnet_personal_train, which takes a second or two.
+   PPGNET_ERROR_STARTED before ppgnet_personal_reset, PPGNET_ERROR_RANGE for a heart rate outside of the bins. */
+ppgnet_status ppgnet_estimate_personal(
+    ppgnet *context, ppgnet_personal *personal, int32_t heart_rate_q8, ppgnet_reading *reading);
+#endif
 
 #if PPGNET_HAS_TRACKER
 /* After each ppgnet_estimate: what the readings so far say together, in place of what the last one said alone.

@@ -370,7 +370,9 @@ static void run(ppgnet *context, const float *pulse, const float *motion, ppgnet
     ppgnet_run(context->arena, input, result);
 }
 
-ppgnet_status ppgnet_estimate(ppgnet *context, ppgnet_reading *reading)
+/* The oldest whole window, and what the sensors say against it. */
+static ppgnet_status window_of(
+    ppgnet *context, ppgnet_reading *reading, const float **pulse, const float **motion)
 {
     ppgnet_status status = check(context);
     if (reading == NULL)
@@ -383,25 +385,81 @@ ppgnet_status ppgnet_estimate(ppgnet *context, ppgnet_reading *reading)
         return PPGNET_ERROR_NOT_READY;
 #if PPGNET_PPG_CHANNELS > 1
     uint32_t used = combine(context);
-    const float *pulse = context->combined;
+    *pulse = context->combined;
 #else
-    const float *pulse = context->pulse[0];
-    uint32_t used = !is_flat(pulse);
+    *pulse = context->pulse[0];
+    uint32_t used = !is_flat(*pulse);
 #endif
 #if PPGNET_AXES
-    const float *motion = context->motion[0];
+    *motion = context->motion[0];
 #else
-    const float *motion = NULL;
+    *motion = NULL;
 #endif
-    ppgnet_result result;
-    uint32_t invalid = verdict(context, used);
-    run(context, pulse, motion, &result);
-    give_up_step(context);
-    reading->estimate = result.estimate;
-    reading->confidence = result.confidence;
-    reading->invalid = invalid | (result.valid ? 0 : PPGNET_INVALID_UNCERTAIN);
+    reading->invalid = verdict(context, used);
     return PPGNET_OK;
 }
+
+static void tell(ppgnet *context, const ppgnet_result *result, ppgnet_reading *reading)
+{
+    give_up_step(context);
+    reading->estimate = result->estimate;
+    reading->confidence = result->confidence;
+    reading->invalid |= result->valid ? 0 : PPGNET_INVALID_UNCERTAIN;
+}
+
+ppgnet_status ppgnet_estimate(ppgnet *context, ppgnet_reading *reading)
+{
+    const float *pulse, *motion;
+    ppgnet_result result;
+    ppgnet_status status = window_of(context, reading, &pulse, &motion);
+    if (status != PPGNET_OK)
+        return status;
+    run(context, pulse, motion, &result);
+    tell(context, &result, reading);
+    return PPGNET_OK;
+}
+
+#if PPGNET_HAS_PERSONAL
+
+static ppgnet_status check_wearer(const ppgnet_personal *personal, int32_t heart_rate_q8)
+{
+    if (personal == NULL)
+        return PPGNET_ERROR_NULL;
+    if ((uintptr_t)personal % 4 != 0)
+        return PPGNET_ERROR_ALIGNMENT;
+    if (!ppgnet_personal_is_started(personal))
+        return PPGNET_ERROR_STARTED;
+    const ppgnet_personal_settings *own = &ppgnet_personal_constants;
+    if (heart_rate_q8 != 0 && (heart_rate_q8 < own->first_q8 || heart_rate_q8 > own->last_q8))
+        return PPGNET_ERROR_RANGE;
+    return PPGNET_OK;
+}
+
+ppgnet_status ppgnet_estimate_personal(
+    ppgnet *context, ppgnet_personal *personal, int32_t heart_rate_q8, ppgnet_reading *reading)
+{
+    const float *pulse, *motion;
+    ppgnet_result result;
+    ppgnet_status status = window_of(context, reading, &pulse, &motion);
+    if (status != PPGNET_OK)
+        return status;
+    status = check_wearer(personal, heart_rate_q8);
+    if (status != PPGNET_OK) {
+        reading->invalid = PPGNET_INVALID_NO_SAMPLES;
+        return status;
+    }
+    int8_t *input = context->arena + PPGNET_INPUT_OFFSET;
+    ppgnet_prepare(input, pulse, motion);
+    ppgnet_personal_run(personal, context->arena, input, reading->invalid ? 0 : heart_rate_q8, &result);
+#if PPGNET_HAS_TRACKER
+    for (uint32_t bin = 0; bin < PPGNET_TRACKER_BINS; bin++)
+        context->arena[PPGNET_LOGITS_OFFSET + bin] = personal->logits[bin];
+#endif
+    tell(context, &result, reading);
+    return PPGNET_OK;
+}
+
+#endif
 
 #if PPGNET_HAS_TRACKER
 

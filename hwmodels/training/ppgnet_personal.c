@@ -18,7 +18,8 @@ enum {
     LEAST_Q16 = 32768,
     MOST_Q16 = 131072,
     EVALUATE_EVERY = 4,
-    LABEL_ENTRIES = 64
+    LABEL_ENTRIES = 64,
+    STARTED = 0x6c65726e
 };
 
 static uint32_t is_held_out(uint32_t kept)
@@ -191,20 +192,25 @@ static void start(ppgnet_personal *personal)
 void ppgnet_personal_reset(ppgnet_personal *personal)
 {
     personal->given = personal->count = 0;
+    personal->started = STARTED;
     start(personal);
 }
 
-ppgnet_personal_status ppgnet_personal_add(
-    ppgnet_personal *personal, int8_t *arena, const int8_t *input, int32_t heart_rate_q8)
+int ppgnet_personal_is_started(const ppgnet_personal *personal)
 {
-    if (personal->count >= PPGNET_PERSONAL_WINDOWS)
-        return PPGNET_PERSONAL_FULL;
+    return personal->started == STARTED;
+}
+
+static ppgnet_personal_status label_status(const ppgnet_personal *personal, int32_t heart_rate_q8)
+{
     const ppgnet_personal_settings *own = &ppgnet_personal_constants;
     if (heart_rate_q8 < own->first_q8 || heart_rate_q8 > own->last_q8)
         return PPGNET_PERSONAL_OUT_OF_RANGE;
-    if (personal->given++ % PPGNET_PERSONAL_EVERY != 0)
-        return PPGNET_PERSONAL_DONE;
-    const int8_t *features = ppgnet_features(arena, input);
+    return personal->count < PPGNET_PERSONAL_WINDOWS ? PPGNET_PERSONAL_DONE : PPGNET_PERSONAL_FULL;
+}
+
+static void keep_window(ppgnet_personal *personal, const int8_t *features, int32_t heart_rate_q8)
+{
     uint8_t *position = personal->position[personal->count];
     int8_t *kept = personal->features[personal->count];
     choose_positions(personal, features, heart_rate_q8, position);
@@ -212,7 +218,15 @@ ppgnet_personal_status ppgnet_personal_add(
         for (uint32_t channel = 0; channel < CHANNELS; channel++)
             *kept++ = features[position[row] * CHANNELS + channel];
     personal->heart_rate_q8[personal->count++] = heart_rate_q8;
-    return PPGNET_PERSONAL_DONE;
+}
+
+ppgnet_personal_status ppgnet_personal_add(
+    ppgnet_personal *personal, int8_t *arena, const int8_t *input, int32_t heart_rate_q8)
+{
+    ppgnet_personal_status status = label_status(personal, heart_rate_q8);
+    if (status == PPGNET_PERSONAL_DONE && personal->given++ % PPGNET_PERSONAL_EVERY == 0)
+        keep_window(personal, ppgnet_features(arena, input), heart_rate_q8);
+    return status;
 }
 
 ppgnet_personal_status ppgnet_personal_train(ppgnet_personal *personal)
@@ -236,11 +250,19 @@ ppgnet_personal_status ppgnet_personal_train(ppgnet_personal *personal)
     return PPGNET_PERSONAL_DONE;
 }
 
-void ppgnet_personal_run(
-    ppgnet_personal *personal, int8_t *arena, const int8_t *input, ppgnet_result *result)
+ppgnet_personal_status ppgnet_personal_run(ppgnet_personal *personal, int8_t *arena, const int8_t *input,
+    int32_t heart_rate_q8, ppgnet_result *result)
 {
-    last_layer(personal->weight, ppgnet_features(arena, input), POSITIONS, personal->logits);
+    ppgnet_personal_status status = PPGNET_PERSONAL_DONE;
+    const int8_t *features = ppgnet_features(arena, input);
+    if (heart_rate_q8 != 0) {
+        status = label_status(personal, heart_rate_q8);
+        if (status == PPGNET_PERSONAL_DONE && personal->given++ % PPGNET_PERSONAL_EVERY == 0)
+            keep_window(personal, features, heart_rate_q8);
+    }
+    last_layer(personal->weight, features, POSITIONS, personal->logits);
     ppgnet_head(personal->logits, result);
+    return status;
 }
 
 const uint32_t ppgnet_personal_bytes = sizeof(ppgnet_personal);

@@ -23,6 +23,7 @@ typedef struct {
     uint32_t given; /* windows, of which one in PPGNET_PERSONAL_EVERY is kept */
     uint32_t kept_iteration; /* the iteration whose gains were kept; 0 means: as exported */
     uint32_t count; /* windows kept */
+    uint32_t started;
     int32_t heart_rate_q8[PPGNET_PERSONAL_WINDOWS];
     int32_t gain_q16[PPGNET_PERSONAL_CHANNELS], kept_q16[PPGNET_PERSONAL_CHANNELS];
     int32_t velocity[PPGNET_PERSONAL_CHANNELS], gradient[PPGNET_PERSONAL_CHANNELS];
@@ -46,9 +47,13 @@ ppgnet_personal_status ppgnet_personal_add(
    not see are not kept, so that an unfit calibration leaves the network as it was. */
 ppgnet_personal_status ppgnet_personal_train(ppgnet_personal *personal);
 
-/* As ppgnet_run, with the wearer's weights. */
-void ppgnet_personal_run(
-    ppgnet_personal *personal, int8_t *arena, const int8_t *input, ppgnet_result *result);
+/* As ppgnet_run, with the wearer's weights; and where a heart rate is given (not 0), as ppgnet_personal_add too,
+   whose status is returned. The result is made in any case. */
+ppgnet_personal_status ppgnet_personal_run(ppgnet_personal *personal, int8_t *arena, const int8_t *input,
+    int32_t heart_rate_q8, ppgnet_result *result);
+
+/* 1 when ppgnet_personal_reset was called. */
+int ppgnet_personal_is_started(const ppgnet_personal *personal);
 
 #ifdef __cplusplus
 }

@@ -9,6 +9,7 @@ from hwmodels.errors import InputError
 from hwmodels.firmware import require_small_filters
 from hwmodels.front import Front, Sensors
 from hwmodels.integer import IntegerModel
+from hwmodels.personalize import PersonalSettings, learnt_form
 from nas.arguments import positive_count
 from nas.compress.finish import finish_subnet, is_finished
 from nas.compress.quantize import input_settings
@@ -26,6 +27,7 @@ from nas.hardware import cost_model
 from nas.output import print_fields, print_json
 from nas.run_directory import RunDirectory
 from nas.sensor_options import HELP, sensors
+from nas.space import space_of
 from nas.stages.choice import arch_of, chosen_arch
 from supernet.arch import Arch
 
@@ -49,6 +51,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=positive_count,
         help=f"fine-tune anew for streaming (default: {SETTINGS.epochs}, once)",
     )
+    parser.add_argument("--personal", action="store_true", help="with the C that learns its wearer")
     parser.add_argument("--sensors", type=sensors, default=Sensors(), metavar="LIST", help=HELP)
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
@@ -72,16 +75,28 @@ def execute(options: argparse.Namespace) -> int:
         check_destination(out)
         cost_model(run, options.device or run.config.device)
         require_small_filters(Front.of(options.sensors, input_settings(run.config, arch)))
+        learner = _learner(run, arch, options) if options.personal else None
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
         streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
-        manifest = export_bundle(run, arch, out, options.device, streamed, options.formats, options.sensors)
+        manifest = export_bundle(
+            run, arch, out, options.device, streamed, options.formats, options.sensors, learner
+        )
     if options.json:
         print_json(manifest)
     else:
         print_fields({"bundle": str(out), "arch": manifest["arch"], **manifest["predicted"]})
     return 0
+
+
+def _learner(run: RunDirectory, arch: Arch, options: argparse.Namespace) -> PersonalSettings:
+    """How a wearer is learnt. Raises InputError where the C of this network cannot."""
+    if options.mode == "streaming" or CODE not in options.formats:
+        raise InputError("--personal: is C for window mode; leave it out, or export that (--format c)")
+    settings = PersonalSettings()
+    learnt_form(space_of(run.config).lower(arch), settings)
+    return settings
 
 
 def _formats(text: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from hwmodels.firmware import context_parts, generate_firmware
 from hwmodels.front import Front, Sensors
 from hwmodels.integer import IntegerModel, load_model, run, save_model
 from hwmodels.memory import MemoryPlan, plan
+from hwmodels.personalize import PersonalSettings
 from hwmodels.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.variants import scratch_bytes
 from nas.deploy.description import logits_of, readme_section
@@ -62,6 +63,7 @@ class Bundle:
     golden_outputs: NDArray[np.int32]
     front: Front
     tracker: Tracker | None
+    learner: PersonalSettings | None = None
 
 
 def memory_plan(model: IntegerModel) -> MemoryPlan:
@@ -84,14 +86,15 @@ def write_bundle(
     tracker: Tracker | None = None,
     formats: Sequence[str] = ("c",),
     sensors: Sensors | None = None,
+    learner: PersonalSettings | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of `model` to the folder `path` and return its manifest.
 
     `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
     device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
-    are linked only where they are used. `formats` are of nas.deploy.formats.FORMATS. `sensors` are those
-    whose samples the C front end takes. Raises BundleError when `path` holds something that is not a bundle;
-    it is left as it was.
+    are linked only where they are used, and so does what personalizes the network, with a `learner`.
+    `formats` are of nas.deploy.formats.FORMATS. `sensors` are those whose samples the C front end takes.
+    Raises BundleError when `path` holds something that is not a bundle; it is left as it was.
     """
     check_destination(path)
     inputs = golden_vectors(model, windows)
@@ -101,11 +104,12 @@ def write_bundle(
     sources = {}
     if CODE in formats:
         last = slice(-SELF_TEST_VECTORS, None)
-        sources = generate_firmware(front, model, tracker)
+        sources = generate_firmware(front, model, tracker, learner)
         sources |= self_test(front, model, tracker, inputs[last], outputs[last])
     files = {FILES[name].file: written(name, model) for chosen in formats for name in FORMATS[chosen]}
     manifest: dict[str, Any] = {"format": FORMAT, "formats": list(formats), **facts}
     manifest["sensors"] = asdict(front.sensors)
+    manifest["personal"] = None if learner is None else asdict(learner)
 
     def fill(folder: Path) -> None:
         for name, text in sources.items():
@@ -126,7 +130,7 @@ def write_bundle(
             for name, example in example_files().items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_text(example, encoding="utf-8")
-            text = readme(front, model, facts, arena, tracker is not None)
+            text = readme(front, model, facts, arena, tracker is not None, learner)
         text += readme_section(files) if files else ""
         manifest["sources"] = sorted(sources)
         held = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
@@ -184,7 +188,8 @@ def read_bundle(path: Path) -> Bundle:
     }
     model = load_model(path / "model.npz")
     tracker = load_tracker(path / TRACKER) if TRACKER in manifest["files"] else None
-    return Bundle(path, manifest, model, sources, files, inputs, outputs, _front_of(manifest, model), tracker)
+    front, learner = _front_of(manifest, model), _learner_of(manifest)
+    return Bundle(path, manifest, model, sources, files, inputs, outputs, front, tracker, learner)
 
 
 def read_board(path: Path) -> dict[str, int]:
@@ -210,6 +215,14 @@ def _front_of(manifest: Mapping[str, Any], model: IntegerModel) -> Front:
         return Front.of(Sensors(**held), model.input)
     except (KeyError, TypeError, AttributeError):
         raise BundleError(f"{MANIFEST}: its sensors are damaged; export the subnet again") from None
+
+
+def _learner_of(manifest: Mapping[str, Any]) -> PersonalSettings | None:
+    held = manifest.get("personal")
+    try:
+        return None if held is None else PersonalSettings(**held)
+    except TypeError:
+        raise BundleError(f"{MANIFEST}: its learner is damaged; export the subnet again") from None
 
 
 def _is_complete(manifest: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from hwmodels.cost import readable_cost
 from hwmodels.front import Sensors
 from hwmodels.integer import IntegerModel
+from hwmodels.personalize import PersonalSettings
 from hwmodels.streaming import streaming_model
 from nas.compress.finish import finished_model, finished_tracker
 from nas.compress.streaming import adapted_tracker
@@ -30,12 +31,13 @@ def export_bundle(
     streamed: IntegerModel | None = None,
     formats: Sequence[str] = (CODE,),
     sensors: Sensors | None = None,
+    learner: PersonalSettings | None = None,
 ) -> dict[str, Any]:
     """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects.
 
     With `streamed`, the window form of a network for incremental mode, that one's steps are exported; golden
     vectors are then first steps, and the tracker is the one fitted on steps. `sensors` are those whose
-    samples the C front end takes.
+    samples the C front end takes; a `learner` adds what personalizes the network.
     """
     device = device or run.config.device
     model = streamed or finished_model(run, arch)
@@ -52,4 +54,4 @@ def export_bundle(
         "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),
     }  # fmt: skip
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
-    return write_bundle(path, model, inputs, facts, tracker, formats, sensors)
+    return write_bundle(path, model, inputs, facts, tracker, formats, sensors, learner)

@@ -99,6 +99,8 @@ def cost_rows(found: Mapping[str, Any], board: Mapping[str, int]) -> list[dict[s
         ("RAM, whole example firmware", "-", _kb(firmware["ram_bytes"]), "-"),
         (f"of it stack, {_kb(STACK_BYTES)} kept", "-", _kb(firmware["stack_bytes"]), "-"),
     ]  # fmt: skip
+    if learner := found.get("learner"):
+        rows.append(("RAM of learning the wearer, besides", "-", _kb(learner["ram_bytes"]), "-"))
     names = ("cost", "predicted", "emulated core", "board")
     return [dict(zip(names, row, strict=True)) for row in rows]
 

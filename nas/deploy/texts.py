@@ -8,6 +8,7 @@ from typing import Any
 from hwmodels.front import Front
 from hwmodels.integer import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan
+from hwmodels.personalize import PersonalSettings
 
 _CMAKE = """\
 # A static library for firmware: add_subdirectory() this folder and link `ppgnet`.
@@ -62,11 +63,37 @@ contain it; it costs a few KB and is linked only where it is used.
 """
 
 
+_LEARNER = """
+## Learn the wearer
+```c
+static ppgnet_personal own; /* beside `wearer`; hers alone, worth keeping in flash */
+
+ppgnet_personal_reset(&own);
+/* in place of ppgnet_estimate; label_q8: a heart rate known from elsewhere in 1/256 BPM, else 0 */
+ppgnet_estimate_personal(&wearer, &own, label_q8, &reading);
+/* after {minutes:.0f} to {most:.0f} minutes of labels, once */
+ppgnet_personal_train(&own);
+```
+Learning fits one gain a feature in whole numbers, takes a second or two of the core, and keeps what it finds
+only if a held-out third of the calibration gains by it. Windows that the sensors spoil are not learnt from.
+Without these calls nothing of it is linked.
+"""
+
+
 def readme(
-    front: Front, model: IntegerModel, facts: Mapping[str, Any], arena: MemoryPlan, has_tracker: bool
+    front: Front,
+    model: IntegerModel,
+    facts: Mapping[str, Any],
+    arena: MemoryPlan,
+    has_tracker: bool,
+    learner: PersonalSettings | None = None,
 ) -> str:
     """What a firmware engineer needs to know, with the figures of this network."""
     settings, sensors, cost = model.input, front.sensors, facts["predicted"]
+    learning = ""
+    if learner is not None:
+        minutes, most = (count * front.step_s / 60 for count in (learner.fewest, learner.windows))
+        learning = _LEARNER.format(minutes=minutes, most=most)
     reads = "PPG and 3-axis accelerometer" if front.reads_motion else "PPG alone"
     acc = f"; accelerometer at {sensors.acc_hz:g} Hz, {sensors.acc_counts_per_g} counts per g"
     mode = ", in streaming steps that compute the new samples alone" if model.graph.state_bytes else ""
@@ -100,7 +127,7 @@ saturated, no contact, motion out of range. Every function returns an error of i
 No allocation, no globals: all that is written lies in the `ppgnet` that you give, and calls on several may
 run at the same time. Resampling and band-pass are integers. Normalization and the motion canceller are
 single precision, in which a regression on 27 unknowns keeps its range: the core needs a floating-point unit.
-{_TRACKER if has_tracker else ""}
+{_TRACKER if has_tracker else ""}{learning}
 ## Cost
 | | predicted for {facts["device"]} |
 |---|---|

@@ -17,6 +17,7 @@ from hwmodels.profiling import build
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.deploy.firmware_check import check_firmware, tell_in_readme
+from nas.deploy.learner_check import check_learner
 from nas.deploy.testimony import firmware_sources, of_everyone, of_files
 from nas.files import write_json
 from nas.layer_costs import layer_rows
@@ -36,8 +37,8 @@ def verify_bundle(
     missing or altered, InputError when the runtime of one is not installed. Fields: golden_vectors,
     mismatches, witnesses (rows of nas.deploy.testimony); of a bundle with C also predicted, measured (each
     latency_ms, cycles, flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes
-    besides: cycles, latency_ms, energy_mj, stack_bytes), firmware (nas.deploy.firmware_check), fallbacks,
-    fallback_pct (of the layers), layers.
+    besides: cycles, latency_ms, energy_mj, stack_bytes), firmware (nas.deploy.firmware_check), learner
+    (nas.deploy.learner_check, of a bundle that has one), fallbacks, fallback_pct (of the layers), layers.
     """
     bundle = read_bundle(path)
     expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
@@ -55,6 +56,9 @@ def verify_bundle(
     if bundle.sources:
         assert toolchain is not None
         result |= _code_as_it_runs(bundle, cost_model or _own_cost_model(bundle, toolchain), toolchain)
+        if bundle.learner is not None:
+            result["learner"] = check_learner(bundle, bundle.learner, toolchain)
+            result["mismatches"] += result["learner"]["mismatches"]
     if full:
         assert toolchain is not None
         said = of_everyone(bundle, toolchain, run)

@@ -14,7 +14,7 @@ int main(void)
         board_sleep();
         if (ppgnet_personal_add(&learner, arena, input, heart_rate_q8) == PPGNET_PERSONAL_FULL)
             ppgnet_personal_train(&learner);
-        ppgnet_personal_run(&learner, arena, input, &result);
+        ppgnet_personal_run(&learner, arena, input, 0, &result);
         board_show((result.estimate + 128) / 256, 0);
     }
 }
