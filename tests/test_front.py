@@ -33,6 +33,7 @@ from hwmodels.front import (
     windows,
 )
 from hwmodels.integer import InputSettings, IntegerModel
+from hwmodels.personalize import PersonalSettings
 from hwmodels.preparation import normalized_windows
 from hwmodels.streaming import streaming_model
 from hwmodels.toolchain import run_compiler
@@ -231,6 +232,12 @@ _DRIVER = """
 #include <stdio.h>
 
 static ppgnet wearer;
+#if PPGNET_HAS_PERSONAL
+static ppgnet_personal own;
+enum { BLOCKS = 210 };
+#else
+enum { BLOCKS = 60 };
+#endif
 
 int main(void)
 {
@@ -239,7 +246,10 @@ int main(void)
     int16_t light[PPGNET_PPG_CHANNELS * 25], axes[3 * 25];
     if (ppgnet_init(&wearer, PPGNET_DECLARED_SENSORS, sizeof wearer) != PPGNET_OK)
         return 1;
-    for (uint32_t block = 0; block < 60; block++) {
+#if PPGNET_HAS_PERSONAL
+    ppgnet_personal_reset(&own);
+#endif
+    for (uint32_t block = 0; block < BLOCKS; block++) {
         for (uint32_t at = 0; at < PPGNET_PPG_CHANNELS * 25; at++)
             light[at] = (int16_t)((state = state * 1664525u + 1013904223u) >> 16);
         for (uint32_t at = 0; at < 75; at++)
@@ -251,8 +261,14 @@ int main(void)
             return 3;
 #endif
         while (ppgnet_ready(&wearer)) {
+#if PPGNET_HAS_PERSONAL
+            int32_t label = (int32_t)(60 + readings) * 256;
+            if (ppgnet_estimate_personal(&wearer, &own, label, &reading) != PPGNET_OK)
+                return 4;
+#else
             if (ppgnet_estimate(&wearer, &reading) != PPGNET_OK)
                 return 4;
+#endif
 #if PPGNET_HAS_TRACKER
             if (ppgnet_track(&wearer, &reading) != PPGNET_OK)
                 return 5;
@@ -260,13 +276,17 @@ int main(void)
             readings++;
         }
     }
+#if PPGNET_HAS_PERSONAL
+    if (own.given < PPGNET_PERSONAL_FEWEST || ppgnet_personal_train(&own) != PPGNET_PERSONAL_DONE)
+        return 6;
+#endif
     printf("%u\\n", readings);
     return 0;
 }
 """
 
 
-@pytest.mark.parametrize(("cc", "form"), [("gcc", "windows"), ("clang", "steps"), ("gcc", "spectra")])
+@pytest.mark.parametrize(("cc", "form"), [("gcc", "windows"), ("clang", "steps"), ("clang", "spectra")])
 def test_firmware_is_clean_under_sanitizers(cc: str, form: str, tmp_path: Path) -> None:
     if shutil.which(cc) is None or sys.platform != "linux":
         pytest.skip(f"no {cc}")
@@ -274,26 +294,33 @@ def test_firmware_is_clean_under_sanitizers(cc: str, form: str, tmp_path: Path) 
     if form == "steps":
         model = streaming_model(network("ppg_acc", 4, 32), 64)
     front = Front(Sensors(ppg_hz=50, ppg_channels=2, acc_hz=50), model.input)
-    sources = generate_firmware(front, model, TRACKER) | {"driver.c": _DRIVER}
+    # A learner too, where it fits: over spectra.
+    learner = PersonalSettings(fewest=46, iterations=8) if form == "spectra" else None
+    sources = generate_firmware(front, model, TRACKER, learner) | {"driver.c": _DRIVER}
     for name, text in sources.items():
         (tmp_path / name).write_text(text)
     units = sorted(name for name in sources if name.endswith(".c"))
     flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *SANITIZED]
     run_compiler([cc, *flags, *units, "-lm", "-o", "driver"], tmp_path)
     done = subprocess.run([tmp_path / "driver"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "11\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "49\n" if learner else "11\n", "")
 
 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 def test_one_header_serves_cpp(tmp_path: Path) -> None:
     model = network("ppg_acc", 3)
     front = Front(Sensors(), model.input)
-    for name, text in generate_firmware(front, model, TRACKER).items():
+    for name, text in generate_firmware(front, model, TRACKER, PersonalSettings()).items():
         (tmp_path / name).write_text(text)
     program = """
     #include "ppgnet.h"
     static ppgnet wearer;
-    int main() { return ppgnet_init(&wearer, PPGNET_DECLARED_SENSORS, sizeof wearer); }
+    static ppgnet_personal own;
+    int main()
+    {
+        ppgnet_personal_reset(&own);
+        return ppgnet_init(&wearer, PPGNET_DECLARED_SENSORS, sizeof wearer);
+    }
     """
     (tmp_path / "main.cpp").write_text(program)
     run_compiler(["c++", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "main.cpp"], tmp_path)

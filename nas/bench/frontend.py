@@ -40,13 +40,15 @@ _SETS: dict[str, tuple[str, tuple[str, ...]]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench frontend`."""
     parser.add_argument("model", type=Path, nargs="?", help="finished run or bundle, for errors in BPM")
-    parser.add_argument("--data", type=Path, help="folder of bami/BAMI-1 and ieee_spc (default: $PPG_DATA)")
+    parser.add_argument(
+        "--data", type=Path, help="folder of bami/BAMI-1 and ieee_spc (default: PPG_DATA, else .)"
+    )
     parser.add_argument("--every", type=int, default=1, help="only every n-th recording (1)")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Compare; see the module's first lines."""
-    data = options.data or Path(os.environ.get("PPG_DATA", "../shared/data"))
+    data = options.data or Path(os.environ.get("PPG_DATA", "."))
     recordings = [
         recording
         for kind, (folder, splits) in _SETS.items()

@@ -1,19 +1,21 @@
 """Incremental mode beside window mode: cycles, RAM, power and bit-identity over a front, and its accuracy.
 
 Every member's generated code runs a recording step by step on the emulated core and must equal the same
-layers over the whole recording at once; the chosen subnet is also judged on people it never saw.
+layers over the whole recording at once; the chosen subnet is also judged on people it never saw. Of several
+runs, such as folds of one set, the people are judged together.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodels.check import check_image, random_model, run_stream
 from hwmodels.codegen import entry_points, generate
@@ -31,7 +33,7 @@ from nas.compress.streaming import adapted_model, adapted_tracker
 from nas.data.windows import WindowSet
 from nas.estimates import integer_estimates, integer_inputs
 from nas.markdown import table
-from nas.metrics import Interval, heart_rate_metrics, paired_difference
+from nas.metrics import Interval, paired_difference
 from nas.pareto import query_run
 from nas.run_directory import RunDirectory
 from nas.space import space_of
@@ -45,7 +47,7 @@ from search.query import Query
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench streaming`."""
-    parser.add_argument("run", type=Path, help="finished run of a heart-rate configuration")
+    parser.add_argument("runs", type=Path, nargs="+", help="finished runs of heart-rate configurations")
     parser.add_argument("--steps", type=positive_count, default=12, help="steps a recording (default: 12)")
     parser.add_argument(
         "--side",
@@ -57,19 +59,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Compare; see the module's first line. Raises StreamingError when a member cannot stream."""
-    directory, toolchain = RunDirectory.open(options.run), find_toolchain()
+    """Compare; see the module's first lines. Raises StreamingError when a member cannot stream."""
+    toolchain, sides = find_toolchain(), options.sides or ("validation",)
+    runs, held = [], []
+    for path in options.runs:
+        directory = RunDirectory.open(path)
+        held.append({side: _judged(directory, side) for side in sides})
+        front = _front(directory, options.steps, toolchain)
+        accuracy = {side: one.figures() for side, one in held[-1].items()}
+        name = directory.path.resolve().name
+        runs.append({"run": name, "chosen": front[0]["id"], "accuracy": accuracy, "front": front})
+    device = load_device(directory.config.device)
+    members = [row for one in runs for row in one["front"]]
+    together = {side: _Judged.of_all([one[side] for one in held]).figures() for side in sides}
+    return {
+        "device": device.name,
+        "step_s": directory.config.data.step_s,
+        "members": len(members),
+        "largest_share_pct": max(row["share_pct"] for row in members),
+        "smallest_share_pct": min(row["share_pct"] for row in members),
+        "steps_compared": sum(row["steps"] for row in members),
+        "mismatches": sum(row["mismatches"] for row in members),
+        **{
+            f"{side}, {name}, MAE in BPM": str(Interval(**mode["mae_bpm"]))
+            for side, found in together.items()
+            for name, mode in found["modes"].items()
+        },
+        "accuracy": together,
+        "runs": runs,
+    }
+
+
+def _front(directory: RunDirectory, steps: int, toolchain: Toolchain) -> list[dict[str, Any]]:
+    """A row each for the chosen subnet and the other members of a run's front."""
     step_s = directory.config.data.step_s
-    chosen = chosen_arch(directory).id
     members = query_run(directory, Query(objectives=directory.config.search.objectives)).rows
-    ids = list(dict.fromkeys([chosen, *(row.arch_id for row in members)]))
-    archs = [arch_of(directory, arch_id) for arch_id in ids]
+    ids = [chosen_arch(directory).id, *(row.arch_id for row in members)]
+    archs = [arch_of(directory, arch_id) for arch_id in dict.fromkeys(ids)]
     graphs = [space_of(directory.config).lower(arch) for arch in archs]
     samples = [round(step_s * arch.rate_hz) for arch in archs]
     device = load_device(directory.config.device)
-    steps = [streaming_step(graph, new) for graph, new in zip(graphs, samples, strict=True)]
+    stepped = [streaming_step(graph, new) for graph, new in zip(graphs, samples, strict=True)]
     cost_model = CostModel(
-        build([op for graph in (*graphs, *steps) for op in graph], toolchain, "", device.target), device
+        build([op for graph in (*graphs, *stepped) for op in graph], toolchain, "", device.target), device
     )
     front = []
     for arch, graph, new in zip(archs, graphs, samples, strict=True):
@@ -78,27 +110,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         trained = finished_model(directory, arch) if has_weights else None
         front.append(
             {"id": arch.id, "arch": str(arch), "weights": "trained" if trained else "random"}
-            | _member(trained, graph, new, options.steps, cost_model, toolchain)
+            | _member(trained, graph, new, steps, cost_model, toolchain)
         )
-    shares = [row["share_pct"] for row in front]
-    accuracy = {side: _accuracy(directory, side, step_s) for side in options.sides or ("validation",)}
-    return {
-        "device": device.name,
-        "step_s": step_s,
-        "members": len(front),
-        "largest_share_pct": max(shares),
-        "smallest_share_pct": min(shares),
-        "steps_compared": sum(row["steps"] for row in front),
-        "mismatches": sum(row["mismatches"] for row in front),
-        "chosen": chosen,
-        **{
-            f"{side}, {name}, MAE in BPM": str(Interval(**mode["mae_bpm"]))
-            for side, found in accuracy.items()
-            for name, mode in found["modes"].items()
-        },
-        "accuracy": accuracy,
-        "front": front,
-    }
+    return front
 
 
 def _member(
@@ -148,9 +162,47 @@ def _one(graph: LayerGraph, recording: np.ndarray) -> np.ndarray:
     return np.resize(recording, (1, graph.input.length_in, graph.input.channels_in))
 
 
-def _accuracy(directory: RunDirectory, side: str, step_s: float) -> dict[str, Any]:
-    """MAE of the chosen subnet in both modes on one side's people, each window paired with itself."""
-    arch = chosen_arch(directory)
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Absolute errors in BPM of one side's windows (n,) by mode, whose windows they are, and how many
+    estimates of steps differ from the whole recording's.
+    """
+
+    errors: Mapping[str, NDArray[np.float64]]
+    subject: NDArray[np.str_]
+    mismatches: int
+
+    @staticmethod
+    def of_all(parts: Sequence[_Judged]) -> _Judged:
+        """People of several runs together, in the modes that all runs have."""
+        names = [name for name in parts[0].errors if all(name in part.errors for part in parts)]
+        errors = {name: np.concatenate([part.errors[name] for part in parts]) for name in names}
+        subject = np.concatenate([part.subject for part in parts])
+        return _Judged(errors, subject, sum(part.mismatches for part in parts))
+
+    def figures(self) -> dict[str, Any]:
+        """MAE by mode with its interval over people, and its change against window mode's."""
+        rows, people = {}, np.unique(self.subject)
+        for name, errors in self.errors.items():
+            other = name.replace("streaming_adapted", "window").replace("streaming", "window")
+            change = paired_difference(errors, self.errors[other], self.subject)
+            rows[name] = {
+                "mae_bpm": asdict(paired_difference(errors, np.zeros(len(errors)), self.subject)),
+                "change_bpm": None if other == name else asdict(change),
+                "mae_by_subject_bpm": {str(one): float(errors[self.subject == one].mean()) for one in people},
+            }
+        return {
+            "subjects": len(people),
+            "windows": len(self.subject),
+            "steps_compared": len(self.subject),
+            "mismatches": self.mismatches,
+            "modes": rows,
+        }
+
+
+def _judged(directory: RunDirectory, side: str) -> _Judged:
+    """Errors of the chosen subnet in both modes on one side's people, each window paired with itself."""
+    arch, step_s = chosen_arch(directory), directory.config.data.step_s
     model, adapted = finished_model(directory, arch), adapted_model(directory, arch)
     windows = windows_of(directory, side)
     modes = {
@@ -163,26 +215,8 @@ def _accuracy(directory: RunDirectory, side: str, step_s: float) -> dict[str, An
         modes["streaming_adapted"] = streaming_estimates(adapted, windows, step_s).estimate
         tracker, read = adapted_tracker(directory, arch, adapted), partial(streaming_logits, step_s=step_s)
         modes["streaming_adapted_tracked"] = tracked_estimates(adapted, tracker, windows, read).estimate
-    labels, subjects = windows.heart_rate_bpm, windows.subject
-    errors = {name: np.abs(found - labels) for name, found in modes.items()}
-    rows = {}
-    for name, found in modes.items():
-        metrics = heart_rate_metrics(found, labels, subjects)
-        other = name.replace("streaming_adapted", "window").replace("streaming", "window")
-        rows[name] = {
-            "mae_bpm": asdict(metrics.mae_bpm),
-            "change_bpm": None
-            if other == name
-            else asdict(paired_difference(errors[name], errors[other], subjects)),
-            "mae_by_subject_bpm": dict(metrics.mae_by_subject_bpm),
-        }
-    return {
-        "subjects": int(np.unique(subjects).size),
-        "windows": len(windows),
-        "steps_compared": len(windows),
-        "mismatches": _real_mismatches(adapted or model, windows, step_s),
-        "modes": rows,
-    }
+    errors = {name: np.abs(found - windows.heart_rate_bpm) for name, found in modes.items()}
+    return _Judged(errors, windows.subject, _real_mismatches(adapted or model, windows, step_s))
 
 
 def _real_mismatches(model: IntegerModel, windows: WindowSet, step_s: float) -> int:
@@ -197,6 +231,21 @@ def _real_mismatches(model: IntegerModel, windows: WindowSet, step_s: float) -> 
     return different
 
 
+def _cost_rows(chosen: Mapping[str, Any], run: str) -> list[list[str]]:
+    """A run's chosen subnet in both modes: run, what, window, step."""
+    window, step = chosen["window"], chosen["step"]
+    kept = f"{step['ram_kb']:.1f} KB, of which {chosen['state_bytes'] / KB:.1f} KB kept between steps"
+    rows = [
+        ["cycles", f"{window['cycles']:,}", f"{step['cycles']:,} ({chosen['share_pct']:.1f} %)"],
+        ["latency", f"{window['latency_ms']:.1f} ms", f"{step['latency_ms']:.1f} ms"],
+        ["RAM", f"{window['ram_kb']:.1f} KB", kept],
+        ["flash", f"{window['flash_kb']:.1f} KB", f"{step['flash_kb']:.1f} KB"],
+        ["energy", f"{window['energy_mj']:.2f} mJ", f"{step['energy_mj']:.2f} mJ"],
+        ["average power", f"{window['power_mw']:.2f} mW", f"{step['power_mw']:.2f} mW"],
+    ]
+    return [[f"{run}, `{chosen['arch']}`" if not at else "", *row] for at, row in enumerate(rows)]
+
+
 _MODES = {
     "window": "window mode",
     "streaming": "streaming, weights as they are",
@@ -208,24 +257,18 @@ _MODES = {
 
 def document_parts(found: Mapping[str, Any]) -> dict[str, str]:
     """The tables of docs/streaming.md, part to text, from what `ppg-nas bench streaming --json` printed."""
-    chosen = next(row for row in found["front"] if row["id"] == found["chosen"])
-    window, step = chosen["window"], chosen["step"]
-    kept = f"{step['ram_kb']:.1f} KB, of which {chosen['state_bytes'] / KB:.1f} KB kept between steps"
-    costs = [
-        ["cycles", f"{window['cycles']:,}", f"{step['cycles']:,} ({chosen['share_pct']:.1f} %)"],
-        ["latency", f"{window['latency_ms']:.1f} ms", f"{step['latency_ms']:.1f} ms"],
-        ["RAM", f"{window['ram_kb']:.1f} KB", kept],
-        ["flash", f"{window['flash_kb']:.1f} KB", f"{step['flash_kb']:.1f} KB"],
-        ["energy", f"{window['energy_mj']:.2f} mJ", f"{step['energy_mj']:.2f} mJ"],
-        ["average power", f"{window['power_mw']:.2f} mW", f"{step['power_mw']:.2f} mW"],
-    ]
+    costs = [row for one in found["runs"] for row in _cost_rows(one["front"][0], one["run"])]
     told = (
-        f"On the {found['members']} members of the front, {found['device']}, a step takes "
+        f"On the {found['members']} members of the fronts, {found['device']}, a step takes "
         f"{found['smallest_share_pct']:.1f} to {found['largest_share_pct']:.1f} % of the window's cycles; "
         f"{found['mismatches']} of {found['steps_compared']} steps on the emulated core differ from the "
-        f"whole recording. The chosen subnet, `{chosen['arch']}`:"
+        "whole recording. The chosen subnets:"
     )
-    sides = list(found["accuracy"].values())
+    columns = {f"{one['subjects']} {side} subjects": one for side, one in found["accuracy"].items()}
+    if len(found["runs"]) > 1:
+        side = list(found["accuracy"])[-1]
+        columns |= {f"{side}, {one['run']}": one["accuracy"][side] for one in found["runs"]}
+    sides = list(columns.values())
     rows = []
     for name, text in _MODES.items():
         held = [side["modes"][name] for side in sides if name in side["modes"]]
@@ -233,12 +276,12 @@ def document_parts(found: Mapping[str, Any]) -> dict[str, str]:
             rows.append([text, *(str(Interval(**one["mae_bpm"])) for one in held)])
             if held[0]["change_bpm"]:
                 rows.append(["less window mode's", *(str(Interval(**one["change_bpm"])) for one in held)])
-    header = ["", *(f"{side['subjects']} {name} subjects" for name, side in found["accuracy"].items())]
-    compared = sum(side["steps_compared"] for side in sides)
-    wrong = sum(side["mismatches"] for side in sides)
+    header = ["", *columns]
+    compared = sum(side["steps_compared"] for side in found["accuracy"].values())
+    wrong = sum(side["mismatches"] for side in found["accuracy"].values())
     steps = f"{wrong} of these people's {compared:,} steps differ from the whole recording's."
     every = f"per {found['step_s']:g} s"
     return {
-        "cost": f"{told}\n\n{table([every, 'window', 'step'], costs)}",
+        "cost": f"{told}\n\n{table(['run', every, 'window', 'step'], costs)}",
         "accuracy": f"{table(header, rows)}\n\n{steps}",
     }

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.codegen import default_plan
 from hwmodels.errors import InputError
 from hwmodels.firmware import context_parts, generate_firmware
 from hwmodels.front import Front, Sensors
 from hwmodels.integer import IntegerModel, load_model, run, save_model
-from hwmodels.memory import MemoryPlan, plan
 from hwmodels.personalize import PersonalSettings
 from hwmodels.tracker import Tracker, load_tracker, save_tracker
-from hwmodels.variants import scratch_bytes
 from nas.deploy.description import logits_of, readme_section
 from nas.deploy.example import example_files
 from nas.deploy.formats import FILES, FORMATS, written
@@ -64,11 +63,6 @@ class Bundle:
     front: Front
     tracker: Tracker | None
     learner: PersonalSettings | None = None
-
-
-def memory_plan(model: IntegerModel) -> MemoryPlan:
-    """The arena of a model as generated code lays it out."""
-    return plan(model.graph, {op.name: scratch_bytes(op) for op in model.graph})
 
 
 def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -123,7 +117,7 @@ def write_bundle(
         np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs, logits=logits)
         text = f"# {facts['id']}\n"
         if CODE in formats:
-            arena = memory_plan(model)
+            arena = default_plan(model)
             parts = context_parts(front, model, tracker)
             (folder / "memory_map.txt").write_text(memory_map(model, arena, parts), encoding="utf-8")
             (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
