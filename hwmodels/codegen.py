@@ -48,15 +48,15 @@ class _Constants:
     reason: str = ""
 
 
-def generate(model: IntegerModel, memory: MemoryPlan | None = None, compact: bool = False) -> dict[str, str]:
+def generate(model: IntegerModel, memory: MemoryPlan | None = None) -> dict[str, str]:
     """The C sources of `model`, file name to text: ppgnet_model.c and .h, and the kernels.
 
-    `memory` places the tensors; by default hwmodels.memory plans them. A `compact` network links less code
-    and takes more cycles. Raises InputError naming an op that no kernel serves.
+    `memory` places the tensors; by default hwmodels.memory plans them. Raises InputError naming an op that no
+    kernel serves.
     """
     memory = memory or default_plan(model)
     ops = list(model.graph)[1:]
-    constants = [_constants(model, op, index, compact) for index, op in enumerate(ops)]
+    constants = [_constants(model, op, index) for index, op in enumerate(ops)]
     steps = [
         _step(model, op, index, made.variant, memory)
         for index, (op, made) in enumerate(zip(ops, constants, strict=True))
@@ -102,7 +102,7 @@ def predicted_flash_bytes(model: IntegerModel, unit_bytes: Mapping[str, int]) ->
     return data + sum(unit_bytes[unit] for unit in units)
 
 
-def _constants(model: IntegerModel, op: Op, index: int, compact: bool = False) -> _Constants:
+def _constants(model: IntegerModel, op: Op, index: int) -> _Constants:
     variant = variant_of(op)
     if op.kind == "add":
         return _add_constants(model, op, index)
@@ -114,7 +114,7 @@ def _constants(model: IntegerModel, op: Op, index: int, compact: bool = False) -
     if not op.has_parameters:
         return _Constants(variant, _head_constants(model, op, index))
     grids = (model.input_quantization(op), model.quantization[op.name])
-    variant, stream, reason = fast_form(op, model.parameters[op.name], grids, compact)
+    variant, stream, reason = fast_form(op, model.parameters[op.name], grids)
     if stream is None:
         return _Constants(variant, _exact_constants(model, op, index), reason)
     text = array("uint32_t", f"data_{index}", stream) + _layer(model, op, index, f"data_{index}")

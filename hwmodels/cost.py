@@ -6,7 +6,7 @@ A pure function of the graph. The search's vectorised cost gathers the same inte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,7 @@ from hwmodels import memory
 from hwmodels.device import Device
 from hwmodels.energy import DEFAULT_PERIOD_S, Number, average_power_mw, energy_mj, latency_ms
 from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph, Op
+from hwmodels.graph import Code, LayerGraph, Op
 from hwmodels.lut import REBUILD, LookUpTable
 from hwmodels.streaming import streaming_step
 from hwmodels.variants import FIXED_CODE_UNITS, FIXED_DATA_BYTES, code_units, data_bytes, scratch_bytes
@@ -51,10 +51,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of graphs on one device. Raises CostError for a table of another core or memory."""
+    """Costs of graphs on one device, all ops with `code` of one kind; by default each with its own.
+
+    Raises CostError for a table of another core or memory.
+    """
 
     lut: LookUpTable
     device: Device
+    code: Code | None = None
 
     def __post_init__(self) -> None:
         made, target = self.lut.provenance, self.device.target
@@ -97,7 +101,7 @@ class CostModel:
         """Cost of one operation. Raises MissingEntryError naming the key the table lacks."""
         known = self._known.get(op)
         if known is None:
-            known = self._cost_of(op)
+            known = self._cost_of(replace(op, code=self.code) if self.code else op)
             self._known[op] = known
         return known
 

@@ -7,7 +7,7 @@ subnet all read it. Nothing else describes a deployed network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import networkx as nx
@@ -26,6 +26,7 @@ Kind = Literal[
 Padding = Literal["causal", "centred", "valid"]
 Activation = Literal["none", "relu"]
 Reads = Literal["samples", "spectrum"]
+Code = Literal["fast", "compact", "smallest"]
 
 _KINDS = get_args(Kind)
 _FAN_IN = {"input": 0, "add": 2}
@@ -47,7 +48,8 @@ class Op:
     lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
     last in earlier executions before the new ones (hwmodels.streaming). Heads read (1, bins) logits, or those
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
-    samples in time, or spectra at `length_in` frequencies (hwmodels.spectrum).
+    samples in time, or spectra at `length_in` frequencies (hwmodels.spectrum). `code` says how much of it
+    to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Op:
     padding: Padding = "causal"
     activation: Activation = "none"
     reads: Reads = "samples"
+    code: Code = "fast"
 
     def __post_init__(self) -> None:
         def require(holds: bool, what: str) -> None:
@@ -76,6 +79,7 @@ class Op:
             require(is_size, f"{field} must be a positive integer, got {value!r}")
         require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
+        require(self.code in get_args(Code), f"unknown code {self.code!r}")
         is_known = self.reads == "samples" or (self.reads == "spectrum" and self.kind == "input")
         require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
         if self.kind in ("conv", "depthwise"):
@@ -158,7 +162,7 @@ class Op:
         """Everything but the name: equal shapes run the same kernel in the same number of cycles."""
         return (
             self.kind, self.length_in, self.channels_in, self.length_out, self.channels_out,
-            self.kernel, self.stride, self.dilation, self.padding, self.activation, self.reads,
+            self.kernel, self.stride, self.dilation, self.padding, self.activation, self.reads, self.code,
         )  # fmt: skip
 
 
@@ -260,6 +264,10 @@ class LayerGraph:
     def parameter_count(self) -> int:
         """Weights and biases."""
         return sum(op.weight_count + op.channels_out for op in self._order if op.has_parameters)
+
+    def with_code(self, code: Code) -> LayerGraph:
+        """The same network, all of its ops with such code."""
+        return LayerGraph((replace(op, code=code), sources) for op, sources in self.nodes())
 
     def networkx(self) -> nx.DiGraph:
         """A copy as a networkx graph; node attribute `op` holds the operation."""

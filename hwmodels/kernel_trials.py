@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.emulator import Emulator
-from hwmodels.graph import Op
+from hwmodels.graph import Code, Op
 from hwmodels.integer import compute
 from hwmodels.integer_model import (
     ClassSettings,
@@ -177,6 +178,8 @@ def _random_op(variant: KernelVariant, rng: np.random.Generator) -> Op:
     while True:
         depth = 2 * int(pairs) - int(rng.integers(3)) if family == "matrix" and pairs.isdigit() else None
         op = _op_of(str(rng.choice(_KINDS.get(family, (family,)))), rng, depth)
+        if op is not None and pairs in ("any", "dense"):
+            op = replace(op, code=rng.choice(get_args(Code)))
         if op is not None and variant in variants_of(op):
             return op
 

@@ -56,14 +56,14 @@ def pack(
 
 
 def fast_form(
-    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization], compact: bool = False
+    op: Op, parameters: IntegerParameters, grids: tuple[Quantization, Quantization]
 ) -> tuple[KernelVariant, NDArray[np.uint32] | None, str]:
     """The fastest variant that is exact with these parameters, its stream, and what ruled out a faster one.
 
     The stream is None for the exact kernel; the reason is empty where nothing was lost.
     """
     reason = ""
-    for variant in variants_of(op, compact)[:-1]:
+    for variant in variants_of(op)[:-1]:
         try:
             return variant, pack(op, parameters, grids, variant), reason
         except FastFormError as error:

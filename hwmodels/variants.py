@@ -144,14 +144,14 @@ def variant_of(op: Op) -> KernelVariant:
     return variants_of(op)[0]
 
 
-def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
+def variants_of(op: Op) -> tuple[KernelVariant, ...]:
     """Kernels that compute `op`, the fastest first; later ones ask less of its scales, the last nothing.
 
     Convolutions with at least four positions and an even number of outputs take a tiled matrix kernel,
     unrolled for their depth where there is one; all others the dense one. Depthwise convolutions take a
     kernel unrolled for their taps; where outputs lie two samples of a dilation phase apart, one for any taps;
-    where more, or without channels in fours, the exact. `compact` networks do with those that serve any
-    shape: less code, and more cycles. Raises UnsupportedOpError naming the op.
+    where more, or without channels in fours, the exact. Compact code has one tiled kernel for all depths, the
+    smallest no tiles, and one depthwise kernel for all taps. Raises UnsupportedOpError naming the op.
     """
     if op.kind == "input":
         raise UnsupportedOpError(f"op {op.name!r}: an input needs no kernel")
@@ -160,7 +160,7 @@ def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
             raise UnsupportedOpError(
                 f"op {op.name!r} ({op.kind}): {field} {getattr(op, field)} exceeds {limit}"
             )
-    if op.kind == "conv" and op.length_out >= 4 and op.channels_out % 2 == 0 and not compact:
+    if op.kind == "conv" and op.length_out >= 4 and op.channels_out % 2 == 0 and op.code != "smallest":
         linear = _matrix_variant(op, "linear")
         return (_matrix_variant(op, "relu"), linear, EXACT) if op.activation == "relu" else (linear, EXACT)
     if op.kind in ("conv", "fully_connected"):
@@ -172,7 +172,7 @@ def variants_of(op: Op, compact: bool = False) -> tuple[KernelVariant, ...]:
         if series_spacing(op) == 2:
             form = "spaced" if op.activation == "relu" else ""
         fast = _DEPTHWISE.get((form, op.kernel // 2 * 2 + 1))
-        return (fast, EXACT) if fast and not compact else (_DEPTHWISE_ANY, EXACT)
+        return (fast, EXACT) if fast and op.code != "smallest" else (_DEPTHWISE_ANY, EXACT)
     if op.kind in ("heart_rate_head", "class_head") and not 2 <= op.channels_in <= 256:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): takes 2 to 256 logits, got {op.channels_in}")
     if op.kind == "add" and op.activation == "relu":
@@ -184,7 +184,7 @@ def _matrix_variant(op: Op, form: str) -> KernelVariant:
     needed = -(-op.kernel * op.channels_in // 2)
     unrolled = next((pairs for pairs in _UNROLLED_PAIRS[form] if pairs >= needed), 0)
     is_close = unrolled - needed <= needed % 2 or unrolled == _UNROLLED_PAIRS[form][0]
-    return _MATRIX[form, unrolled if is_close else 0]
+    return _MATRIX[form, unrolled if is_close and op.code == "fast" else 0]
 
 
 def series_spacing(op: Op) -> int:

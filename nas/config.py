@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
+from hwmodels.graph import Code
 from supernet.distillation_kinds import Kind as DistillationKind
 
 NetworkKind = Literal["spectral", "resnet", "transformer", "cnn_lstm"]
@@ -241,15 +242,18 @@ class Budgets(_Section):
     """Hard constraints of the search. KB = 1024 bytes; latency of one window; power at a window every 2 s.
 
     `step_latency_ms` is for a streaming step; networks that cannot stream do not keep it.
+    `code` of the kernels: fast, compact (matrix products unrolled for no depth) or smallest (several times
+    slower); auto chooses by what fits into the other budgets (search.code_choice).
     """
 
-    later = frozenset({"step_latency_ms"})
+    later = frozenset({"step_latency_ms", "code"})
 
     flash_kb: float | None = Field(default=80.0, gt=0)
     latency_ms: float | None = Field(default=50.0, gt=0)
     ram_kb: float | None = Field(default=256.0, gt=0)
     power_mw: float | None = Field(default=5.0, gt=0)
     step_latency_ms: float | None = Field(default=None, gt=0)
+    code: Literal["auto"] | Code = "auto"
 
 
 Objective = Literal[

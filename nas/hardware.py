@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from hwmodels import lut
 from hwmodels.cost import CostError, CostModel
 from hwmodels.device import Device, load_device
 from hwmodels.energy import DEFAULT_PERIOD_S
-from hwmodels.graph import Op
+from hwmodels.graph import Code, Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.profiling import build
 from hwmodels.target import Target
@@ -21,6 +22,7 @@ from nas.progress import progress
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.workers import worker_pool
+from search.code_choice import CODES
 from search.cost_plan import CostPlan, compile_both_modes
 from search.segments import required_ops
 from supernet.space import SearchSpace
@@ -61,7 +63,7 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
                 f"look-up table {path}: does not cover device {wanted.name}, it has no entry {key}; {remedy}"
             )
     try:
-        return CostModel(table, wanted)
+        return CostModel(table, wanted, code_of(run))
     except CostError as error:
         raise CostError(f"look-up table {path}: {error}") from None
 
@@ -71,14 +73,24 @@ def cost_plan(run: RunDirectory, device: str) -> CostPlan:
     return compile_both_modes(space_of(run.config), cost_model(run, device), DEFAULT_PERIOD_S)
 
 
+def code_of(run: RunDirectory) -> Code:
+    """The kernels' code in a run: its configuration's, or what the profile stage chose; before that, fast."""
+    if run.config.budgets.code != "auto":
+        return run.config.budgets.code
+    stamp = run.stamp("profile")
+    chosen: Code = stamp["summary"].get("code", "fast") if stamp else "fast"
+    return chosen
+
+
 def entry_keys(space: SearchSpace) -> list[str]:
     """The kernel calls that a table must hold to cover a space, sorted."""
     return sorted({entry_key(op) for op in all_ops(space) if op.kind != "input"})
 
 
 def all_ops(space: SearchSpace) -> list[Op]:
-    """What members of a space run in window mode and in streaming steps."""
-    return [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
+    """What members of a space run in window mode and in streaming steps, with any code."""
+    ops = [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
+    return [replace(op, code=code) for code in CODES for op in ops]
 
 
 def cached_table(space: SearchSpace, target: Target, toolchain: Toolchain | None = None) -> LookUpTable:

@@ -17,6 +17,7 @@ from hwmodels.graph import LayerGraph
 from hwmodels.target import TIGHTLY_COUPLED
 from hwmodels.toolchain import Toolchain
 from hwmodels.variants import kernel_sources
+from supernet.arch import Arch
 from supernet.space import SearchSpace
 
 WINDOWS = 4
@@ -50,18 +51,23 @@ def check_table(
 ) -> dict[str, Any]:
     """Compare the table's costs of random members, with random weights, with their code as it runs.
 
-    Per architecture, WINDOWS random windows are executed, on QEMU as well where it is installed, and every
-    result is compared with the interpreter's. Fields: archs, max_ and mean_cycle_error_pct,
-    max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs, fallback_layers_pct,
-    second_emulator (the networks it ran, those whose instruction count differed, wrong outputs; or why it is
-    missing), by_cycles (as many networks in each row), and worst, the five whose cycles are furthest off.
+    Their code is the cost model's. Per architecture, WINDOWS random windows are executed, on QEMU as well
+    where it is installed, and every result is compared with the interpreter's. Fields: archs, max_ and
+    mean_cycle_error_pct, max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs,
+    fallback_layers_pct, second_emulator (the networks it ran, those whose instruction count differed, wrong
+    outputs; or why it is missing), by_cycles (as many networks in each row), and worst, the five whose cycles
+    are furthest off.
     """
     toolchain = toolchain.for_core(cost_model.device.core)
     archs = space.decode(space.sample(samples, np.random.default_rng([seed, 1])))
     kernels = toolchain.objects(kernel_sources())
     lacking = second_emulator.missing()
+
+    def lower(arch: Arch) -> LayerGraph:
+        return space.lower(arch).with_code(cost_model.code or "fast")
+
     tasks = [
-        _Task(str(arch), space.lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
+        _Task(str(arch), lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
         for number, arch in enumerate(archs)
     ]
     rows: list[dict[str, Any]] = []
@@ -79,6 +85,7 @@ def check_table(
     return {
         "device": device.name,
         "memory": device.target.memory,
+        "code": cost_model.code or "fast",
         "seed": seed,
         "compiler": toolchain.version,
         **_summary(rows),

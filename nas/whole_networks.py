@@ -14,7 +14,7 @@ from hwmodels.codegen import entry_points, fallbacks, generate
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
-from hwmodels.graph import LayerGraph
+from hwmodels.graph import Code, LayerGraph
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import kernel_sources
 from nas.hardware import cached_table
@@ -36,6 +36,7 @@ class _Task:
 
 def network_rows(
     space_name: str,
+    code: Code,
     budgets: Budgets,
     count: int,
     seed: int,
@@ -45,32 +46,37 @@ def network_rows(
 ) -> list[dict[str, Any]]:
     """One row per network, drawn uniformly from those within `budgets` on the default device.
 
-    Fields: space, arch, macs, cycles (measured, all that ppgnet_run does), code_bytes (every function that
-    ppgnet_run needs), code_bytes_with_input (those that make the input as well), fallbacks (operations).
+    Fields: space, code, arch, macs, cycles (measured, all that ppgnet_run does), code_bytes (every function
+    that ppgnet_run needs), code_bytes_with_input (those that make the input as well), fallbacks (operations).
     """
     space, device = load_space(space_name), load_device()
-    model = CostModel(cached_table(space, device.target, toolchain), device)
+    model = CostModel(cached_table(space, device.target, toolchain), device, code)
     archs = space.decode(_feasible(compile_costs(space, model), budgets, count, seed))
     kernels = toolchain.objects(kernel_sources())
     tasks = [
-        _Task(space.lower(arch), (seed, number), toolchain, kernels) for number, arch in enumerate(archs)
+        _Task(space.lower(arch).with_code(code), (seed, number), toolchain, kernels)
+        for number, arch in enumerate(archs)
     ]
     rows = []
     for arch, row in zip(archs, executor.map(_measure, tasks), strict=True):
-        rows.append({"space": space_name, "arch": arch, **row})
-        advance(len(rows), len(tasks), f"{space_name}: {row['cycles'] / row['macs']:.2f} cycles per MAC")
+        rows.append({"space": space_name, "code": code, "arch": arch, **row})
+        advance(
+            len(rows), len(tasks), f"{space_name}, {code}: {row['cycles'] / row['macs']:.2f} cycles per MAC"
+        )
     return rows
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a list of rows of one space comes to."""
+    """What a list of rows of one space and code comes to."""
     per_mac = [row["cycles"] / row["macs"] for row in rows]
     return {
         "space": rows[0]["space"],
+        "code": rows[0]["code"],
         "count": len(rows),
         "median_cycles_per_mac": float(np.median(per_mac)),
         "max_cycles_per_mac": max(per_mac),
         "median_macs": int(np.median([row["macs"] for row in rows])),
+        "median_code_bytes": int(np.median([row["code_bytes"] for row in rows])),
         "max_code_bytes": max(row["code_bytes"] for row in rows),
         "max_code_bytes_with_input": max(row["code_bytes_with_input"] for row in rows),
         "fallback_ops": sum(row["fallbacks"] for row in rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ import nas.bench.kernels
 import nas.whole_networks
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
+from hwmodels.graph import Code
 from hwmodels.kernel_trials import Found
 from hwmodels.profiling import build
 from hwmodels.toolchain import find_toolchain
@@ -24,19 +26,21 @@ from supernet.space import load_space
 pytestmark = pytest.mark.arm
 
 
+@pytest.mark.parametrize("code", ["fast", "compact"])
 def test_networks_run_in_the_cycles_and_the_code_that_the_table_predicts(
-    monkeypatch: pytest.MonkeyPatch,
+    code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space, device, toolchain = load_space("demo"), load_device(), find_toolchain()
-    table = build(required_ops(space), toolchain, "2026-01-01", device.target)
-    model = CostModel(table, device)
+    ops = [replace(op, code=code) for op in required_ops(space)]
+    table = build(ops, toolchain, "2026-01-01", device.target)
+    model = CostModel(table, device, code)
     monkeypatch.setattr(nas.whole_networks, "cached_table", lambda *given: table)
     least = smallest_costs(compile_costs(space, model))["latency_ms"].value
     budgets = Budgets(latency_ms=3 * least)
     with ThreadPoolExecutor(1) as executor:
-        rows = network_rows("demo", budgets, 2, 0, toolchain, executor, lambda *told: None)
+        rows = network_rows("demo", code, budgets, 2, 0, toolchain, executor, lambda *told: None)
     for row in rows:
-        graph = space.lower(row["arch"])
+        graph = space.lower(row["arch"]).with_code(code)
         cost, units = model.cost(graph), FIXED_CODE_UNITS.union(*(code_units(op) for op in graph))
         assert cost.latency_ms <= 3 * least
         assert row["cycles"] == pytest.approx(cost.cycles, rel=0.005)

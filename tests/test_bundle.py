@@ -3,12 +3,14 @@
 import ctypes
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwmodels.check import random_model, random_windows
+from hwmodels.codegen import entry_points, generate
 from hwmodels.firmware import context_parts
 from hwmodels.integer import IntegerModel, prepare_window, run
 from hwmodels.spectrum import POSITIONS
@@ -108,6 +110,18 @@ def test_a_bundle_over_spectra_is_verified_and_its_stack_suffices(spectral_bundl
     assert found["mismatches"] == 0 and firmware["readings"] >= 3
     assert found["preparation"]["stack_bytes"] < firmware["stack_bytes"] and firmware["stack_fits"]
     assert "8.0 KB kept" in (spectral_bundle / "README.md").read_text()
+
+
+@pytest.mark.arm
+def test_a_bundle_of_compact_code_is_costed_as_it_runs(model: IntegerModel, tmp_path: Path) -> None:
+    compact = replace(model, graph=model.graph.with_code("compact"))
+    found = verify_bundle(written(compact, tmp_path / "export"), toolchain=toolchain())
+    assert found["mismatches"] == 0
+    predicted, measured = found["predicted"], found["measured"]
+    assert (predicted["flash_kb"], predicted["ram_kb"]) == (measured["flash_kb"], measured["ram_kb"])
+    assert measured["cycles"] == pytest.approx(predicted["cycles"], rel=0.005)
+    fast = toolchain().link(generate(model), entry_points(model)).flash_bytes / 1024
+    assert measured["flash_kb"] < fast - 1
 
 
 @needs_host_compiler

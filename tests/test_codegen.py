@@ -6,6 +6,7 @@ import ctypes
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from hwmodels.codegen import default_plan, fallbacks, generate, predicted_flash_bytes
 from hwmodels.emulator import RAM_BASE, Emulator
 from hwmodels.execution import spread_plan
-from hwmodels.graph import LayerGraph, Op
+from hwmodels.graph import Code, LayerGraph, Op
 from hwmodels.integer import IntegerModel, Quantization, prepare_window, run
 from hwmodels.memory import MemoryPlan
 from hwmodels.toolchain import Toolchain, ToolchainError, compile_host, find_toolchain
@@ -97,11 +98,20 @@ def test_the_fallback_compiler_makes_equal_networks() -> None:
 
 
 @pytest.mark.arm
-def test_predicted_flash_is_the_linked_flash() -> None:
+@pytest.mark.parametrize("code", ["compact", "smallest"])
+def test_networks_of_less_code_equal_the_interpreter_on_every_op(code: Code) -> None:
+    models = [replace(model, graph=model.graph.with_code(code)) for model in make_models(400, 6)]
+    check_on_emulator(models, toolchain(), np.random.default_rng(5))
+
+
+@pytest.mark.arm
+@pytest.mark.parametrize("code", ["fast", "compact", "smallest"])
+def test_predicted_flash_is_the_linked_flash(code: Code) -> None:
     chain = toolchain()
     units = code_unit_bytes(chain)
     checked = 0
     for model in make_models(300, 4):
+        model = replace(model, graph=model.graph.with_code(code))
         if not fallbacks(model):
             assert chain.link(generate(model)).flash_bytes == predicted_flash_bytes(model, units)
             checked += 1
@@ -109,7 +119,7 @@ def test_predicted_flash_is_the_linked_flash() -> None:
 
 
 @pytest.mark.arm
-def test_a_small_compact_network_stays_below_four_kilobytes() -> None:
+def test_the_smallest_code_of_a_small_network_stays_below_four_kilobytes() -> None:
     channels = 8
     nodes: list[tuple[Op, tuple[str, ...]]] = [
         (Op("input", "input", 128, 1, 128, 1), ()),
@@ -120,7 +130,8 @@ def test_a_small_compact_network_stays_below_four_kilobytes() -> None:
         (Op("head", "heart_rate_head", 1, 48, 1, 48), ("logits",)),
     ]
     model = random_model(np.random.default_rng(0), LayerGraph(nodes))
-    assert toolchain().link(generate(model, compact=True)).flash_bytes < 4096
+    model = replace(model, graph=model.graph.with_code("smallest"))
+    assert toolchain().link(generate(model)).flash_bytes < 4096
 
 
 _RUNNER = """

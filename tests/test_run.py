@@ -264,6 +264,22 @@ def test_any_archived_subnet_can_be_exported(run, tmp_path, capsys):
     assert contents(mine / "subnets" / chosen(mine)) == contents(run / "subnets" / chosen(run))
 
 
+def test_a_run_of_compact_code_costs_and_exports_such(run, tmp_path, capsys):
+    mine = copy_of(run, tmp_path / "run")
+    config = yaml.safe_load((mine / "config.yaml").read_text())
+    config["budgets"]["code"] = "compact"
+    (mine / "config.yaml").write_text(yaml.safe_dump(config))
+    before = json.loads((run / "subnets" / chosen(run) / "export" / "manifest.json").read_text())
+    manifest = answer(capsys, "export", mine, "--device", "stm32h743", "--out", tmp_path / "out")
+    assert manifest["predicted"]["flash_kb"] < before["predicted"]["flash_kb"]
+    rows = answer(capsys, "pareto", mine, "--all", "--device", "stm32h743")
+    row = next(row for row in rows if row["id"] == chosen(mine))
+    assert row["cycles"] == manifest["predicted"]["cycles"] > before["predicted"]["cycles"]
+    found = answer(capsys, "verify", tmp_path / "out")
+    assert found["measured"]["flash_kb"] == found["predicted"]["flash_kb"] == pytest.approx(row["flash_kb"])
+    assert found["mismatches"] == 0
+
+
 def test_an_export_again_gives_the_same_bytes(run, tmp_path, capsys):
     bundle = run / "subnets" / chosen(run) / "export"
     answer(capsys, "export", run, "--out", tmp_path / "out")
@@ -279,7 +295,7 @@ def test_until_stops_after_that_stage_and_the_rest_follows(run, tmp_path, capsys
     mine = tmp_path / "run"
     config = write_config(tmp_path / "tiny.yaml", tiny_config(run.parent))
     summary = answer(capsys, "run", config, "--run", mine, "--until", "profile")
-    assert summary["core"] == "cortex-m7"
+    assert (summary["core"], summary["code"]) == ("cortex-m7", "fast")
     assert {path.stem for path in (mine / "stages").iterdir()} == {"prepare", "profile"}
     assert exit_code("run", config, "--run", mine, "--until", "teacher") == 0
     assert "prepare: up to date" in capsys.readouterr().err

@@ -10,9 +10,11 @@ import pytest
 
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
+from hwmodels.graph import Code
 from hwmodels.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
 from hwmodels.streaming import StreamingError
 from hwmodels.variants import FIXED_CODE_UNITS, MOTION_CODE_UNITS, code_units
+from search.code_choice import CODES
 from search.cost_plan import COST_NAMES, ENDLESS, compile_costs, required_ops
 from supernet.space import SearchSpace, load_space
 from tests.search_fakes import FakeCostModel, every_member, small_space
@@ -33,7 +35,9 @@ def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: Searc
 
 def invented_table(space: SearchSpace, step_s: float | None = None) -> LookUpTable:
     """A real look-up table's form, every kernel call of the space present, figures invented."""
-    ops = [op for op in required_ops(space, step_s) if op.kind != "input"]
+    ops = [
+        replace(op, code=code) for op in required_ops(space, step_s) for code in CODES if op.kind != "input"
+    ]
     entries = {}
     for op in ops:
         key = entry_key(op)
@@ -57,6 +61,17 @@ def test_the_plan_equals_the_real_cost_model_to_the_last_bit(space: SearchSpace,
     costs = plan.costs(genes)
     for index, arch in enumerate(space.decode(genes)):
         expected = asdict(model.cost(space.lower(arch)))
+        assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_plan_of_any_code_equals_costing_graphs_of_such_ops(code: Code) -> None:
+    space = load_space("default")
+    table, device = invented_table(space), load_device()
+    plan, model = compile_costs(space, CostModel(table, device, code)), CostModel(table, device)
+    costs = plan.costs(genes := space.sample(60, np.random.default_rng(0)))
+    for index, arch in enumerate(space.decode(genes)):
+        expected = asdict(model.cost(space.lower(arch).with_code(code)))
         assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
 
 

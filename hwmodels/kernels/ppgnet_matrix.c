@@ -49,7 +49,12 @@ PPGNET_UNIT void ppgnet_run_matrix(const ppgnet_layer *layer, const int8_t *inpu
         const ppgnet_layer *layer = parameters; \
         ppgnet_run_matrix(layer, input, output, scratch, pairs, tile); \
     }
-#define PAIRS_OF_ANY ((layer->kernel * layer->channels_in + 3u) / 4 * 2)
+/* The tile for any depth begins with four pairs. */
+PPGNET_INLINE uint32_t pairs_of_any(const ppgnet_layer *layer)
+{
+    uint32_t depth = layer->kernel * layer->channels_in;
+    return depth > 8 ? (depth + 3) / 4 * 2 : 4;
+}
 
 MATRIX(ppgnet_matrix_relu_3, ppgnet_tile_relu_3, 3)
 MATRIX(ppgnet_matrix_relu_4, ppgnet_tile_relu_4, 4)
@@ -59,12 +64,12 @@ MATRIX(ppgnet_matrix_relu_8, ppgnet_tile_relu_8, 8)
 MATRIX(ppgnet_matrix_relu_10, ppgnet_tile_relu_10, 10)
 MATRIX(ppgnet_matrix_relu_12, ppgnet_tile_relu_12, 12)
 MATRIX(ppgnet_matrix_relu_16, ppgnet_tile_relu_16, 16)
-MATRIX(ppgnet_matrix_relu_any, ppgnet_tile_relu_any, PAIRS_OF_ANY)
+MATRIX(ppgnet_matrix_relu_any, ppgnet_tile_relu_any, pairs_of_any(layer))
 MATRIX(ppgnet_matrix_linear_4, ppgnet_tile_linear_4, 4)
 MATRIX(ppgnet_matrix_linear_8, ppgnet_tile_linear_8, 8)
 MATRIX(ppgnet_matrix_linear_12, ppgnet_tile_linear_12, 12)
 MATRIX(ppgnet_matrix_linear_16, ppgnet_tile_linear_16, 16)
-MATRIX(ppgnet_matrix_linear_any, ppgnet_tile_linear_any, PAIRS_OF_ANY)
+MATRIX(ppgnet_matrix_linear_any, ppgnet_tile_linear_any, pairs_of_any(layer))
 
 /* All outputs of one position, two at a time; with a ReLU or without, from a stream for none. */
 typedef struct {

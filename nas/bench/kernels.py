@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hwmodels.emulator import Emulator
-from hwmodels.graph import Kind, Op
+from hwmodels.graph import Code, Kind, Op
 from hwmodels.kernel_call import kernel_call
 from hwmodels.kernel_trials import Found, HostKernels, run_trials
 from hwmodels.pipeline import PipelineModel
@@ -32,6 +32,7 @@ from nas.workers import worker_pool
 
 _POINTWISE = ((128, 16, 32), (128, 32, 64), (128, 64, 64), (32, 64, 128))
 _SPACES = ("default", "spectral")
+_CODES: tuple[Code, ...] = ("fast", "compact")
 _CHUNK = 500
 _DEPTHWISE = ((3, 1), (5, 1), (7, 1), (9, 1), (3, 4), (5, 4), (7, 8))
 
@@ -61,9 +62,9 @@ class Trials:
 def run(options: argparse.Namespace) -> list[dict[str, Any]] | dict[str, Any]:
     """Measure; see the module's first lines.
 
-    One row per layer, then one per space, whose op is "network"; with --cases: kernels, one row each, and
-    mismatches of them all. Raises ToolchainError without an Arm compiler, with --cases without one for this
-    machine.
+    One row per layer, then one per space and code, whose op is "network"; with --cases: kernels, one row
+    each, and mismatches of them all. Raises ToolchainError without an Arm compiler, with --cases without one
+    for this machine.
     """
     with worker_pool(options.workers) as executor:
         if options.cases:
@@ -83,12 +84,13 @@ def show(found: list[dict[str, Any]] | dict[str, Any]) -> None:
 
 
 def networks(options: argparse.Namespace, executor: Executor) -> list[dict[str, Any]]:
-    """Random networks within _BUDGETS, a row for each space: cycles per MAC, and code."""
+    """Random networks within the default budgets, a row for each space and code."""
     toolchain, budgets = find_toolchain(options.cc), budgets_of(Budgets())
     with progress("running networks") as advance:
         found = (
-            network_rows(space, budgets, options.networks, options.seed, toolchain, executor, advance)
+            network_rows(space, code, budgets, options.networks, options.seed, toolchain, executor, advance)
             for space in _SPACES
+            for code in _CODES
         )
         return [{"op": "network", **summary(held)} for held in found]
 

@@ -28,6 +28,7 @@ from nas.space import space_of
 from nas.stages.choice import archive_path
 from nas.workers import worker_pool
 from search.archive import Archive
+from search.code_choice import CODES
 from supernet.space import SearchSpace, load_space
 
 
@@ -59,6 +60,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--samples", type=positive_count, default=100, help="architectures (default 100)")
     check.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     check.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
+    check.add_argument("--code", choices=CODES, default="fast", help="code of the kernels (default fast)")
     check.set_defaults(execute=check_one)
     for verb in (build, show, check, imported, firmware):
         verb.add_argument("--space", default="default", help="search space (default: default)")
@@ -104,7 +106,7 @@ def check_one(options: argparse.Namespace) -> int:
     """Check predictions; exit code 1 when anything that must be equal differs, or figures are too far off."""
     space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
-    cost_model = CostModel(cached_table(space, device.target, toolchain), device)
+    cost_model = CostModel(cached_table(space, device.target, toolchain), device, options.code)
     begun = time.perf_counter()
     with worker_pool(options.workers) as executor, progress("checking") as advance:
         found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nas.compress.finish import finished_model, finished_tracker
 from nas.compress.streaming import adapted_tracker
 from nas.deploy.bundle import CODE, write_bundle
 from nas.estimates import integer_inputs
-from nas.hardware import cost_model
+from nas.hardware import code_of, cost_model
 from nas.run_directory import RunDirectory
 from nas.stages.loading import windows_of
 from supernet.arch import Arch
@@ -49,6 +50,7 @@ def export_bundle(
     if streamed is not None:
         new_samples = round(run.config.data.step_s * model.input.rate_hz)
         model, inputs, mode = streaming_model(model, new_samples), inputs[:, -new_samples:], "streaming"
+    model = replace(model, graph=model.graph.with_code(code_of(run)))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
         "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),

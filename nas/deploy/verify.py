@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ def verify_bundle(
         toolchain = toolchain or find_toolchain()
     if bundle.sources:
         assert toolchain is not None
-        result |= _code_as_it_runs(bundle, cost_model or _own_cost_model(bundle, toolchain), toolchain)
+        model = replace(cost_model, code=None) if cost_model else _own_cost_model(bundle, toolchain)
+        result |= _code_as_it_runs(bundle, model, toolchain)
         if bundle.learner is not None:
             result["learner"] = check_learner(bundle, bundle.learner, toolchain)
             result["mismatches"] += result["learner"]["mismatches"]
