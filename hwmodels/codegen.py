@@ -85,8 +85,14 @@ def entry_points(model: IntegerModel) -> tuple[str, ...]:
 
 
 def default_plan(model: IntegerModel) -> MemoryPlan:
-    """The arena layout for the kernels' scratch."""
-    return plan(model.graph, {op.name: scratch_bytes(op) for op in model.graph})
+    """The arena layout. The exact kernel of a depthwise op, without scratch, may not write over its input."""
+    scratch = {op.name: scratch_bytes(op) for op in model.graph}
+    for op in model.graph:
+        if op.kind == "depthwise" and scratch[op.name]:
+            grids = (model.input_quantization(op), model.quantization[op.name])
+            if fast_form(op, model.parameters[op.name], grids)[1] is None:
+                scratch[op.name] = 0
+    return plan(model.graph, scratch)
 
 
 def fallbacks(model: IntegerModel) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from hwmodels.graph import LayerGraph
+from hwmodels.graph import LayerGraph, Op
 
 ALIGNMENT_BYTES = 4
 _SEARCH_STEPS = 4000
@@ -29,14 +29,15 @@ def aligned(size: Bytes) -> Bytes:
     return (size + (ALIGNMENT_BYTES - 1)) // ALIGNMENT_BYTES * ALIGNMENT_BYTES
 
 
-def live_bytes(input_bytes: Bytes, output_bytes: Bytes, held_bytes: Bytes, scratch_bytes: Bytes) -> Bytes:
-    """Arena bytes one operation needs: what it reads and writes, what is held past it, its scratch.
+def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
+    """Whether the op's kernel may make its output where its first operand lies.
 
-    The local form of `step_bytes`, for integers or arrays. Held are tensors that this operation does
-    not read but a later one does (a residual). For `add`, which writes over its first operand, the
-    input is that operand, held is the second, and the output is 0.
+    An add may; so may a depthwise convolution that keeps its samples in scratch, as all but the exact one do:
+    it reads all samples of four channels before it writes any output of theirs.
     """
-    return aligned(input_bytes) + aligned(output_bytes) + aligned(held_bytes) + aligned(scratch_bytes)
+    if op.kind == "depthwise":
+        return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
+    return op.kind == "add"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class MemoryPlan:
                     raise MemoryPlanError(f"op {op.name!r}: its input {source!r} was overwritten")
                 if _overlap(held, scratch):
                     raise MemoryPlanError(f"op {op.name!r}: scratch overlaps its input {source!r}")
-                is_in_place = op.kind == "add" and held == output
+                is_in_place = held.start == output.start and may_write_over_input(op, len(scratch))
                 if _overlap(held, output) and not is_in_place:
                     raise MemoryPlanError(f"op {op.name!r}: output overlaps its input {source!r}")
             if _overlap(scratch, output):
@@ -114,7 +115,7 @@ class _Step:
 
 
 def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
-    """Liveness: which buffer each op writes (an add its dying first operand's), and which end with it."""
+    """Liveness: which buffer each op writes (its dying first operand's if it may), and which end with it."""
     ops = list(graph)
     position = {op.name: index for index, op in enumerate(ops)}
     last_read = {op.name: position[op.name] for op in ops}
@@ -123,7 +124,8 @@ def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
             last_read[source] = index
     buffer = {op.name: op.name for op in ops}
     for index, op in enumerate(ops):
-        if op.kind == "add" and last_read[graph.sources(op.name)[0]] == index:
+        may_write_over = may_write_over_input(op, scratch.get(op.name, 0))
+        if may_write_over and last_read[graph.sources(op.name)[0]] == index:
             buffer[op.name] = buffer[graph.sources(op.name)[0]]
     last_use = {name: 0 for name in buffer.values()}
     for name, root in buffer.items():

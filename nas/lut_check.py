@@ -11,7 +11,7 @@ import numpy as np
 
 from hwmodels import second_emulator
 from hwmodels.check import check_image, random_model, random_windows
-from hwmodels.codegen import generate
+from hwmodels.codegen import default_plan, generate
 from hwmodels.cost import CostModel
 from hwmodels.graph import LayerGraph
 from hwmodels.target import TIGHTLY_COUPLED
@@ -53,10 +53,10 @@ def check_table(
 
     Their code is the cost model's. Per architecture, WINDOWS random windows are executed, on QEMU as well
     where it is installed, and every result is compared with the interpreter's. Fields: archs, max_ and
-    mean_cycle_error_pct, max_flash_error_pct, ram_mismatches, output_mismatches, fallback_archs,
-    fallback_layers_pct, second_emulator (the networks it ran, those whose instruction count differed, wrong
-    outputs; or why it is missing), by_cycles (as many networks in each row), and worst, the five whose cycles
-    are furthest off.
+    mean_cycle_error_pct, max_flash_error_pct, ram_mismatches, arenas_above_bound (larger than the largest
+    live set), output_mismatches, fallback_archs, fallback_layers_pct, second_emulator (the networks it ran,
+    those whose instruction count differed, wrong outputs; or why it is missing), by_cycles (as many networks
+    in each row), and worst, the five whose cycles are furthest off.
     """
     toolchain = toolchain.for_core(cost_model.device.core)
     archs = space.decode(space.sample(samples, np.random.default_rng([seed, 1])))
@@ -115,6 +115,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "mean_cycle_error_pct": float(np.mean(errors)),
         "max_flash_error_pct": max(abs(row["flash_error_pct"]) for row in rows),
         "ram_mismatches": sum(not row["ram_matches"] for row in rows),
+        "arenas_above_bound": sum(row["arena_above_bound"] > 0 for row in rows),
         "output_mismatches": sum(row["output_mismatches"] for row in rows),
         "fallback_archs": sum(bool(row["fallbacks"]) for row in rows),
         "fallback_layers_pct": 100 * sum(len(r["fallbacks"]) for r in rows) / sum(r["layers"] for r in rows),
@@ -147,6 +148,7 @@ def _check(task: _Task) -> dict[str, Any]:
     compiled = dict(task.kernels)
     compiled |= task.toolchain.objects({n: t for n, t in sources.items() if n == _MODEL or n.endswith(".h")})
     found = check_image(model, task.cost_model, task.toolchain.link(sources, compiled=compiled), windows)
+    arena = default_plan(model)
     row = {
         "arch": task.arch,
         "macs": found.predicted.macs,
@@ -157,6 +159,7 @@ def _check(task: _Task) -> dict[str, Any]:
         "flash_error_pct": found.flash_error_pct,
         "ram_bytes": found.measured_ram_bytes,
         "ram_matches": found.ram_matches,
+        "arena_above_bound": arena.arena_bytes - arena.lower_bound_bytes,
         "output_mismatches": found.output_mismatches,
         "fallbacks": list(found.fallback_ops),
         "layers": found.layers,

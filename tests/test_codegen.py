@@ -267,6 +267,19 @@ def test_a_layer_outside_the_fast_form_still_computes_the_same() -> None:
     check_on_emulator([forced, forced], toolchain(), np.random.default_rng(4))
 
 
+@pytest.mark.arm
+def test_depthwise_layers_that_fall_back_leave_their_input_alone() -> None:
+    models = []
+    for model in make_models(600, 16):
+        names = [op.name for op in model.graph if op.kind == "depthwise"]
+        given = model.parameters
+        outside = {name: replace(given[name], shift=np.full_like(given[name].shift, 1)) for name in names}
+        if set(names) & set(fallbacks(replaced := replace(model, parameters={**given, **outside}))):
+            models += [replaced] * 2
+    assert len(models) >= 8
+    check_on_emulator(models, toolchain(), np.random.default_rng(4))
+
+
 def test_the_kernel_hash_is_of_the_sources() -> None:
     assert re.fullmatch("[0-9a-f]{64}", kernel_hash())
     assert {"ppgnet_kernels.h", "ppgnet_shim.h", "ppgnet_matrix.c"} <= set(kernel_sources())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,12 +22,21 @@ from hwmodels.integer import (
     weight_shape,
 )
 from hwmodels.integer import run as interpret
-from hwmodels.kernel_call import kernel_call, place_call
-from hwmodels.kernel_trials import HostKernels, Trial, run_trials
+from hwmodels.kernel_call import CORE_MEMORY, kernel_call, place_call
+from hwmodels.kernel_trials import HostKernels, Trial, random_trial, run_trials
+from hwmodels.memory import may_write_over_input
 from hwmodels.packing import FastFormError, add_constants, fast_form
 from hwmodels.rounding import clamp_int8, multiply_by_quantized_multiplier
 from hwmodels.toolchain import ToolchainError, find_toolchain, host_toolchain
-from hwmodels.variants import ADD_EXACT, EXACT, KERNELS, UnsupportedOpError, kernel_image, variant_of
+from hwmodels.variants import (
+    ADD_EXACT,
+    EXACT,
+    KERNELS,
+    UnsupportedOpError,
+    kernel_image,
+    scratch_bytes,
+    variant_of,
+)
 
 pytestmark = pytest.mark.arm
 
@@ -161,6 +171,32 @@ def test_c_on_the_core_and_on_this_machine_is_the_interpreter(
     monkeypatch.setattr(Trial, "expected", lambda trial: bytes(trial.op.output_bytes))
     found = run_trials(EXACT, 5, np.random.default_rng(32), emulator, host)
     assert found.core_mismatches == found.host_mismatches > 0 and found.first
+
+
+def test_depthwise_kernels_may_write_over_their_input(emulator: Emulator) -> None:
+    host = HostKernels(host_toolchain())
+    kernels = [kernel for kernel in KERNELS if kernel.name.startswith("depthwise")]
+    assert len(kernels) == 13
+    for number, kernel in enumerate(kernels):
+        rng, checked = np.random.default_rng([41, number]), 0
+        while checked < 6:
+            trial = random_trial(kernel, rng)
+            expected = trial.expected()
+            try:
+                calls = [trial.call(memory, len(expected)) for memory in (CORE_MEMORY, host.memory)]
+            except FastFormError:
+                continue
+            if not may_write_over_input(trial.op, scratch_bytes(trial.op)):
+                continue
+            checked += 1
+            on_core, on_host = (
+                replace(call, arguments=(*call.arguments[:3], place, call.arguments[4]), output=place)
+                for call in calls
+                for place in call.arguments[1:2]
+            )
+            emulator.call(on_core.function, on_core.arguments, on_core.writes)
+            assert emulator.read(on_core.output, len(expected)) == expected, trial.op
+            assert host.output(on_host, len(expected)) == expected, trial.op
 
 
 @pytest.mark.parametrize("forced", ["fast", "exact"])

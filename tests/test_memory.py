@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.graph import LayerGraph, Op
-from hwmodels.memory import MemoryPlanError, aligned, live_bytes, plan, step_bytes
+from hwmodels.memory import MemoryPlanError, aligned, plan, step_bytes
 
 
 def _op(name: str, kind: str, length: int, cin: int, cout: int, length_out: int | None = None, **more) -> Op:
@@ -124,28 +124,22 @@ def test_the_proof_refuses_plans_that_clobber_a_tensor(case, random) -> None:
         dataclasses.replace(placed, offsets=offsets).verify(graph)
 
 
-@settings(max_examples=60, deadline=None)
-@given(residual_networks())
-def test_the_local_form_gives_the_same_live_bytes_as_the_graph(case) -> None:
-    graph, scratch = case
-    held_by: dict[str, str] = {}
-    for op in graph:
-        if op.kind == "add":
-            first, second = graph.sources(op.name)
-            earlier = min(first, second, key=lambda name: [o.name for o in graph].index(name))
-            names = [o.name for o in graph]
-            for between in names[names.index(earlier) + 1 : names.index(op.name)]:
-                if earlier not in graph.sources(between):
-                    held_by[between] = earlier
-    local = []
-    for op in graph:
-        held = graph[held_by[op.name]].output_bytes if op.name in held_by else 0
-        if op.kind == "add":
-            held = op.input_bytes
-        output = 0 if op.kind == "add" else op.output_bytes
-        read = 0 if op.kind == "input" else op.input_bytes
-        local.append(live_bytes(read, output, held, scratch.get(op.name, 0)))
-    assert local == step_bytes(graph, scratch)
+@pytest.mark.parametrize(("scratch", "live"), [(48, 32 * 24 + 48), (0, 2 * 32 * 24)])
+def test_a_depthwise_convolution_with_scratch_takes_its_inputs_place(scratch: int, live: int) -> None:
+    nodes: list[tuple[Op, list[str]]] = [
+        (_op("input", "input", 32, 4, 4), []),
+        (_op("expand", "conv", 32, 4, 24), ["input"]),
+        (_op("depth", "depthwise", 32, 24, 24, kernel=3), ["expand"]),
+        (_op("project", "conv", 32, 24, 4), ["depth"]),
+    ]
+    graph = LayerGraph(nodes)
+    placed = plan(graph, {"depth": scratch})
+    placed.verify(graph)
+    assert step_bytes(graph, {"depth": scratch})[2] == live
+    assert (placed.offsets["depth"] == placed.offsets["expand"]) == (scratch > 0)
+    if scratch:
+        with pytest.raises(MemoryPlanError, match="depth"):
+            dataclasses.replace(placed, scratch_bytes={}).verify(graph)
 
 
 def test_alignment_is_the_same_for_integers_and_arrays() -> None:
