@@ -1,9 +1,9 @@
-"""Rewrite the tables of docs/accuracy.md, streaming.md and personalization.md from files in docs/results.
+"""Rewrite tables of docs/ from the result files in docs/results, which commands have written.
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
-configuration; ranks.json, schedules.json, compression.json, streaming.json and personalization.json are what
-those benchmarks printed with --json; reliability.json is a run's teacher/reliability.json. What has not been
-measured yet is said so.
+configuration; ranks.json, schedules.json, compression.json, streaming.json, personalization.json and
+kernels.json are what those benchmarks printed with --json, kernel_cases.json is `ppg-nas bench kernels
+--cases N`; reliability.json is a run's teacher/reliability.json. What has not been measured yet is said so.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nas.metrics import Interval
 from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
-_DOCUMENT = "docs/accuracy.md"
+_DOCUMENT, _HARDWARE = "docs/accuracy.md", "docs/hardware-model.md"
 _OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
 _REMEDY = "give the checkout with --root"
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
@@ -58,13 +58,22 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "augmentation": _augmentation(results / "augmentation"),
         "reliability": _of_json(results / "reliability.json", _reliability),
     }
-    written = {part: text or _MISSING for part, text in parts.items()}
-    rewrite(options.root / _DOCUMENT, written, _REMEDY)
+    costs = {
+        "kernels": _of_json(results / "kernels.json", _kernels),
+        "networks": _of_json(results / "kernels.json", _networks),
+        "cases": _of_json(results / "kernel_cases.json", _cases),
+    }
+    for document, held in ((_DOCUMENT, parts), (_HARDWARE, costs)):
+        written = {part: text or _MISSING for part, text in held.items()}
+        rewrite(options.root / document, written, _REMEDY)
+    documents = [_DOCUMENT, _HARDWARE]
     for other, parts_of in _OTHERS.items():
         if (results / f"{other}.json").exists():
             found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
-            rewrite(options.root / "docs" / f"{other}.md", parts_of(found), _REMEDY)
-    return {"measured": [part for part, text in parts.items() if text], "document": _DOCUMENT}
+            documents.append(f"docs/{other}.md")
+            rewrite(options.root / documents[-1], parts_of(found), _REMEDY)
+    measured = [part for part, text in (parts | costs).items() if text]
+    return {"measured": measured, "documents": documents}
 
 
 def _founding(results: Path, name: str) -> str:
@@ -202,7 +211,7 @@ def _words(kind: str) -> str:
     return kind.replace("_", "-")
 
 
-def _of_json(path: Path, write: Callable[[Mapping[str, Any]], str]) -> str:
+def _of_json(path: Path, write: Callable[[Any], str]) -> str:
     return write(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else ""
 
 
@@ -215,6 +224,38 @@ def _by_name(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def _accuracy(results: Path, name: str) -> list[FoldResult]:
     files = sorted((results / "accuracy").glob(f"{name}-fold*.json"))
     return sorted((load_fold_result(file) for file in files), key=lambda result: result.fold)
+
+
+def _kernels(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = []
+    for row in found:
+        if row["op"] != "network":
+            shape = f"{row['length']} x {row['cin']} to {row['cout']}"
+            shape += f", k{row['kernel']}" * (row["kernel"] > 1) + f" /{row['stride']}" * (row["stride"] > 1)
+            shape += f" d{row['dilation']}" * (row["dilation"] > 1)
+            per = (f"{row[what] / row['macs']:.2f}" for what in ("cycles", "instructions"))
+            rows.append([row["op"].replace("_", " "), shape, *per, str(row["code_bytes"])])
+    return table(["layer", "shape", "cycles per MAC", "instructions per MAC", "bytes of code"], rows)
+
+
+def _networks(found: Sequence[Mapping[str, Any]]) -> str:
+    rows = [
+        [
+            row["space"], row["code"], str(row["count"]), f"{row['median_macs'] / 1e6:.2f} M",
+            f"{row['median_cycles_per_mac']:.2f} ({row['max_cycles_per_mac']:.2f})",
+            f"{row['median_code_bytes']:,} ({row['max_code_bytes']:,})",
+        ]
+        for row in found
+        if row["op"] == "network"
+    ]  # fmt: skip
+    header = ["space", "code", "networks", "MACs", "cycles per MAC (most)", "bytes of code (most)"]
+    return table(header, rows)
+
+
+def _cases(found: Mapping[str, Any]) -> str:
+    least = min(row["cases"] for row in found["kernels"])
+    calls = f"{found['cases']:,} random calls, at least {least:,} of each of {len(found['kernels'])} kernels"
+    return f"{calls}: {found['mismatches']} mismatches."
 
 
 def _mean(errors: Mapping[str, float], source: str) -> Interval:
