@@ -30,7 +30,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     results = {
         path.stem: json.loads(path.read_text()) for path in (options.root / "docs/results").glob("*.json")
     }
-    runs = {name: found for name, found in sorted(results.items()) if {"chosen", "task"} <= set(found)}
+    runs = {
+        name: found
+        for name, found in sorted(results.items())
+        if isinstance(found, dict) and {"chosen", "task"} <= found.keys()
+    }
     parts = {
         "heart rate": _accuracy_table({n: f for n, f in runs.items() if f["task"] == "heart_rate"}),
         "rhythm": _rhythm_table({n: f for n, f in runs.items() if f["task"] == "rhythm"}),
