@@ -254,7 +254,10 @@ def test_the_tables_of_the_documents_are_generated_not_typed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(Path(__file__).parent.parent / "docs", tmp_path / "docs")
-    documents = [tmp_path / "docs" / name for name in ("accuracy.md", "streaming.md", "personalization.md")]
+    documents = [
+        tmp_path / "docs" / name
+        for name in ("accuracy.md", "integer.md", "streaming.md", "personalization.md")
+    ]
     before = [document.read_text() for document in documents]
     told(capsys, "tables", "--root", tmp_path)
     assert [document.read_text() for document in documents] == before

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ from nas.deploy.witnesses import (
     onnx_operations,
     onnx_tensors,
 )
+from nas.markdown import table
 from nas.progress import progress
 from nas.space import space_of
 from nas.workers import worker_pool
@@ -122,6 +123,24 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "seconds": round(time.perf_counter() - begun, 1),
     }
+
+
+def witness_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """The table of docs/integer.md: a row for what each run of the benchmark printed with --json."""
+    rows = []
+    for found in results:
+        wrong = [*found["mismatches"].values(), found["onnx"]["exact_file_mismatches"]]
+        share = found["onnx"]["plain_file_operations_mismatches_pct"]
+        plain = f"{found['onnx']['plain_file_operations_max_ulp']}, in {share:.2f} %"
+        elements = f"{min(found['elements'].values()) / 1e6:.0f} million"
+        rows.append(
+            [found["space"], str(found["archs"]), f"{found['windows']:,}", elements,
+             " / ".join(map(str, wrong)), plain, f"{found['seconds'] / 60:.0f}"]
+        )  # fmt: skip
+    differing = "differing: quantized module / C here / C on the M7 / LiteRT / ONNX"
+    plain = "plain ONNX, operations: units apart"
+    header = ["space", "networks", "windows", "elements a witness", differing, plain, "minutes"]
+    return table(header, rows)
 
 
 def random_network(

@@ -1,9 +1,10 @@
 """Rewrite tables of docs/ from the result files in docs/results, which commands have written.
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
-configuration; ranks.json, schedules.json, compression.json, streaming.json, personalization.json and
-kernels.json are what those benchmarks printed with --json, kernel_cases.json is `ppg-nas bench kernels
---cases N`; reliability.json is a run's teacher/reliability.json. What has not been measured yet is said so.
+configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
+streaming.json, personalization.json and kernels.json are what those benchmarks printed with --json,
+kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's teacher/reliability.json.
+What has not been measured yet is said so.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench import distillation, peers, personalization, ranks, streaming
+from nas.bench import distillation, integer, peers, personalization, ranks, streaming
 from nas.estimates import TRACKED
-from nas.fold_results import FoldResult, assemble, load_fold_result, metrics_of
+from nas.fold_results import FoldResult, assemble, load_fold_result, mae_difference, metrics_of
 from nas.markdown import rewrite, table
 from nas.metrics import Interval
 from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
-_DOCUMENT, _HARDWARE = "docs/accuracy.md", "docs/hardware-model.md"
+_DOCUMENT, _HARDWARE, _INTEGER = "docs/accuracy.md", "docs/hardware-model.md", "docs/integer.md"
 _OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
 _REMEDY = "give the checkout with --root"
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
@@ -72,8 +73,29 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
             documents.append(f"docs/{other}.md")
             rewrite(options.root / documents[-1], parts_of(found), _REMEDY)
+    if witnesses := _integer(results, name):
+        documents.append(_INTEGER)
+        rewrite(options.root / _INTEGER, witnesses, _REMEDY)
     measured = [part for part, text in (parts | costs).items() if text]
     return {"measured": measured, "documents": documents}
+
+
+def _integer(results: Path, name: str) -> dict[str, str]:
+    """The parts of docs/integer.md that have results: witnesses, and int8 less float on held-out people."""
+    parts, runs = {}, _accuracy(results, name)
+    files = [results / "integer.json", results / "integer_spectral.json"]
+    held = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+    if held:
+        parts["witnesses"] = integer.witness_table(held)
+    if runs:
+        whole = assemble(runs)
+        rows = [
+            [source, str(int(np.unique(whole.subject[whole.source == source]).size)),
+             str(mae_difference(whole, _INT8, "float subnet", source))]
+            for source in sorted(set(whole.source.tolist()))
+        ]  # fmt: skip
+        parts["int8"] = table(["set", "people", "MAE of int8 less that of float, BPM"], rows)
+    return parts
 
 
 def _founding(results: Path, name: str) -> str:
