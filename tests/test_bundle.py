@@ -120,6 +120,7 @@ def test_a_bundle_of_compact_code_is_costed_as_it_runs(model: IntegerModel, tmp_
     predicted, measured = found["predicted"], found["measured"]
     assert (predicted["flash_kb"], predicted["ram_kb"]) == (measured["flash_kb"], measured["ram_kb"])
     assert measured["cycles"] == pytest.approx(predicted["cycles"], rel=0.005)
+    assert found["fallback_pct"] == 100 * len(found["fallbacks"]) / len(found["layers"])
     fast = toolchain().link(generate(model), entry_points(model)).flash_bytes / 1024
     assert measured["flash_kb"] < fast - 1
 

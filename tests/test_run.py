@@ -271,6 +271,7 @@ def test_a_run_of_compact_code_costs_and_exports_such(run, tmp_path, capsys):
     (mine / "config.yaml").write_text(yaml.safe_dump(config))
     before = json.loads((run / "subnets" / chosen(run) / "export" / "manifest.json").read_text())
     manifest = answer(capsys, "export", mine, "--device", "stm32h743", "--out", tmp_path / "out")
+    assert (before["code"], manifest["code"]) == ("fast", "compact")
     assert manifest["predicted"]["flash_kb"] < before["predicted"]["flash_kb"]
     rows = answer(capsys, "pareto", mine, "--all", "--device", "stm32h743")
     row = next(row for row in rows if row["id"] == chosen(mine))
@@ -300,6 +301,16 @@ def test_until_stops_after_that_stage_and_the_rest_follows(run, tmp_path, capsys
     assert exit_code("run", config, "--run", mine, "--until", "teacher") == 0
     assert "prepare: up to date" in capsys.readouterr().err
     assert contents(mine / "teacher") == contents(run / "teacher")
+
+
+def test_a_tight_flash_budget_makes_the_profile_stage_choose_less_code(run, tmp_path, capsys):
+    config = {**tiny_config(run.parent), "budgets": {"flash_kb": 12}}
+    given = write_config(tmp_path / "tight.yaml", config), "--run", tmp_path / "run", "--until", "profile"
+    summary = answer(capsys, "run", *given)
+    assert summary["code"] == "compact"
+    assert summary["share_by_code"]["compact"] > summary["share_by_code"]["fast"] > 0
+    assert exit_code("run", *given) == 0
+    assert "profile: up to date" in capsys.readouterr().err
 
 
 def test_folds_have_folders_of_their_own_and_other_test_subjects(run, tmp_path, capsys, monkeypatch):

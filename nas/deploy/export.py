@@ -50,10 +50,12 @@ def export_bundle(
     if streamed is not None:
         new_samples = round(run.config.data.step_s * model.input.rate_hz)
         model, inputs, mode = streaming_model(model, new_samples), inputs[:, -new_samples:], "streaming"
-    model = replace(model, graph=model.graph.with_code(code_of(run)))
+    code = code_of(run)
+    model = replace(model, graph=model.graph.with_code(code))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
-        "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "predicted": readable_cost(cost),
+        "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "code": code,
+        "predicted": readable_cost(cost),
     }  # fmt: skip
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
     return write_bundle(path, model, inputs, facts, tracker, formats, sensors, learner)
