@@ -7,8 +7,8 @@ rounding up a subset, so the truth lies between. The table also draws from its s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +16,18 @@ import numpy.typing as npt
 from search.cost_plan import CostPlan
 from search.pareto import Booleans
 from search.segments import Longs
-from search.transitions import Step, steps_of
+from search.transitions import Step, cheapest_completions, steps_of
+from search.walk import walk_of
 from supernet.space import Genes
 
 Rounding = Literal["down", "up"]
-Counts = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
-_MOST_MASKS = 96
+Counts = npt.NDArray[np.floating[Any]]
+_MOST_CELLS = 160_000_000
+_MOST_JOINT_CELLS = 140_000_000
+_WHOLE = 1 << 24
+"""Single precision counts exactly up to here."""
+_SLACK = 1e-4
+"""More than all additions of a table can be off, relatively, in single precision."""
 
 
 @dataclass(frozen=True)
@@ -36,117 +41,182 @@ class Limits:
 
 @dataclass(frozen=True)
 class _Moves:
-    """A step's moves priced in bins: arrays (classes, widths, T), by mask (masks, classes, widths, T).
-
-    `end_cycle_bins` and `end_flash_bins` (classes, widths) price the end of the stage before this step.
+    """A step's moves (classes, widths, T): whether they are allowed, their price in cycle bins and bytes of
+    data above the cheapest; `end_cycle_bins` and `end_bytes` (classes, widths) price the end of the stage.
     """
 
     step: Step
     is_allowed: Booleans
-    cycle_bins: Indices
-    flash_bins: Indices
-    next_mask: Indices
-    end_cycle_bins: Indices
-    end_flash_bins: Indices
+    cycle_bins: Longs
+    extra_bytes: Longs
+    end_cycle_bins: Longs
+    end_bytes: Longs
 
 
 class CompletionTable:
     """Ways to complete a network from every point of the walk within every remaining budget.
 
-    `bins` are the resolutions in cycles and flash (1 where a budget is free). Source of the idea:
-    counting by dynamic programming over a knapsack, rounded as in its approximation schemes.
+    `bins` are the resolutions in cycles and flash (1 where a budget is free). A table that is not `is_kept`
+    counts, and does not draw. Source of the idea: counting by dynamic programming over a knapsack, rounded as
+    in its approximation schemes.
     """
 
     def __init__(
-        self, plan: CostPlan, limits: Limits, rounding: Rounding, cycle_bins: int, flash_bins: int
+        self,
+        plan: CostPlan,
+        limits: Limits,
+        rounding: Rounding,
+        cycle_bins: int,
+        flash_bins: int,
+        *,
+        is_kept: bool = True,
     ) -> None:
-        self._plan = plan
-        self._limits = limits
-        self._rounding = rounding
-        steps = steps_of(plan.segments)
-        self._varied, steps, left = _tracked_units(plan, steps, rounding)
-        self._code = [plan.model.code_bytes[plan.segments.unit_names[bit]] for bit in self._varied]
-        cycles = _cheapest_completions(steps, [step.cycles for step in steps])
-        data = _cheapest_completions(steps, [step.data_bytes for step in steps])
+        self._plan, self._limits, self._is_up = plan, limits, rounding == "up"
+        self._has_flash = limits.flash_bytes is not None
+        sides = [
+            1 if limit is None else min(bins, max(limit, 0)) + 1
+            for limit, bins in ((limits.cycles, cycle_bins), (limits.flash_bytes, flash_bins))
+        ]
+        most = (_MOST_CELLS if min(sides) == 1 else _MOST_JOINT_CELLS) // (sides[0] * sides[1])
+        self._walk = walk_of(plan, limits.flash_bytes, charges_least=not self._is_up, most_points=most)
+        steps = self._walk.steps
+        cycles = cheapest_completions(steps, [step.cycles for step in steps])
+        data = cheapest_completions(steps, [step.data_bytes for step in steps])
         room = limits.cycles
         if room is not None:
             room -= plan.model.fixed_cycles + int(cycles[0][0, 0])
         self._cycles_a_bin, self._cycle_room = _resolution(room, cycle_bins)
-        room = limits.flash_bytes
+        self._moves = [self._priced(step, index, cycles, data) for index, step in enumerate(steps)]
+        room, grain = limits.flash_bytes, 1
         if room is not None:
-            room -= plan.fixed_flash_bytes + int(data[0][0, 0]) + (left if rounding == "up" else 0)
-        self._bytes_a_bin, self._flash_room = _resolution(room, flash_bins)
-        self._masks = self._reachable(steps) if limits.flash_bytes is not None else [0]
-        self._moves = [self._priced(steps, index, cycles, data) for index in range(len(steps))]
-        self._ways: list[Counts] = []
-        if min(self._cycle_room, self._flash_room) >= 0:
-            self._ways = self._filled()
+            start = int(self._walk.bytes_of(self._walk.need[0][0, 0]))
+            room -= plan.fixed_flash_bytes + int(data[0][0, 0]) + start
+            room -= self._walk.left if self._is_up else 0
+            prices = [moves.extra_bytes.reshape(-1) for moves in self._moves]
+            prices += [moves.end_bytes.reshape(-1) for moves in self._moves]
+            grain = max(int(np.gcd.reduce(np.concatenate([*prices, self._walk.code]))), 1)
+        self._bytes_a_bin, self._flash_room = _resolution(room, flash_bins, grain)
+        self.is_exact = (
+            (limits.cycles is None or self._cycles_a_bin == 1)
+            and (room is None or (self._bytes_a_bin == grain and self._walk.is_exact))
+            and limits.ram_bytes is None
+        )
+        self._ways: dict[int, Counts] = {}
+        self.at_least = self.at_most = 0.0
+        if min(self._cycle_room, self._flash_room) >= 0 and all(map(len, self._walk.keys)):
+            self._fill(is_kept)
 
     @property
     def total(self) -> float:
-        """Number of architectures in the rounded set."""
-        if not self._ways:
-            return 0.0
-        return float(self._ways[0][0, 0, 0, -1, -1])
+        """Number of architectures in the rounded set, rounded itself as the table is."""
+        return self.at_least if self._is_up else self.at_most
 
-    def _reachable(self, steps: list[Step]) -> list[int]:
-        singles = {self._own_mask(mask) for step in steps for mask in step.units.reshape(-1).tolist()}
-        found, fresh = {0}, {0}
-        while fresh:
-            fresh = {mask | single for mask in fresh for single in singles} - found
-            found |= fresh
-        return sorted(found)
-
-    def _own_mask(self, units: int) -> int:
-        return sum((units >> bit & 1) << place for place, bit in enumerate(self._varied))
-
-    def _priced(self, steps: list[Step], index: int, cycles: list[Longs], data: list[Longs]) -> _Moves:
-        """Bins and following masks of every move from every mask, above the cheapest completions given."""
-        plan, step, up = self._plan, steps[index], self._rounding == "up"
-        shape = (len(self._masks), *step.shape)
-        cycle_bins, end_cycle_bins = np.zeros(step.shape, np.intp), np.zeros(step.shape[:2], np.intp)
-        flash_bins, end_flash_bins = np.zeros(shape, np.intp), np.zeros(step.shape[:2], np.intp)
-        next_mask = np.zeros(shape, np.intp)
+    def _priced(self, step: Step, index: int, cycles: list[Longs], data: list[Longs]) -> _Moves:
+        cycle_bins, end_cycle_bins = np.zeros(step.shape, np.int64), np.zeros(step.shape[:2], np.int64)
+        extra_bytes, end_bytes = np.zeros(step.shape, np.int64), np.zeros(step.shape[:2], np.int64)
         if self._limits.cycles is not None:
             extra, ending = _above_cheapest(step, index, step.cycles, cycles)
-            cycle_bins[:] = _rounded(extra, self._cycles_a_bin, up)
-            end_cycle_bins[:] = _rounded(ending, self._cycles_a_bin, up)
-        if self._limits.flash_bytes is not None:
-            extra, ending = _above_cheapest(step, index, step.data_bytes, data)
-            end_flash_bins[:] = _rounded(ending, self._bytes_a_bin, up)
-            own = np.array([self._own_mask(units) for units in step.units.reshape(-1).tolist()])
-            own = own.reshape(step.shape)
-            place = {mask: number for number, mask in enumerate(self._masks)}
-            for number, mask in enumerate(self._masks):
-                new = sum(((own & ~mask) >> bit & 1) * size for bit, size in enumerate(self._code))
-                flash_bins[number] = _rounded(extra + new, self._bytes_a_bin, up)
-                next_mask[number] = np.vectorize(place.__getitem__, otypes=[np.intp])(own | mask)
+            cycle_bins = _rounded(extra, self._cycles_a_bin, self._is_up)
+            end_cycle_bins = _rounded(ending, self._cycles_a_bin, self._is_up)
+        if self._has_flash:
+            extra_bytes, end_bytes = _above_cheapest(step, index, step.data_bytes, data)
         is_allowed = np.ones(step.shape, bool)
         if self._limits.ram_bytes is not None:
-            deepest = max(int(segment.stack_bytes.max()) for segment in plan.segments.chain)
-            stack = deepest if up else step.stack_bytes
-            is_allowed = step.live_bytes + stack + plan.model.fixed_ram_bytes <= self._limits.ram_bytes
-        return _Moves(step, is_allowed, cycle_bins, flash_bins, next_mask, end_cycle_bins, end_flash_bins)
+            deepest = max(int(segment.stack_bytes.max()) for segment in self._plan.segments.chain)
+            stack = deepest if self._is_up else step.stack_bytes
+            fixed = self._plan.model.fixed_ram_bytes
+            is_allowed = step.live_bytes + stack + fixed <= self._limits.ram_bytes
+        return _Moves(step, is_allowed, cycle_bins, extra_bytes, end_cycle_bins, end_bytes)
 
-    def _filled(self) -> list[Counts]:
-        """From the end of the walk to its start; index [class, width, mask, cycle room, flash room]."""
+    def _fill(self, is_kept: bool) -> None:
+        """From the end of the walk to its start; ways[step][point, cycle room, flash room]."""
         room = (self._cycle_room + 1, self._flash_room + 1)
-        end = np.ones((self._moves[-1].step.shape[0], 1, len(self._masks), *room))
-        ways: list[Counts] = [end]
-        for index in range(len(self._moves) - 1, -1, -1):
-            moves, after = self._moves[index], ways[0]
-            classes, widths, _ = moves.step.shape
-            here = np.zeros((classes, widths, len(self._masks), *room))
-            for kind in range(classes):
-                for width in range(widths):
-                    for mask in range(len(self._masks)):
-                        _add_moves(here[kind, width, mask], after, moves, kind, width, mask)
-                    if moves.step.may_end:
-                        ended = ways[moves.step.following_stage - index - 1][kind, width]
-                        shift = moves.end_cycle_bins[kind, width], moves.end_flash_bins[kind, width]
-                        _add_shifted(here[kind, width], ended, *shift)
-            ways.insert(0, here)
-        return ways
+        dtype = np.float32 if self._has_flash else np.float64
+        count = len(self._moves)
+        self._ways[count] = np.ones((len(self._walk.keys[count]), *room), dtype)
+        for index in range(count - 1, -1, -1):
+            here = np.zeros((len(self._walk.keys[index]), *room), dtype)
+            kinds, widths, masks = self._walk.points(index)
+            for kind, width in sorted(set(zip(kinds.tolist(), widths.tolist(), strict=True))):
+                rows = np.flatnonzero((kinds == kind) & (widths == width))
+                span = slice(int(rows[0]), int(rows[-1]) + 1)
+                self._add_moves(here[span], index, kind, width, masks[span])
+                if self._moves[index].step.may_end:
+                    self._add_end(here[span], index, kind, width, masks[span])
+            self._ways[index] = here
+            if not is_kept:
+                needed = {moves.step.following_stage for moves in self._moves[:index] if moves.step.may_end}
+                for done in [at for at in self._ways if at > index and at not in needed]:
+                    del self._ways[done]
+        total = float(self._ways[0][0, -1, -1])
+        slack = _SLACK if dtype is np.float32 and total >= _WHOLE else 0.0
+        size = float(self._plan.space.size())
+        self.at_least, self.at_most = min(total * (1.0 - slack), size), min(total * (1.0 + slack), size)
+
+    def _add_moves(self, here: Counts, index: int, kind: int, width: int, masks: Longs) -> None:
+        """Add to the points of one class and width the ways of all moves from there, target by target.
+
+        Points that differ only in code which a target's moves and all later ones leave alone count once.
+        """
+        moves, walk = self._moves[index], self._walk
+        step, at = moves.step, (kind, width)
+        allowed = moves.is_allowed[at]
+        prices = np.stack(
+            [
+                step.target_class[at], step.target_width[at], walk.own[index][at], moves.cycle_bins[at],
+                moves.extra_bytes[at],
+            ]
+        )[:, allowed]  # fmt: skip
+        if prices.shape[1] == 0:
+            return
+        unique, counts = np.unique(prices, axis=1, return_counts=True)
+        targets = unique[:2].T
+        for to_kind, to_width in np.unique(targets, axis=0).tolist():
+            chosen = (targets == (to_kind, to_width)).all(axis=1)
+            own, always = unique[2, chosen], int(walk.need[index][at])
+            matters = int(np.bitwise_or.reduce(own) | walk.may[index + 1][to_kind, to_width]) & ~always
+            held, place = np.unique(masks & matters, return_inverse=True)
+            part = here if np.array_equal(held, masks) else np.zeros((len(held), *here.shape[1:]), here.dtype)
+            to = np.array(to_kind), np.array(to_width)
+            arrivals: dict[int, tuple[Longs, Longs]] = {}
+            for (units, cycles, extra), times in zip(
+                unique[2:, chosen].T.tolist(), counts[chosen].tolist(), strict=True
+            ):
+                if units not in arrivals:
+                    point, charged = walk.arrive(index + 1, *to, held | always | units)
+                    arrivals[units] = point, charged + walk.bytes_of(units & ~(held | always))
+                point, code = arrivals[units]
+                bins = _rounded(extra + code, self._bytes_a_bin, self._is_up)
+                self._add(part, index + 1, point, cycles, bins, times)
+            if part is not here:
+                here += part[place]
+
+    def _add_end(self, here: Counts, index: int, kind: int, width: int, masks: Longs) -> None:
+        """Add the ways on when the stage ends before this step."""
+        moves, walk = self._moves[index], self._walk
+        following = moves.step.following_stage
+        linked = masks | int(walk.need[index][kind, width])
+        point, charged = walk.arrive(following, np.array(kind), np.array(width), linked)
+        bins = _rounded(moves.end_bytes[kind, width] + charged, self._bytes_a_bin, self._is_up)
+        self._add(here, following, point, int(moves.end_cycle_bins[kind, width]), bins, 1)
+
+    def _add(self, here: Counts, to: int, point: Longs, cycles: int, bins: Longs, times: int) -> None:
+        """Add tables of points `to` a step, as seen after paying so many bins; `bins` (points,) of flash."""
+        rows, columns = here.shape[1:]
+        if cycles >= rows:
+            return
+        after = self._ways[to]
+        for flash in np.unique(bins).tolist():
+            if flash >= columns:
+                break
+            chosen = np.flatnonzero(bins == flash)
+            source = after[point[chosen], : rows - cycles, : columns - flash]
+            if times > 1:
+                source *= times
+            if len(chosen) == len(here):
+                here[:, cycles:, flash:] += source
+            else:
+                here[chosen, cycles:, flash:] += source
 
     def draw(self, count: int, rng: np.random.Generator) -> Genes:
         """`count` genotypes (count, genes), each member of the rounded set equally likely.
@@ -156,87 +226,63 @@ class CompletionTable:
         if self.total == 0:
             raise ValueError("nothing fits the limits")
         genes = np.zeros((count, self._plan.space.gene_count), np.int16)
-        kind, width, mask = (np.zeros(count, np.intp) for _ in range(3))
-        cycle_room = np.full(count, self._cycle_room)
-        flash_room = np.full(count, self._flash_room)
-        resumes_at = np.zeros(count, np.intp)
+        point, resumes_at = np.zeros(count, np.intp), np.zeros(count, np.intp)
+        cycle_room, flash_room = np.full(count, self._cycle_room), np.full(count, self._flash_room)
         for index, moves in enumerate(self._moves):
-            step = moves.step
+            step, walk = moves.step, self._walk
             rows = np.flatnonzero(resumes_at <= index)
-            at = (mask[rows], kind[rows], width[rows])
-            left = cycle_room[rows][:, None] - moves.cycle_bins[at[1:]]
-            left_flash = flash_room[rows][:, None] - moves.flash_bins[at]
-            fits = moves.is_allowed[at[1:]] & (left >= 0) & (left_flash >= 0)
-            target = (step.target_class[at[1:]], step.target_width[at[1:]], moves.next_mask[at])
-            weight = np.where(
-                fits, self._ways[index + 1][(*target, np.maximum(left, 0), np.maximum(left_flash, 0))], 0.0
+            kinds, widths, masks = (held[point[rows]] for held in walk.points(index))
+            at = kinds, widths
+            linked = masks | walk.need[index][at]
+            own = walk.own[index][at]
+            target, charged = walk.arrive(
+                index + 1, step.target_class[at], step.target_width[at], linked[:, None] | own
             )
+            code = charged + walk.bytes_of(own & ~linked[:, None])
+            flash_bins = _rounded(moves.extra_bytes[at] + code, self._bytes_a_bin, self._is_up)
+            left, left_flash = (
+                cycle_room[rows, None] - moves.cycle_bins[at],
+                flash_room[rows, None] - flash_bins,
+            )
+            weight = self._weights(index + 1, target, left, left_flash) * moves.is_allowed[at]
             if step.may_end:
-                point = kind[rows], width[rows]
-                left_at_end = cycle_room[rows] - moves.end_cycle_bins[point]
-                flash_at_end = flash_room[rows] - moves.end_flash_bins[point]
-                rooms = np.maximum(left_at_end, 0), np.maximum(flash_at_end, 0)
-                ends = self._ways[step.following_stage][(*point, mask[rows], *rooms)]
-                ends = np.where((left_at_end >= 0) & (flash_at_end >= 0), ends, 0.0)
+                ended, charged = walk.arrive(step.following_stage, *at, linked)
+                end_flash = _rounded(moves.end_bytes[at] + charged, self._bytes_a_bin, self._is_up)
+                left_at_end = cycle_room[rows] - moves.end_cycle_bins[at]
+                flash_at_end = flash_room[rows] - end_flash
+                ends = self._weights(step.following_stage, ended, left_at_end, flash_at_end)
                 weight = np.concatenate([ends[:, None], weight], axis=1)
             edge = weight.cumsum(axis=1)
             pick = (edge < rng.random(len(rows))[:, None] * edge[:, -1:]).sum(axis=1)
             # A draw of exactly 0 must not fall on a leading move of no weight.
             pick = np.maximum(pick, (weight > 0).argmax(axis=1))
+            place = np.arange(len(rows))
             if step.may_end:
                 has_ended = pick == 0
                 ending = rows[has_ended]
                 resumes_at[ending] = step.following_stage
-                cycle_room[ending] -= moves.end_cycle_bins[kind[ending], width[ending]]
-                flash_room[ending] -= moves.end_flash_bins[kind[ending], width[ending]]
-                rows, pick = rows[~has_ended], pick[~has_ended] - 1
-            here = (kind[rows], width[rows], pick)
-            masked = (mask[rows], *here)
-            cycle_room[rows] -= moves.cycle_bins[here]
-            flash_room[rows] -= moves.flash_bins[masked]
-            mask[rows] = moves.next_mask[masked]
-            kind[rows], width[rows] = step.target_class[here], step.target_width[here]
-            for place, column in enumerate(step.columns):
-                genes[rows, column] = step.values[pick, place]
+                cycle_room[ending], flash_room[ending] = left_at_end[has_ended], flash_at_end[has_ended]
+                point[ending] = ended[has_ended]
+                rows, pick, place = rows[~has_ended], pick[~has_ended] - 1, place[~has_ended]
+            cycle_room[rows], flash_room[rows] = left[place, pick], left_flash[place, pick]
+            point[rows] = target[place, pick]
+            for number, column in enumerate(step.columns):
+                genes[rows, column] = step.values[pick, number]
         return genes
 
-
-def _add_moves(here: Counts, after: Counts, moves: _Moves, kind: int, width: int, mask: int) -> None:
-    """Add to one point's table the ways of all its moves, moves of equal price together."""
-    step = moves.step
-    allowed = moves.is_allowed[kind, width]
-    at = (kind, width)
-    prices = np.stack(
-        [
-            step.target_class[at], step.target_width[at], moves.next_mask[(mask, *at)],
-            moves.cycle_bins[at], moves.flash_bins[(mask, *at)],
-        ]
-    )[:, allowed]  # fmt: skip
-    if prices.shape[1] == 0:
-        return
-    unique, counts = np.unique(prices, axis=1, return_counts=True)
-    for (*to, cycles, flash), times in zip(unique.T.tolist(), counts.tolist(), strict=True):
-        source = after[tuple(to)]
-        _add_shifted(here, source if times == 1 else times * source, cycles, flash)
+    def _weights(self, index: int, point: Longs, cycles: Longs, flash: Longs) -> npt.NDArray[np.float64]:
+        """Ways from points before step `index` within rooms of one shape; none where a room is negative."""
+        found = self._ways[index][point, np.maximum(cycles, 0), np.maximum(flash, 0)]
+        return np.where((cycles >= 0) & (flash >= 0), found, 0.0).astype(np.float64)
 
 
-def _add_shifted(here: Counts, source: Counts, cycles: int, flash: int) -> None:
-    """Add a table (..., cycle room, flash room) as seen after paying a price."""
-    rows, columns = here.shape[-2:]
-    if cycles < rows and flash < columns:
-        here[..., cycles:, flash:] += source[..., : rows - cycles, : columns - flash]
-
-
-def _cheapest_completions(steps: list[Step], tables: list[Longs]) -> list[Longs]:
-    """For each step the least total of its and all later steps' table, (classes, widths)."""
-    found = [np.zeros((steps[-1].shape[0], 1), np.int64)]
-    for index in range(len(steps) - 1, -1, -1):
-        step = steps[index]
-        least = (tables[index] + found[0][step.target_class, step.target_width]).min(axis=2)
-        if step.may_end:
-            least = np.minimum(least, found[step.following_stage - index - 1])
-        found.insert(0, least)
-    return found
+def bounds(plan: CostPlan, limits: Limits, cycle_bins: int, flash_bins: int) -> tuple[float, float]:
+    """Between which numbers the number of architectures within limits lies; equal ones are the number."""
+    table = CompletionTable(plan, limits, "up", cycle_bins, flash_bins, is_kept=False)
+    if table.is_exact:
+        return table.at_least, table.at_most
+    upper = CompletionTable(plan, limits, "down", cycle_bins, flash_bins, is_kept=False).total
+    return table.total, upper
 
 
 def _above_cheapest(step: Step, index: int, table: Longs, completions: list[Longs]) -> tuple[Longs, Longs]:
@@ -248,58 +294,19 @@ def _above_cheapest(step: Step, index: int, table: Longs, completions: list[Long
     return extra, completions[step.following_stage] - here
 
 
-def _tracked_units(
-    plan: CostPlan, steps: list[Step], rounding: Rounding
-) -> tuple[list[int], list[Step], int]:
-    """Code units whose links the tables follow, steps that charge the others as data, and bytes to keep free.
-
-    Each unit followed may double the tables, so of very many only the largest are. One that a single step can
-    link is data of that step, exactly. Of the rest a superset charges each of the k steps that can link it
-    with a k-th, and a subset charges every architecture with all: the bounds hold, farther apart.
-    """
-    common, names = plan.segments.common_units(), plan.segments.unit_names
-    sizes = [plan.model.code_bytes[name] for name in names]
-    varied = [bit for bit in range(len(names)) if not common >> bit & 1]
-    held = [set(step.units.reshape(-1).tolist()) for step in steps]
-    uses = {bit: sum(any(mask >> bit & 1 for mask in masks) for masks in held) for bit in varied}
-    together = set().union(*held)
-    tracked: list[int] = []
-    for bit in sorted(varied, key=lambda bit: (-sizes[bit], bit)):
-        chosen = sum(1 << other for other in (*tracked, bit))
-        if uses[bit] > 1 and _unions({mask & chosen for mask in together}) <= _MOST_MASKS:
-            tracked.append(bit)
-    rest = [bit for bit in varied if bit not in tracked]
-    charged = {bit: sizes[bit] // uses[bit] for bit in rest if rounding == "down" or uses[bit] == 1}
-    left = sum(sizes[bit] for bit in rest if bit not in charged)
-    priced = []
-    for step in steps:
-        extra = sum(((step.units >> bit) & 1) * size for bit, size in charged.items())
-        priced.append(replace(step, data_bytes=step.data_bytes + np.asarray(extra, np.int64)))
-    return sorted(tracked), priced, left
-
-
-def _unions(singles: set[int]) -> int:
-    """How many masks unions of these make; counting ends beyond `_MOST_MASKS`."""
-    found = {0}
-    for single in singles:
-        found |= {mask | single for mask in found}
-        if len(found) > _MOST_MASKS:
-            break
-    return len(found)
-
-
-def _resolution(room: int | None, bins: int) -> tuple[int, int]:
-    """Units a bin, and the budget in whole bins; negative when there is none left."""
+def _resolution(room: int | None, bins: int, grain: int = 1) -> tuple[int, int]:
+    """Units a bin, a multiple of `grain`, and the budget in whole bins; negative when there is none left."""
     if room is None:
         return 1, 0
     if room < 0:
         return 1, -1
-    size = max(1, -(-room // bins))
+    size = max(1, -(-room // (bins * grain))) * grain
     return size, room // size
 
 
-def _rounded(values: npt.NDArray[np.int64], size: int, up: bool) -> npt.NDArray[np.int64]:
-    return -(-values // size) if up else values // size
+def _rounded(values: Any, size: int, up: bool) -> Longs:
+    found: Longs = np.asarray(-(-values // size) if up else values // size, np.int64)
+    return found
 
 
 def count_within_ram(plan: CostPlan, limit: int) -> int:

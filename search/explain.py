@@ -11,15 +11,16 @@ from typing import Any
 
 from search.budgets import Budgets
 from search.cost_plan import STEP_NAMES, CostPlan
-from search.counting import CompletionTable, Limits, count_within_ram
+from search.counting import Limits, bounds, count_within_ram
 from search.extremes import Extreme, largest_costs, smallest_costs
 from search.uniform import UniformSampler, limits_of, step_limits_of
 
 RELAXED = 1.1
 _CYCLE_BINS = 65536
-_FLASH_BINS = 16384
-_JOINT_BINS = 128
+_FLASH_BINS = (1024, 2560, 5120)
+_JOINT_BINS = 56
 _NEAR = 1.02
+_FAR = 1.5
 
 
 @dataclass(frozen=True)
@@ -105,46 +106,39 @@ def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:
 def _single(plan: CostPlan, name: str, limit: float, seed: int) -> Share:
     """Bounds on the share within one limit; exact for RAM, and where the tables need no rounding.
 
-    Bounds of flash lie apart where much code is specialised; the estimate is then sampled.
+    Where even fine tables leave bounds apart, as very much specialised code can, the estimate is sampled.
     """
-    size = plan.space.size()
-    step = step_limits_of(plan, Budgets(**{name: limit}))
+    size, budgets = plan.space.size(), Budgets(**{name: limit})
+    step, limits = step_limits_of(plan, budgets), limits_of(plan, budgets)
     if step is not None and plan.steps is not None:
-        lower, upper = (
-            CompletionTable(plan.steps, step, rounding, _CYCLE_BINS, 1).total / size
-            for rounding in ("up", "down")
-        )
-        return Share(lower, upper, (lower + upper) / 2)
-    limits = limits_of(plan, Budgets(**{name: limit}))
-    if limits == Limits():
+        lower, upper = bounds(plan.steps, step, _CYCLE_BINS, 1)
+    elif limits == Limits():
         return Share(1.0, 1.0, 1.0)
-    if limits.ram_bytes is not None:
-        share = count_within_ram(plan, limits.ram_bytes) / size
-        return Share(share, share, share)
-    lower = CompletionTable(plan, limits, "up", _CYCLE_BINS, _FLASH_BINS).total / size
-    upper = CompletionTable(plan, limits, "down", _CYCLE_BINS, _FLASH_BINS).total / size
-    if upper <= _NEAR * lower:
-        return Share(lower, upper, (lower + upper) / 2)
-    estimate = UniformSampler(plan, Budgets(**{name: limit}), seed).estimate / size
-    return Share(lower, upper, min(max(estimate, lower), upper))
+    elif limits.ram_bytes is not None:
+        lower = upper = count_within_ram(plan, limits.ram_bytes)
+    else:
+        for flash_bins in _FLASH_BINS if limits.cycles is None else (1,):
+            lower, upper = bounds(plan, limits, _CYCLE_BINS, flash_bins)
+            # Bins cannot help where it is code that is not followed which keeps bounds apart.
+            if not _NEAR * lower < upper < _FAR * lower:
+                break
+    middle = (lower + upper) / 2
+    if upper > _NEAR * lower:
+        middle = min(max(UniformSampler(plan, budgets, seed).estimate, lower), upper)
+    return Share(lower / size, upper / size, middle / size)
 
 
 def _joint(plan: CostPlan, budgets: Budgets, seed: int, shares: Mapping[str, Share]) -> Share:
-    size = plan.space.size()
-    limits = limits_of(plan, budgets)
-    if shares and set(shares) <= set(STEP_NAMES):
-        return shares["step_latency_ms"]
-    ceiling = min((share.upper for share in shares.values()), default=1.0)
-    # What steps exclude is taken off below: tables of windows do not know them.
-    excluded = sum(1.0 - share.lower for name, share in shares.items() if name in STEP_NAMES)
-    is_single = (limits.cycles, limits.flash_bytes, limits.ram_bytes).count(None) >= 2
-    if is_single and limits.ram_bytes is None:
-        bins = _CYCLE_BINS, _FLASH_BINS
-    elif is_single and not excluded:
-        return _single(plan, "peak_ram_bytes", float(limits.ram_bytes or 0), seed)
-    else:
-        bins = _JOINT_BINS, _JOINT_BINS
-    lower = max(CompletionTable(plan, limits, "up", *bins).total / size - excluded, 0.0)
-    upper = min(CompletionTable(plan, limits, "down", *bins).total / size, ceiling)
+    size, limits = plan.space.size(), limits_of(plan, budgets)
+    steps = [share for name, share in shares.items() if name in STEP_NAMES]
+    if steps and limits == Limits():
+        return steps[0]
+    for name, share in shares.items():
+        if not steps and limits_of(plan, Budgets(**{name: budgets.limits[name]})) == limits:
+            return share
+    lower, upper = bounds(plan, limits, _JOINT_BINS, _JOINT_BINS)
+    # Tables of windows do not know what steps exclude.
+    lower = max(lower / size - sum(1.0 - share.lower for share in steps), 0.0)
+    upper = min([upper / size, *(share.upper for share in shares.values())])
     estimate = UniformSampler(plan, budgets, seed).estimate / size
     return Share(lower, upper, min(max(estimate, lower), upper))

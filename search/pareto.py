@@ -127,26 +127,26 @@ def _ranks(points: Floats, enough: int | None) -> Integers:
 def crowding(points: Floats, rank: Integers) -> Floats:
     """Crowding distance of each point within its rank, (n,); infinite at the ends (Deb et al. 2002)."""
     count = len(points)
-    distance = np.zeros(count)
     if count == 0:
-        return distance
+        return np.zeros(0)
     is_first = np.ones(count, bool)
     is_last = np.ones(count, bool)
     grouped = np.sort(rank)
     is_first[1:] = grouped[1:] != grouped[:-1]
     is_last[:-1] = is_first[1:]
-    is_end = is_first | is_last
     group = np.cumsum(is_first) - 1
-    for column in np.ascontiguousarray(points.T):
-        order = np.lexsort((column, rank))
-        value = column[order]
-        span = (value[is_last] - value[is_first])[group]
-        gap = np.zeros(count)
-        np.subtract(value[2:], value[:-2], out=gap[1:-1])
-        gap /= np.where(span > 0, span, 1.0)
-        gap[is_end] = np.inf
-        distance[order] += gap
-    return distance
+    columns = np.ascontiguousarray(points.T)
+    order = np.lexsort((columns, np.broadcast_to(rank, columns.shape)), axis=-1)
+    value = np.take_along_axis(columns, order, axis=1)
+    span = (value[:, is_last] - value[:, is_first])[:, group]
+    gap = np.zeros(columns.shape)
+    np.subtract(value[:, 2:], value[:, :-2], out=gap[:, 1:-1])
+    gap /= np.where(span > 0, span, 1.0)
+    gap[:, is_first | is_last] = np.inf
+    distance = np.empty(columns.shape)
+    np.put_along_axis(distance, order, gap, axis=1)
+    found: Floats = distance.sum(axis=0)
+    return found
 
 
 def hypervolume(points: Floats, reference: Floats) -> float:

@@ -126,3 +126,15 @@ def _step(segment: Segment, classes: list[int], kept: list[int], following: int)
         columns, values, segment.kind == "later" and segment.may_be_absent, following,
         np.asarray(target_class, np.intp), target_width, cycles, data, live, stack, units,
     )  # fmt: skip
+
+
+def cheapest_completions(steps: list[Step], tables: list[Longs]) -> list[Longs]:
+    """For each step the least total of its and all later steps' table, (classes, widths)."""
+    found = [np.zeros((steps[-1].shape[0], 1), np.int64)]
+    for index in range(len(steps) - 1, -1, -1):
+        step = steps[index]
+        least = (tables[index] + found[0][step.target_class, step.target_width]).min(axis=2)
+        if step.may_end:
+            least = np.minimum(least, found[step.following_stage - index - 1])
+        found.insert(0, least)
+    return found

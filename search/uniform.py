@@ -13,7 +13,8 @@ from supernet.space import Genes
 _TRIAL = 2000
 _GOOD_SHARE = 0.5
 _FINE = 16384
-_JOINT_BINS = (96, 224)
+_FLASH_BINS = 512
+_JOINT_BINS = 80
 _MOST_CYCLES = 1 << 42
 
 
@@ -107,13 +108,13 @@ class UniformSampler:
 
 
 def _trials(limits: Limits) -> list[tuple[Limits, int, int]]:
-    """Tables to try: one budget finely, then both coarsely, then both finely."""
+    """Tables to try: one budget finely, then both coarsely with all their code."""
     ram = limits.ram_bytes
     trials = []
     if limits.cycles is not None or limits.flash_bytes is None:
         trials.append((Limits(limits.cycles, None, ram), _FINE, 1))
     if limits.flash_bytes is not None:
-        trials.append((Limits(None, limits.flash_bytes, ram), 1, _FINE))
+        trials.append((Limits(None, limits.flash_bytes, ram), 1, _FLASH_BINS))
     if limits.cycles is not None and limits.flash_bytes is not None:
-        trials += [(limits, bins, bins) for bins in _JOINT_BINS]
+        trials.append((limits, _JOINT_BINS, _JOINT_BINS))
     return trials

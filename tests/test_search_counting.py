@@ -12,7 +12,7 @@ import pytest
 from hwmodels.graph import Op
 from search.budgets import Budgets
 from search.cost_plan import COST_NAMES, Costs, compile_costs
-from search.counting import CompletionTable, Limits, count_within_ram
+from search.counting import CompletionTable, Limits, bounds, count_within_ram
 from search.explain import explain
 from search.extremes import largest_costs
 from search.feasibility import FeasibleSampler, InfeasibleBudget, check, sample_uniform
@@ -88,12 +88,12 @@ class Specialised(FakeCostModel):
         return replace(held, code_units=held.code_units | {own})
 
 
-@pytest.mark.parametrize("most_masks", [1, 4, 64])
+@pytest.mark.parametrize("most_cells", [3_000_000, 10_000_000, 100_000_000])
 @pytest.mark.parametrize("space", SPACES)
 def test_bounds_hold_when_there_are_too_many_code_units_to_follow(
-    space, most_masks: int, monkeypatch
+    space, most_cells: int, monkeypatch
 ) -> None:
-    monkeypatch.setattr("search.counting._MOST_MASKS", most_masks)
+    monkeypatch.setattr("search.counting._MOST_CELLS", most_cells)
     plan = compile_costs(space, Specialised())
     costs = plan.costs(every_member(space))
     assert largest_costs(plan)["flash_bytes"].value == costs.flash_bytes.max()
@@ -118,6 +118,19 @@ def test_the_default_space_with_dozens_of_code_units_is_explained_in_seconds() -
     assert held.lower <= 0.5 <= held.upper
     assert held.estimate == pytest.approx(0.5, abs=0.05)
     assert found.limits["flash_bytes"].joint_if_relaxed >= found.joint.estimate
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("quantile", [0.002, 0.03, 0.5])
+def test_flash_is_counted_exactly_where_all_code_is_followed(space, quantile: float) -> None:
+    plan = compile_costs(space, Specialised())
+    costs = plan.costs(every_member(space))
+    limits = limits_at(costs, quantile, ("flash_bytes",))
+    table = CompletionTable(plan, limits, "down", 1, 10**6)
+    assert table.is_exact
+    assert bounds(plan, limits, 1, 10**6) == (counted(costs, limits),) * 2
+    drawn = table.draw(300, np.random.default_rng(0))
+    assert (plan.costs(drawn).flash_bytes <= limits.flash_bytes).all()
 
 
 @pytest.mark.parametrize("space", SPACES)

@@ -27,8 +27,9 @@ class Variation:
     def __call__(self, space: SearchSpace, first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
         """Children of paired parents, each (n, genes); canonical genes, possibly equal to a parent's."""
         is_crossed = rng.random(len(first)) < self.crossover
-        mixed = np.where(is_crossed[:, None], space.crossover(first, second, rng), first)
-        return space.mutate(mixed, rng, self.mutation_rate(space))
+        is_second = (rng.random(first.shape) < 0.5) & is_crossed[:, None]
+        # Mutation makes the mixture canonical.
+        return space.mutate(np.where(is_second, second, first), rng, self.mutation_rate(space))
 
     def mutation_rate(self, space: SearchSpace) -> float:
         """Chance of each gene of `space` to mutate."""
