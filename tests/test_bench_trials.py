@@ -256,7 +256,14 @@ def test_the_tables_of_the_documents_are_generated_not_typed(
     shutil.copytree(Path(__file__).parent.parent / "docs", tmp_path / "docs")
     documents = [
         tmp_path / "docs" / name
-        for name in ("accuracy.md", "integer.md", "streaming.md", "personalization.md")
+        for name in (
+            "accuracy.md",
+            "hardware-model.md",
+            "integer.md",
+            "search.md",
+            "streaming.md",
+            "personalization.md",
+        )
     ]
     before = [document.read_text() for document in documents]
     told(capsys, "tables", "--root", tmp_path)

@@ -2,7 +2,7 @@
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
 configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
-streaming.json, personalization.json and kernels.json are what those benchmarks printed with --json,
+streaming.json, personalization.json, search.json and kernels.json are what those benchmarks printed with --json,
 kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's teacher/reliability.json.
 What has not been measured yet is said so.
 """
@@ -26,6 +26,7 @@ from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
 _DOCUMENT, _HARDWARE, _INTEGER = "docs/accuracy.md", "docs/hardware-model.md", "docs/integer.md"
+_SEARCH = "docs/search.md"
 _OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
 _REMEDY = "give the checkout with --root"
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
@@ -64,10 +65,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "networks": _of_json(results / "kernels.json", _networks),
         "cases": _of_json(results / "kernel_cases.json", _cases),
     }
-    for document, held in ((_DOCUMENT, parts), (_HARDWARE, costs)):
+    search = {"search": _of_json(results / "search.json", _search)}
+    for document, held in ((_DOCUMENT, parts), (_HARDWARE, costs), (_SEARCH, search)):
         written = {part: text or _MISSING for part, text in held.items()}
         rewrite(options.root / document, written, _REMEDY)
-    documents = [_DOCUMENT, _HARDWARE]
+    documents = [_DOCUMENT, _HARDWARE, _SEARCH]
     for other, parts_of in _OTHERS.items():
         if (results / f"{other}.json").exists():
             found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
@@ -76,7 +78,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if witnesses := _integer(results, name):
         documents.append(_INTEGER)
         rewrite(options.root / _INTEGER, witnesses, _REMEDY)
-    measured = [part for part, text in (parts | costs).items() if text]
+    measured = [part for part, text in (parts | costs | search).items() if text]
     return {"measured": measured, "documents": documents}
 
 
@@ -227,6 +229,63 @@ def _reliability(found: Mapping[str, Any]) -> str:
     temperatures = ", ".join(f"{held:.2f}" for held in found.get("temperatures", ()))
     told = f"Temperatures, the mixture's last: {temperatures}.\n\n" if temperatures else ""
     return told + table(["on validation subjects", "before", "after"], rows)
+
+
+def _search(found: Mapping[str, Any]) -> str:
+    quantiles = "1/2, 1/10, 1/100, 1/1000"
+
+    def several(key: str, scale: float = 1.0) -> str:
+        return ", ".join(f"{scale * value:.2f}" for value in found[key])
+
+    rows = [
+        ["architectures costed a second, one core, batches of 100,000", f"{found['cost_archs_per_s']:,}"],
+        ["distinct candidates kept a second, costs and predictor included", f"{found['candidates_per_s']:,}"],
+        ["pymoo's NSGA-II, costs included, accuracy free", f"{found['pymoo_candidates_per_s']:,}"],
+        [
+            f"hypervolume over pymoo's, {found['evaluations']:,} evaluations, {found['seeds']} seeds: "
+            "mean (least)",
+            f"{found['hypervolume_ratio']:.3f} ({found['hypervolume_ratio_smallest']:.3f})",
+        ],
+        [
+            "time to pymoo's final hypervolume over pymoo's: mean (median, most)",
+            f"{_ratio(found['time_to_pymoo_hypervolume_ratio'])} "
+            f"({_ratio(found['time_to_pymoo_hypervolume_ratio_median'])}, "
+            f"{_ratio(found['time_to_pymoo_hypervolume_ratio_worst'])})",
+        ],
+        [
+            f"true front ({found['exhaustive_front']}) of {found['exhaustive_members']:,} enumerated members",
+            f"{'all of it' if found['exhaustive_front_found'] else 'not all of it'}, after evaluating "
+            f"{100 * found['exhaustive_evaluated_share']:.0f} %",
+        ],
+        [
+            "seconds to explain the default budgets in the default space",
+            f"{found['feasibility_seconds']:.1f}",
+        ],
+        [
+            f"bounds of a latency budget that leaves {quantiles}: % apart",
+            several("bounds_apart_latency_ms", 100),
+        ],
+        [
+            f"bounds of a flash budget that leaves {quantiles}: % apart",
+            several("bounds_apart_flash_bytes", 100),
+        ],
+        [f"guided proposals kept, latency {quantiles}", several("guided_acceptance_latency_ms")],
+        [f"guided proposals kept, flash {quantiles}", several("guided_acceptance_flash_bytes")],
+        [f"guided proposals kept, both at {quantiles} at once", several("guided_acceptance_both")],
+        [
+            "seconds until an infeasible budget is answered, the slowest kind",
+            f"{found['infeasible_seconds']:.2f}",
+        ],
+        [
+            f"seconds of a query over {found['archived_rows']:,} rows, the slowest of four",
+            f"{found['query_seconds_million_rows']:.2f}",
+        ],
+    ]
+    return table(["what", "figure"], rows)
+
+
+def _ratio(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _words(kind: str) -> str:
