@@ -2,9 +2,9 @@
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
 configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
-streaming.json, personalization.json, search.json and kernels.json are what those benchmarks printed with --json,
-kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's teacher/reliability.json.
-What has not been measured yet is said so.
+streaming.json, personalization.json, search.json and kernels.json are what those benchmarks printed with
+--json, kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's
+teacher/reliability.json. What has not been measured yet is said so.
 """
 
 from __future__ import annotations
