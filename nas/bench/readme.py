@@ -179,6 +179,14 @@ def _model_table(results: Mapping[str, Any]) -> str:
         if "networks" in second:
             told = f"{second['instruction_mismatches']} of {second['networks']}"
             rows.append(["networks whose instructions QEMU counts differently", told])
+    if "kernel_cases" in results:
+        found = results["kernel_cases"]
+        told = f"{found['mismatches']} of {found['cases']:,}"
+        rows.append(["random kernel calls that differ from the interpreter", told])
+    for found in results.get("kernels", ()):
+        if found["op"] == "network" and (found["space"], found["code"]) == ("default", "fast"):
+            told = f"{found['median_cycles_per_mac']:.2f} in at most {found['max_code_bytes'] / 1024:.1f} KB"
+            rows.append(["cycles per MAC of whole networks, median, and their code", told])
     if "lut_build" in results:
         found = results["lut_build"]
         rows.append(["seconds for the look-up table", f"{found['seconds']:.0f} ({found['entries']} entries)"])
