@@ -7,10 +7,10 @@ architectures that its members have not seen, and how wide its intervals must be
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import kendalltau, norm
 
 from search.pareto import Booleans, Floats
 from supernet.space import Genes, SearchSpace
@@ -20,7 +20,7 @@ INTERVAL = 0.9
 LEAST_SAMPLES = 30
 _MOST_SAMPLES = 2000
 _SHRINKAGES = 10.0 ** np.arange(-1.0, 3.5, 0.75)
-_HALF_WIDTH = float(norm.ppf(0.5 + INTERVAL / 2))
+_HALF_WIDTH = NormalDist().inv_cdf(0.5 + INTERVAL / 2)
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,8 @@ def fit_predictor(features: Features, genes: Genes, errors: Floats, seed: int = 
     residuals = np.abs(errors[rows] - held_out)
     noise = max(float(np.sqrt((residuals**2).mean())), 1e-12)
     widths = _HALF_WIDTH * np.sqrt(out.var(axis=1) + noise**2)
+    from scipy.stats import kendalltau  # takes a second, which most commands can spare
+
     tau = float(kendalltau(held_out, errors[rows]).statistic)
     # The intercept is spread over the genes: every architecture has one value of each.
     marks = len(features.marks[0])

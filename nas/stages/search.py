@@ -16,6 +16,7 @@ from nas.stages.choice import archive_path, budgets_of
 from nas.subnet_evaluation import SubnetEvaluation
 from search.archive import Archive
 from search.budgets import Budgets
+from search.feasibility import check
 from search.prefix import block_work
 from search.search import SearchResult, run_search
 from search.settings import SearchSettings
@@ -69,6 +70,7 @@ def search_run(
     """
     settings, space = run.config.search, space_of(run.config)
     plan = cost_plan(run, device)
+    check(plan, budgets, run.config.seed)
 
     def say(text: str) -> None:
         run.say(f"search: {text}")
