@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Budgets:
             if not (limit > 0 and np.isfinite(limit)):
                 raise BudgetError(f"budget {name}: must be a positive number, got {limit}")
 
-    @property
+    @cached_property
     def limits(self) -> dict[str, float]:
         """The limits that are set, by cost name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -47,7 +48,10 @@ class Budgets:
         """Sum over the limits of the relative excess, (n,); 0 exactly for those within all of them."""
         total = np.zeros(len(costs))
         for name, limit in self.limits.items():
-            total += np.maximum(costs.column(name) / limit - 1.0, 0.0) * (costs.column(name) > limit)
+            found = costs.column(name)
+            is_outside = found > limit
+            if is_outside.any():
+                total += np.maximum(found / limit - 1.0, 0.0) * is_outside
         return total
 
     def admits(self, costs: Costs) -> Booleans:
