@@ -12,25 +12,30 @@ from torch import Tensor, nn
 
 from hwmodels.files import replace_file
 from hwmodels.graph import Reads
-from supernet.batches import Draw, TrainingSet
+from hwmodels.spectrum import POSITIONS
+from supernet.batches import Draw, TrainingSet, input_of
 from supernet.distillation import Distiller, Seen, Term, see
 from supernet.tasks import HeartRateTask, RhythmTask
 
 
 class Teaching:
-    """`network` as a teacher that reads `channels` channels at `rate_hz`.
+    """`network` as a teacher that reads `channels` channels, of samples at `rate_hz` or of their spectra.
 
     What it makes of a draw is computed in the order of the windows, so that it does not depend on how batches
     fall. With `folder`, it is also written there, under a digest of the network's weights, the windows and
     the draw, and read back by any later training on the same draw; a damaged file is made anew.
     """
 
-    reads: Reads = "samples"
-
     def __init__(
-        self, network: nn.Module, rate_hz: int, channels: int = 4, folder: Path | None = None
+        self,
+        network: nn.Module,
+        rate_hz: int,
+        channels: int = 4,
+        folder: Path | None = None,
+        reads: Reads = "samples",
     ) -> None:
         self.network, self.rate_hz, self.channels, self.folder = network.eval(), rate_hz, channels, folder
+        self.reads = reads
         self._training: TrainingSet | None = None
         self._origin = ""
         self._known: dict[object, Seen] = {}
@@ -48,14 +53,15 @@ class Teaching:
     def of_window(self, window_s: float) -> Seen:
         """What it makes of two empty windows: the shapes of what it gives."""
         with torch.no_grad():
-            return see(self.network, torch.zeros(2, self.channels, round(window_s * self.rate_hz)))
+            positions = POSITIONS if self.reads == "spectrum" else round(window_s * self.rate_hz)
+            return see(self.network, torch.zeros(2, self.channels, positions))
 
     def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Seen:
         parts = []
         with torch.no_grad():
             for start in range(0, len(draw.training), batch):
                 chosen = np.arange(start, min(start + batch, len(draw.training)))
-                x = draw.inputs(chosen, (self.rate_hz,))[self.rate_hz][:, : self.channels]
+                x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
                 parts.append(see(self.network, x) if with_maps else Seen(self.network(x)))
         found = Seen.of(
             {name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}

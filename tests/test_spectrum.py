@@ -24,10 +24,14 @@ from nas.config import ConfigError, parse_config
 from nas.hardware import cached_table
 from nas.space import space_of
 from search.cost_plan import compile_costs
+from supernet.batches import Augmentation, Draw, input_of
 from supernet.extract import extract
 from supernet.network import SuperNet
 from supernet.space import SpaceError, load_space
 from supernet.spectrum import spectra_of
+from supernet.tasks import HeartRateTask
+from supernet.teaching import Teaching
+from tests.supernet_sets import sines
 
 SPACE = load_space("spectral")
 
@@ -116,6 +120,19 @@ def test_subnets_are_the_supernets_members() -> None:
         x = spectra[:, : arch.channels]
         subnet = extract(supernet, arch).train()
         assert torch.allclose(supernet(x, arch), subnet(x), atol=1e-4), arch
+
+
+def test_a_network_over_spectra_can_teach() -> None:
+    training = sines(12)
+    arch = SPACE.smallest()
+    network = extract(SuperNet(SPACE, np.random.default_rng(0)), arch)
+    task = HeartRateTask(bins=SPACE.outputs)
+    draw = Draw(training, Augmentation(), task, 0, 0)
+    teaching = Teaching(network, arch.rate_hz, arch.channels, reads="spectrum")
+    with torch.no_grad():
+        expected = network.eval()(input_of(draw.inputs(np.arange(12), (arch.rate_hz,)), arch))
+    assert torch.equal(teaching.of(draw).logits, expected)
+    assert teaching.of_window(8.0).logits.shape == (2, SPACE.outputs)
 
 
 @pytest.mark.arm

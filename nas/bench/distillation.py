@@ -170,7 +170,7 @@ def _training(
 
                 def follow(pupil: Arch, master: Teaching) -> Teaching:
                     method = train_graph(own, space.lower(pupil), taught, master)
-                    return Teaching(method.module, pupil.rate_hz, pupil.channels)
+                    return Teaching(method.module, pupil.rate_hz, pupil.channels, reads=pupil.reads)
 
                 medium = _arch(data.run, "largest", row.sensors)
                 network = train_in_turn([medium, arch], teacher, follow).network
