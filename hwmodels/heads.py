@@ -34,6 +34,10 @@ class HeartRateConstants:
     step_q16: int
     max_spread_q8: int
 
+    def centres_q8(self, bins: int) -> NDArray[np.int64]:
+        """Heart rates (bins,) at which the bins stand."""
+        return self.first_q8 + ((np.arange(bins, dtype=np.int64) * self.step_q16) >> 8)
+
 
 def heart_rate_constants(settings: HeartRateSettings, bins: int) -> HeartRateConstants:
     """The integers that the head of `bins` logits computes with."""
@@ -66,7 +70,7 @@ def belief_estimate(belief: NDArray[np.int64], settings: HeartRateSettings) -> N
     inside_q16 = ((half - before) << 16) // here
     position_q12 = (index << 12) + (inside_q16 >> 4) - 2048
     estimate = constants.first_q8 + ((position_q12 * constants.step_q16) >> 20)
-    centres = constants.first_q8 + ((np.arange(belief.shape[1]) * constants.step_q16) >> 8)
+    centres = constants.centres_q8(belief.shape[1])
     deviation = (belief * np.abs(centres[None] - estimate[:, None])).sum(axis=1)
     spread = (deviation >> 8) // (total >> 8)
     return np.stack([estimate, spread, spread <= constants.max_spread_q8], axis=1).astype(np.int32)

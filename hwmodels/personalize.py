@@ -261,6 +261,5 @@ def _apart(
     head: HeartRateSettings, form: LearntForm, made: LearningConstants, labels: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Heart rates in 1/256 BPM (n,) -> how far each bin lies from them, in entries of the label's table."""
-    centres = heart_rate_constants(head, form.bins)
-    bins = centres.first_q8 + ((np.arange(form.bins) * centres.step_q16) >> 8)
+    bins = heart_rate_constants(head, form.bins).centres_q8(form.bins)
     return (np.abs(bins[None] - labels[:, None]) * made.label_index_q16) >> 16

@@ -17,7 +17,7 @@ from hwmodels.integer import HeartRateSettings, IntegerModel
 from hwmodels.personal_run import LEARNER_ENTRIES, learn_on_core
 from hwmodels.personal_source import generate_personal
 from hwmodels.personalize import Personalized, PersonalSettings, last_features, personalize
-from hwmodels.toolchain import Toolchain
+from hwmodels.toolchain import ElfImage, Toolchain
 from nas.data.windows import WindowSet
 from nas.deploy.example import build_example, example_files, learner_program
 from nas.estimates import integer_estimates, integer_inputs
@@ -132,14 +132,15 @@ def learn_each(
 ) -> Lessons:
     """Personalize on each recording by itself; with a toolchain on the emulated Cortex-M7 as well."""
     lessons = Lessons([], [], [])
+    linked = None if toolchain is None else LinkedLearner.of(model, settings, toolchain)
     for windows in recordings:
         learnt = learn(model, windows, protocol, settings)
         if learnt is None:
             lessons.too_short.append(windows.recording_names[int(windows.recording[0])])
             continue
         lessons.outcomes.append(learnt[0])
-        if toolchain:
-            check = check_on_device(model, windows, protocol, settings, learnt[1], toolchain)
+        if linked:
+            check = check_on_device(model, windows, protocol, settings, learnt[1], linked)
             lessons.checks.append(check)
     return lessons
 
@@ -170,26 +171,38 @@ class DeviceCheck:
     mismatches: int
 
 
+@dataclass(frozen=True, eq=False)
+class LinkedLearner:
+    """A network with its learner as the emulated core runs it, and its `ram` as `learning_ram` has it."""
+
+    image: ElfImage
+    ram: tuple[int, int]
+
+    @classmethod
+    def of(cls, model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> LinkedLearner:
+        """Link it once, for any number of recordings."""
+        image = toolchain.link(generate_personal(model, settings), LEARNER_ENTRIES)
+        return cls(image, learning_ram(model, settings, toolchain))
+
+
 def check_on_device(
     model: IntegerModel,
     windows: WindowSet,
     protocol: Protocol,
     settings: PersonalSettings,
     found: Personalized,
-    toolchain: Toolchain,
+    linked: LinkedLearner,
 ) -> DeviceCheck:
     """Learn one recording on the emulated Cortex-M7 from the windows on, and compare with Python's."""
     teaches, judged = protocol.split(windows.start_s, windows.window_s)
     calibration, rest = _calibration(model, windows.subset(teaches), settings), windows.subset(judged)
-    image = toolchain.link(generate_personal(model, settings), LEARNER_ENTRIES)
     inputs, later = integer_inputs(model, calibration), integer_inputs(model, rest)
-    lesson = learn_on_core(image, inputs, calibration.heart_rate_bpm, later)
+    lesson = learn_on_core(linked.image, inputs, calibration.heart_rate_bpm, later)
     expected = integer_estimates(found.model, rest)
     wanted = np.column_stack([expected.estimate * 256, expected.spread * 256, expected.valid])
     mismatches = int((lesson.results != wanted).any(axis=1).sum())
     mismatches += lesson.kept_iteration != found.kept_iteration
-    ram, firmware_ram = learning_ram(model, settings, toolchain)
-    return DeviceCheck(ram, firmware_ram, lesson.stack_bytes, lesson.instructions, mismatches)
+    return DeviceCheck(*linked.ram, lesson.stack_bytes, lesson.instructions, mismatches)
 
 
 def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> tuple[int, int]:

@@ -53,6 +53,14 @@ class SearchResult:
     open_contenders: int = 0
 
 
+def examine(plan: CostPlan, budgets: Budgets, settings: SearchSettings) -> tuple[Budgets, Feasibility]:
+    """The budgets that a search keeps, and what of the space they leave. Raises what `check` does."""
+    if settings.wants_steps and budgets.step_latency_ms is None:
+        # A step that takes longer than the time to the next is none; so networks that cannot stream stay out.
+        budgets = replace(budgets, step_latency_ms=LONGEST_STEP_MS)
+    return budgets, check(plan, budgets, settings.seed)
+
+
 def run_search(
     space: SearchSpace,
     plan: CostPlan,
@@ -64,6 +72,7 @@ def run_search(
     device: str,
     students: Sequence[Arch] = (),
     finer: Sequence[Evaluator] = (),
+    examined: tuple[Budgets, Feasibility] | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> SearchResult:
@@ -72,12 +81,10 @@ def run_search(
     `students` are architectures to try first where they fit; the front of earlier searches with the
     same weights is tried next. `finer` evaluators measure on more and more windows: those who may belong
     to the front go through them. With an objective of steps, networks that cannot stream are left out; `plan`
-    must then cost both modes. Raises InfeasibleBudget before anything is evaluated.
+    must then cost both modes. `examined` is what `examine` gave before, which else is asked here.
+    Raises InfeasibleBudget before anything is evaluated.
     """
-    if settings.wants_steps and budgets.step_latency_ms is None:
-        # A step that takes longer than the time to the next is none; so networks that cannot stream stay out.
-        budgets = replace(budgets, step_latency_ms=LONGEST_STEP_MS)
-    feasibility = check(plan, budgets, settings.seed)
+    budgets, feasibility = examined or examine(plan, budgets, settings)
     sampler = FeasibleSampler(plan, budgets, feasibility)
     inherited = _inherited(space, plan, evaluator, budgets, settings, archive, device)
     fresh = _first_candidates(space, plan, sampler, feasibility, settings)

@@ -31,7 +31,7 @@ static int32_t led(ppgnet_tracker *tracker, int32_t estimate)
         tracker->mean_q8 = estimate;
     tracker->mean_q8 += (estimate - tracker->mean_q8) >> 1;
     estimate += ((estimate - tracker->mean_q8) * settings->lead_q8) >> 8;
-    estimate = estimate < settings->first_q8 ? settings->first_q8 : estimate;
+    estimate = ppgnet_larger(estimate, settings->head.first_q8);
     return estimate < settings->last_q8 ? estimate : settings->last_q8;
 }
 

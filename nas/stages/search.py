@@ -16,9 +16,8 @@ from nas.stages.choice import archive_path, budgets_of
 from nas.subnet_evaluation import SubnetEvaluation
 from search.archive import Archive
 from search.budgets import Budgets
-from search.feasibility import check
 from search.prefix import block_work
-from search.search import SearchResult, run_search
+from search.search import SearchResult, examine, run_search
 from search.settings import SearchSettings
 from supernet.arch import Arch
 from supernet.space import SearchSpace, SpaceError
@@ -68,16 +67,23 @@ def search_run(
 
     Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
     """
-    settings, space = run.config.search, space_of(run.config)
+    section, space = run.config.search, space_of(run.config)
     plan = cost_plan(run, device)
-    check(plan, budgets, run.config.seed)
+    settings = SearchSettings(
+        evaluations=evaluations or section.evaluations, population=section.population,
+        batch=section.batch, ahead=section.ahead, seed=run.config.seed,
+        is_screened=section.screening == "predictor", reevaluations=section.reevaluations,
+        confidence=section.confidence, algorithm=section.algorithm, patience=section.patience,
+        objectives=objectives or section.objectives,
+    )  # fmt: skip
+    examined = examine(plan, budgets, settings)  # before any window is read
 
     def say(text: str) -> None:
         run.say(f"search: {text}")
         run.log("search", text=text)
 
     measures = {measure.name: measure for measure in SubnetEvaluation.all_of(run)}
-    workers = run.config.threads if settings.workers is None else settings.workers
+    workers = run.config.threads if section.workers is None else section.workers
     with (
         spread(measures, workers, run.cluster) as workplace,
         Archive(archive_path(run)) as archive,
@@ -89,14 +95,8 @@ def search_run(
             for name, measure in measures.items()
         )
         return run_search(
-            space, plan, first, budgets,
-            SearchSettings(evaluations=evaluations or settings.evaluations,
-                           population=settings.population, batch=settings.batch, ahead=settings.ahead,
-                           seed=run.config.seed, is_screened=settings.screening == "predictor",
-                           reevaluations=settings.reevaluations, confidence=settings.confidence,
-                           algorithm=settings.algorithm, patience=settings.patience,
-                           objectives=objectives or settings.objectives),
-            archive, device=device, students=students_within(space), finer=finer, progress=advance, say=say,
+            space, plan, first, budgets, settings, archive, device=device, students=students_within(space),
+            finer=finer, examined=examined, progress=advance, say=say,
         )  # fmt: skip
 
 
