@@ -162,7 +162,9 @@ def test_ranks_are_told_within_a_sensor_set_too() -> None:
                 zip(("inherited", "independent", "fine_tuned"), level + 0.1 * rng.normal(size=3), strict=True)
             )
             rows.append({"arch": f"16Hz/{sensors}/8/x", "latency_ms": 1.0, "seconds": 1.0, **errors})
+            rows[-1]["independent_by_seed"] = [errors["independent"], level + 0.1 * rng.normal()]
     found = ranks.summary(rows)
+    assert 0.3 < found["tau_between_trainings"] < 0.8
     assert found["tau_inherited_independent"] > 0.4
     within = [float(found[f"tau_within_{sensors}"].split()[0]) for sensors in ("ppg", "ppg_acc")]
     assert np.mean(within) < found["tau_inherited_independent"] - 0.2
@@ -171,12 +173,15 @@ def test_ranks_are_told_within_a_sensor_set_too() -> None:
 def test_ranks_are_measured_arch_by_arch_and_continue(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = ["ranks", run, "--archs", 3, "--epochs", 1, "--tuning-epochs", 1]
+    given = ["ranks", run, "--archs", 3, "--epochs", 1, "--tuning-epochs", 1, "--seeds", 2]
     assert main(["bench", *map(str, given), "--seconds", "1", "--json"]) in (0, 2)
     capsys.readouterr()
     first = told(capsys, *given)
     assert first["archs"] == 3 and -1 <= first["tau_inherited_independent"] <= 1
-    assert {"inherited", "independent", "fine_tuned", "latency_ms"} <= set(first["rows"][0])
+    row = first["rows"][0]
+    assert {"inherited", "independent", "fine_tuned", "latency_ms"} <= set(row)
+    seeds = row["independent_by_seed"]
+    assert seeds[0] != seeds[1] and row["independent"] == pytest.approx(np.mean(seeds), abs=1e-4)
     monkeypatch.setattr(ranks, "train_graph", None)
     assert told(capsys, *given) == first
 

@@ -1,20 +1,27 @@
 """Whether inherited weights rank subnets as training each one by itself would, and how far they lie apart.
 
 Architectures are taken evenly over the cost range of the run's front. Each is judged on validation subjects
-with inherited weights, after a training of its own from random weights, and after fine-tuning; every one is
-kept in RUN/ranks, so that an interrupted measurement goes on. Test subjects are not read.
+with inherited weights, after fine-tuning, and after trainings of its own from random weights, whose errors
+are averaged: one training's luck is no property of an architecture, and how well one ranks as another does
+is the most that anything could. Every training is kept in RUN/ranks, so that an interrupted measurement goes
+on. Test subjects are not read.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
+from torch import nn
 
 from hwmodels.device import load_device
 from nas.arguments import positive_count
@@ -43,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory whose search is done")
     parser.add_argument("--archs", type=positive_count, default=30, help="architectures (30)")
     parser.add_argument("--epochs", type=positive_count, default=10, help="of a training by itself (10)")
+    parser.add_argument("--seeds", type=positive_count, default=3, help="trainings by itself (3)")
     parser.add_argument("--tuning-epochs", type=positive_count, default=3, help="of fine-tuning (3)")
     parser.add_argument("--seconds", type=positive_count, help="begin no further one after so many seconds")
 
@@ -52,7 +60,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     directory = RunDirectory.open(options.run)
     with directory.exclusive():
         rows = _measured(directory, options)
-    return {**summary(rows), "epochs": options.epochs, "tuning_epochs": options.tuning_epochs, "rows": rows}
+    settings = {name: getattr(options, name) for name in ("epochs", "seeds", "tuning_epochs")}
+    return {**summary(rows), **settings, "rows": rows}
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -71,6 +80,10 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         tau, low, high = rank_correlation(errors[first], errors[second])
         told[f"tau_{first}_{second}"] = round(tau, 3)
         told[f"tau_{first}_{second}_interval"] = f"[{low:.2f}, {high:.2f}]"
+    by_seed = np.array([row["independent_by_seed"] for row in rows]).T
+    if len(by_seed) > 1:
+        told["tau_inherited_one_training"] = _mean_tau((errors["inherited"], own) for own in by_seed)
+        told["tau_between_trainings"] = _mean_tau(combinations(by_seed, 2))
     sensors = np.array([row["arch"].split("/")[1] for row in rows])
     for name in sorted(set(sensors.tolist())):
         # Sensor sets lie far apart: ranks within one are the harder question.
@@ -102,6 +115,10 @@ def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) ->
     return float(kendalltau(first, second).statistic), float(low), float(high)
 
 
+def _mean_tau(pairs: Iterable[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
+    return round(float(np.mean([kendalltau(first, second).statistic for first, second in pairs])), 3)
+
+
 def chosen_rows(rows: list[Row], count: int) -> list[Row]:
     """At most `count` archived rows, evenly over the latency range of the front of error and latency.
 
@@ -124,53 +141,76 @@ def chosen_rows(rows: list[Row], count: int) -> list[Row]:
 
 
 def _measured(run: RunDirectory, options: argparse.Namespace) -> list[dict[str, Any]]:
-    data, supernet, teacher = FoldData.of(run), trained_supernet(run), trained_teacher(run)
-    own = recipe(run, options.epochs)
-    tuning = recipe(run, options.tuning_epochs)
-    base = [*origin(run, "teacher", "supernet"), own.to_dict(), tuning.to_dict()]
+    trials = _Trials.of(run, options)
     found: list[dict[str, Any]] = []
     chosen = chosen_rows(_archived(run), options.archs)
-    spent = 0.0
+    begun = time.monotonic()
     with progress("ranks") as advance:
         for number, row in enumerate(chosen):
             arch = space_of(run.config).decode([row.genes])[0]
-            path = run.path / "ranks" / f"{arch.id}.json"
-            if options.seconds and spent > options.seconds and not path.exists():
+            is_late = options.seconds and time.monotonic() - begun > options.seconds
+            if is_late and not all(trials.path(arch, own).exists() for own in (None, *trials.alone)):
                 continue
-            before = path.stat().st_mtime_ns if path.exists() else None
-            held = once(
-                path, [base, str(arch)], _measuring(data, supernet, teacher, arch, own, tuning, number)
-            )
-            spent += held["seconds"] if path.stat().st_mtime_ns != before else 0.0
             costs = {"latency_ms": round(row.latency_ms, 3), "flash_bytes": row.flash_bytes}
-            found.append({"id": arch.id, **costs, "searched_error": round(row.error, 4), **held})
-            advance(number + 1, len(chosen), f"{held['inherited']:.2f} {held['independent']:.2f} BPM")
+            held = {"id": arch.id, **costs, "searched_error": round(row.error, 4), **trials.of_arch(arch)}
+            found.append(held)
+            mark = ", ".join(f"{kind} {held[kind]:.2f}" for kind in _KINDS)
+            run.say(f"{number + 1} {arch.id}: {mark}")
+            advance(number + 1, len(chosen), f"{mark} BPM")
     return found
 
 
-def _measuring(
-    data: FoldData, supernet: SuperNet, teacher: Teaching, arch: Arch, own: TrainSettings,
-    tuning: TrainSettings, number: int,
-) -> Callable[[], dict[str, Any]]:  # fmt: skip
-    def measure() -> dict[str, Any]:
-        subnet = ready_subnet(supernet, arch, data.training)
-        inputs = data.validation.read(arch)
-        told: dict[str, Any] = {"arch": str(arch)}
+@dataclass(frozen=True)
+class _Trials:
+    """What is done to each architecture: judged as inherited, tuned, and trained alone once a seed."""
 
-        def judge(kind: str, network: Any) -> None:
-            estimate, _ = predict(network.eval(), inputs, data.task)
-            told[kind] = round(
-                data.task.error(estimate, data.validation.targets, data.validation.subjects), 4
-            )
-            told[f"{kind}_by_subject"] = by_subject(estimate, data.validation)
+    data: FoldData
+    supernet: SuperNet
+    teacher: Teaching
+    tuning: TrainSettings
+    alone: tuple[TrainSettings, ...]
 
-        judge("inherited", subnet)
-        judge("fine_tuned", train_graph(data, subnet.graph, tuning, teacher, subnet).module)
-        judge("independent", train_graph(data, subnet.graph, own, teacher).module)
-        data.run.say(f"{number + 1} {arch.id}: {', '.join(f'{kind} {told[kind]:.2f}' for kind in _KINDS)}")
-        return told
+    @classmethod
+    def of(cls, run: RunDirectory, options: argparse.Namespace) -> _Trials:
+        own = (recipe(run, options.epochs, seed) for seed in range(options.seeds))
+        tuning = recipe(run, options.tuning_epochs)
+        return cls(FoldData.of(run), trained_supernet(run), trained_teacher(run), tuning, tuple(own))
 
-    return measure
+    def path(self, arch: Arch, own: TrainSettings | None) -> Path:
+        """The file of a training alone, or without settings of what starts from inherited weights."""
+        name = arch.id if own is None else f"{arch.id}-alone{own.seed}"
+        return self.data.run.path / "ranks" / f"{name}.json"
+
+    def of_arch(self, arch: Arch) -> dict[str, Any]:
+        """Errors of all kinds, over validation subjects and by subject; alone, the mean over seeds."""
+        base, text = origin(self.data.run, "teacher", "supernet"), str(arch)
+        shared = [base, self.tuning.to_dict(), text]
+        held = once(self.path(arch, None), shared, partial(self._from_shared, arch))
+        trained = [
+            once(self.path(arch, own), [base, own.to_dict(), text], partial(self._alone, arch, own))
+            for own in self.alone
+        ]
+        by_seed = [one["independent"] for one in trained]
+        return {
+            "arch": text, **held, "independent": round(float(np.mean(by_seed)), 4),
+            "independent_by_seed": by_seed, "seconds": sum(one["seconds"] for one in (held, *trained)),
+        }  # fmt: skip
+
+    def _from_shared(self, arch: Arch) -> dict[str, Any]:
+        subnet = ready_subnet(self.supernet, arch, self.data.training)
+        told = self._judged("inherited", arch, subnet)
+        tuned = train_graph(self.data, subnet.graph, self.tuning, self.teacher, subnet).module
+        return told | self._judged("fine_tuned", arch, tuned)
+
+    def _alone(self, arch: Arch, own: TrainSettings) -> dict[str, Any]:
+        graph = self.supernet.space.lower(arch)
+        return self._judged("independent", arch, train_graph(self.data, graph, own, self.teacher).module)
+
+    def _judged(self, kind: str, arch: Arch, network: nn.Module) -> dict[str, Any]:
+        held, task = self.data.validation, self.data.task
+        estimate, _ = predict(network.eval(), held.read(arch), task)
+        error = task.error(estimate, held.targets, held.subjects)
+        return {kind: round(error, 4), f"{kind}_by_subject": by_subject(estimate, held)}
 
 
 def _archived(run: RunDirectory) -> list[Row]:

@@ -183,6 +183,9 @@ def _ranks(found: Mapping[str, Any]) -> str:
         key = f"tau_{first}_{second}"
         label = f"Kendall's tau, {_words(first)} against {_words(second)} weights"
         rows.append([label, f"{found[key]:.2f} {found[f'{key}_interval']}"])
+    if "tau_between_trainings" in found:
+        rows.append(["the first, against one training alone", f"{found['tau_inherited_one_training']:.2f}"])
+        rows.append(["one training alone against another", f"{found['tau_between_trainings']:.2f}"])
     for key in (key for key in found if key.startswith("tau_within_")):
         label = f"the first, within {key.removeprefix('tau_within_')}"
         rows.append([label, found[key]])
@@ -190,7 +193,8 @@ def _ranks(found: Mapping[str, Any]) -> str:
         rows.append([f"mean error, {_words(kind)}, BPM", f"{found[f'{kind}_mae_bpm']:.2f}"])
     rows.append(["architectures", str(found["archs"])])
     rows.append(["latency, ms", found["latency_ms"]])
-    rows.append(["epochs alone, of fine-tuning", f"{found['epochs']}, {found['tuning_epochs']}"])
+    alone = f"{found['seeds']} trainings of {found['epochs']} epochs"
+    rows.append(["alone; fine-tuning", f"{alone}; {found['tuning_epochs']} epochs"])
     return table(["what", "figure"], rows)
 
 
