@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from hwmodels.graph import LayerGraph, Op
 from supernet.arch import SENSOR_CHANNELS, Arch, Block, Sensors, Stage
@@ -35,11 +36,22 @@ def spectral_cnn(rate_hz: int = 16, sensors: Sensors = "ppg_acc") -> Arch:
     return Arch(rate_hz, sensors, 20, (Stage(16, (block,)), Stage(20, (block, block))), "spectrum")
 
 
-def convolutional(space: SearchSpace, sensors: Sensors = "ppg_acc") -> LayerGraph:
+def narrowed(arch: Arch, share: float) -> Arch:
+    """The same network with `share` of its channels everywhere, in fours; seldom a member of a space."""
+    stages = tuple(replace(stage, width=_fours(stage.width * share)) for stage in arch.stages)
+    return replace(arch, stem_width=_fours(arch.stem_width * share), stages=stages)
+
+
+def _fours(channels: float) -> int:
+    return max(4, round(channels / 4) * 4)
+
+
+def convolutional(space: SearchSpace, share: float = 1.0, sensors: Sensors = "ppg_acc") -> LayerGraph:
     """Two wide convolutions and a third in place of what reads their rhythm: a CorNET without its LSTM.
 
     After Biswas et al. (IEEE TBioCAS 13(2), 2019), whose recurrent layers no kernel here runs, and whose
-    pooling strides stand for. Member of no space; it reads the space's highest rate.
+    pooling strides stand for. Member of no space; it reads the space's highest rate. `share` is as for
+    `narrowed`.
     """
     rate, channels = max(space.rates), SENSOR_CHANNELS[sensors]
     length = rate * space.window_s
@@ -47,8 +59,8 @@ def convolutional(space: SearchSpace, sensors: Sensors = "ppg_acc") -> LayerGrap
     for name, width, kernel, stride in (("first", 32, 16, 4), ("second", 32, 8, 2), ("third", 48, 8, 2)):
         before = nodes[-1][0]
         conv = Op(
-            name, "conv", before.length_out, before.channels_out, -(-before.length_out // stride), width,
-            kernel=kernel, stride=stride, padding=space.padding, activation="relu",
+            name, "conv", before.length_out, before.channels_out, -(-before.length_out // stride),
+            _fours(width * share), kernel=kernel, stride=stride, padding=space.padding, activation="relu",
         )  # fmt: skip
         nodes.append((conv, (before.name,)))
     last = nodes[-1][0]

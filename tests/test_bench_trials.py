@@ -190,10 +190,14 @@ def test_peers_are_trained_quantized_costed_and_tabled(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = fold_arguments(run, tmp_path, "--student", "cornet-cnn", "--student", "cornet")
+    given += ["--max-flash-kb", 12]
     rows = {row["name"]: row for row in told(capsys, "peers", *given)["rows"]}
     int8 = rows["cornet-cnn, distilled, int8"]
     assert int8["cost"]["flash_kb"] > int8["parameters"] / 1024 and int8["cost"]["latency_ms"] > 0
     assert int8["test_gain_bpm"] is not None and "cornet-cnn, hard labels, int8, post-training" in rows
+    narrowed = rows["cornet-cnn, narrowed, distilled, int8"]
+    assert narrowed["cost"]["flash_kb"] <= 12 < int8["cost"]["flash_kb"]
+    assert narrowed["test_gain_bpm"] is not None and "cornet, narrowed, distilled, float" not in rows
     assert "no kernel" in rows["cornet, distilled, float"]["cost"]["note"]
     monkeypatch.setattr(peers, "train_graph", None)
     assert {row["name"] for row in told(capsys, "peers", *given)["rows"]} == set(rows)

@@ -1,8 +1,9 @@
 """Hand-made students in the harness of the searched subnet: same people, recipe, quantization, cost model.
 
 With --fold, each student of the configuration's space is trained on hard labels and by the run's teacher,
-quantized, and costed; one of them is pruned as well. One file a fold goes to --results, and the table is
-assembled from those files alone.
+quantized, and costed; one of them is pruned as well. With --max-flash-kb or --max-latency-ms every student
+that needs more is trained a second time with fewer channels, as many as fit. One file a fold goes to
+--results, and the table is assembled from those files alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.graph import LayerGraph
+from nas.arguments import positive_number
 from nas.commands.run import prepared_run
 from nas.compress.prune import prune_in_steps
 from nas.compress.quantize import quantized
@@ -42,7 +44,7 @@ from supernet.arch import SENSOR_CHANNELS
 from supernet.methods import SingleNetwork
 from supernet.settings import TrainSettings
 from supernet.space import SearchSpace
-from supernet.students import NAMES, convolutional, handmade, student_in
+from supernet.students import NAMES, convolutional, handmade, narrowed, student_in
 from supernet.subnet import Subnet
 from supernet.teachers import ConvolutionalRecurrent
 from supernet.teaching import Teaching
@@ -53,7 +55,8 @@ RECURRENT = "cornet"
 _CONVOLUTIONAL = "cornet-cnn"
 _PRUNED = ("mobilenet-1d", "spectral-cnn")
 _KEPT = ("name", "student", "taught", "form", "parameters", "cost")
-_UNITS = (("flash_kb", "KB"), ("latency_ms", "ms"))
+_LIMITS = (("flash_kb", "KB"), ("latency_ms", "ms"))
+_WIDEST_FIRST = tuple(number / 20 for number in range(20, 0, -1))
 _SHARES = (0.85, 0.7, 0.55)
 _NO_KERNEL = "its recurrent layers have no kernel: float only, not deployable here"
 
@@ -63,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_fold_arguments(parser, RESULTS)
     parser.add_argument("--student", choices=(*NAMES, _CONVOLUTIONAL, RECURRENT), action="append",
                         help="train these alone (the space's hand-made ones)")  # fmt: skip
+    for name, unit in _LIMITS:
+        option = f"--max-{name.replace('_', '-')}"
+        parser.add_argument(
+            option, type=positive_number, help=f"also narrow students until they fit so many {unit}"
+        )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -94,7 +102,7 @@ def summary(folds: list[dict[str, Any]]) -> dict[str, Any]:
             row |= {f"{side}_mae_bpm": vars(mean), f"{side}_subjects": len(errors[name])}
             row[f"{side}_gain_bpm"] = None if gain is None else vars(gain)
         cost = row["cost"] or {}
-        costs = "".join(f", {cost[key]:.1f} {unit}" for key, unit in _UNITS if cost.get(key) is not None)
+        costs = "".join(f", {cost[key]:.1f} {unit}" for key, unit in _LIMITS if cost.get(key) is not None)
         told[name] = "{value:.2f} [{low:.2f}, {high:.2f}] BPM".format(**row["test_mae_bpm"]) + costs
         rows.append(row)
     seconds = sum(row.get("seconds", 0.0) for fold in folds for row in fold["rows"])
@@ -107,23 +115,30 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
     base = [*origin(run, "teacher"), settings.to_dict(), quantization.to_dict(), run.config.device]
     space = space_of(run.config)
     others = (_CONVOLUTIONAL, RECURRENT) if space.reads == "samples" else ()
-    for student in options.student or (*handmade(space), *others):
+    limits = {name: getattr(options, f"max_{name}") for name, _ in _LIMITS if getattr(options, f"max_{name}")}
+    names = options.student or (*handmade(space), *others)
+    students = [(name, name, 1.0) for name in names]
+    for name in names:
+        share = _share_that_fits(space, name, run.config.device, limits)
+        students += [(f"{name}, narrowed", name, share)] if share < 1 else []
+    for student, name, share in students:
         for taught in ("hard labels", "distilled"):
             run.say(f"{student}, {taught}")
-            path = run.path / "peers" / f"{student}-{taught.replace(' ', '-')}.json"
+            path = run.path / "peers" / f"{student.replace(', ', '-')}-{taught.replace(' ', '-')}.json"
             teacher = trained_teacher(run) if taught == "distilled" else None
-            work = partial(_rows_of, data, student, taught, settings, quantization, teacher)
-            held = once(path, [*base, student, taught], work)
+            graph = _graph(space, name, share)
+            work = partial(_rows_of, data, student, graph, taught, settings, quantization, teacher)
+            held = once(path, [*base, student, taught, *([share] if share < 1 else [])], work)
             for at, row in enumerate(held["rows"]):
                 yield {**row, "seconds": held["seconds"] if at == 0 else 0.0}
 
 
 def _rows_of(
-    data: FoldData, student: str, taught: str, settings: TrainSettings, quantization: TrainSettings,
-    teacher: Teaching | None,
+    data: FoldData, student: str, graph: LayerGraph | None, taught: str, settings: TrainSettings,
+    quantization: TrainSettings, teacher: Teaching | None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Train one student, and give a row for every form it is brought into."""
-    if student == RECURRENT:
+    """Train one student, and give a row for every form it is brought into; the recurrent one has no graph."""
+    if graph is None:
         return {"rows": [_recurrent_row(data, taught, settings, teacher)]}
     run, rows = data.run, []
 
@@ -147,7 +162,7 @@ def _rows_of(
     def retrain(subnet: Subnet) -> Subnet:
         return _subnet(train_graph(data, subnet.graph, again, teacher, subnet))
 
-    method = train_graph(data, student_graph(space_of(run.config), student), settings, teacher)
+    method = train_graph(data, graph, settings, teacher)
     add_forms(taught, method)
     if teacher is not None and student in _PRUNED:
         again = replace(settings, epochs=max(1, settings.epochs // 2))
@@ -175,6 +190,25 @@ def _subnet(method: SingleNetwork) -> Subnet:
     return method.module
 
 
-def student_graph(space: SearchSpace, student: str) -> LayerGraph:
-    """The network of a hand-made student. Raises SpaceError for one that is no member of the space."""
-    return convolutional(space) if student == _CONVOLUTIONAL else space.lower(student_in(space, student))
+def _graph(space: SearchSpace, student: str, share: float = 1.0) -> LayerGraph | None:
+    """The network of a hand-made student with `share` of its channels, or None for the recurrent one.
+
+    Raises SpaceError for one that is no member of the space.
+    """
+    if student == RECURRENT:
+        return None
+    if student == _CONVOLUTIONAL:
+        return convolutional(space, share)
+    return space.lower(
+        narrowed(student_in(space, student), share) if share < 1 else student_in(space, student)
+    )
+
+
+def _share_that_fits(space: SearchSpace, student: str, device: str, limits: dict[str, float]) -> float:
+    """The largest share of the channels whose network needs no more than `limits`; 1 if none helps."""
+    for share in _WIDEST_FIRST if limits and student != RECURRENT else ():
+        graph = _graph(space, student, share)
+        cost = {} if graph is None else graph_cost(graph, device)
+        if all(cost[name] <= limit for name, limit in limits.items()):
+            return share
+    return 1.0
