@@ -328,9 +328,14 @@ class Finish(_Section):
 class Config(_Section):
     """Everything a run depends on besides the recordings themselves."""
 
+    later = frozenset({"accelerator"})
+
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
+    accelerator: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="what trains; auto is a GPU where torch sees one"
+    )
     space: str = "default"
     device: str = "cortex-m7-64mhz"
     task: Task = Task()

@@ -64,6 +64,7 @@ def fold_result(run: RunDirectory) -> FoldResult:
     arrays = run.arrays("evaluation", "predictions.npz")
     content = run.config.model_dump(mode="json")
     del content["data"]["fold"], content["threads"]
+    content.pop("accelerator", None)
     estimators = sorted(key.removesuffix("/estimate") for key in arrays if key.endswith("/estimate"))
     spreads = {name: arrays[f"{name}/spread"].astype(np.float64) for name in estimators}
     return FoldResult(

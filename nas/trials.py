@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -25,6 +24,7 @@ from nas.arguments import count, positive_count
 from nas.estimates import integer_estimates
 from nas.files import digest, digest_files, read_json, write_json
 from nas.metrics import Interval, paired_difference
+from nas.processor import take
 from nas.report.closing import made_with
 from nas.run_directory import RunDirectory
 from nas.stages.loading import training_task, windows_of
@@ -62,7 +62,7 @@ class FoldData:
         task = training_task(run, training)
         if not isinstance(task, HeartRateTask):
             raise TrialError(f"{run.path}: a rhythm run; this benchmark is for heart rates")
-        torch.set_num_threads(run.config.threads)
+        take(run.config)
         test = training_set(windows_of(run, "test"), trusted_only=False)
         return cls(run, task, training, training_set(windows_of(run, "validation")), test)
 
@@ -152,6 +152,7 @@ def settings_of(run: RunDirectory, *more: object) -> str:
     """A digest of everything that a run's folds must share, and of `more`."""
     content = run.config.model_dump(mode="json")
     del content["data"]["fold"], content["threads"]
+    content.pop("accelerator", None)
     return digest(content, *more)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,6 +28,7 @@ from hwmodels.preparation import (
     lag_samples,
 )
 from hwmodels.spectrum import RATE_HZ
+from supernet.accelerator import CPU
 from supernet.distillation.seen import Seen
 from supernet.disturbances import Disturbances
 from supernet.spectrum import spectra_of
@@ -88,7 +89,8 @@ class TrainingSet:
 
     inputs: rate in Hz -> float32 (n, 4, (window_s + 2 margin_s) * rate): band-passed PPG, then the
     accelerometer in g (zeros where has_acc is False). targets: (n,) BPM or class indices.
-    subjects: (n,) names, by which errors are averaged, or None.
+    subjects: (n,) names, by which errors are averaged, or None. device: where windows are held, varied and
+    read from.
     """
 
     inputs: Mapping[int, npt.NDArray[np.float32]]
@@ -97,6 +99,7 @@ class TrainingSet:
     window_s: float
     margin_s: float
     subjects: npt.NDArray[np.str_] | None = None
+    device: torch.device = CPU
 
     def __post_init__(self) -> None:
         if not len(self) or not self.inputs:
@@ -123,12 +126,20 @@ class TrainingSet:
             subjects=None if self.subjects is None else self.subjects[chosen],
         )
 
+    def on(self, device: torch.device) -> TrainingSet:
+        """The same windows, held by another processor."""
+        return self if device == self.device else replace(self, device=device)
+
+    @cached_property
+    def held(self) -> dict[int, Tensor]:
+        """The inputs as tensors where they are held."""
+        return {rate: torch.from_numpy(x).to(self.device) for rate, x in self.inputs.items()}
+
     def windows(self, rate_hz: int, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
         """Normalized windows proper, without margins or augmentation: (n, 4, window_s * rate_hz)."""
         margin = round(self.margin_s * rate_hz)
         samples = round(self.window_s * rate_hz)
-        held = torch.from_numpy(self.inputs[rate_hz][chosen][:, :, margin : margin + samples])
-        return normalize_windows(held, rate_hz)
+        return normalize_windows(self.held[rate_hz][chosen][:, :, margin : margin + samples], rate_hz)
 
     def normalized(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Inputs:
         """`windows` at every rate."""
@@ -203,8 +214,8 @@ class Draw:
         is_stretched = torch.from_numpy(rng.random(count) < augmentation.stretch_share)
         self.training = training
         self.identity = (seed, number, augmentation)
-        self.factor = torch.where(is_stretched, factor, 1.0)
-        self.targets = task.stretched(labels, self.factor)
+        self.factor = torch.where(is_stretched, factor, 1.0).to(training.device)
+        self.targets = task.stretched(labels.to(training.device), self.factor)
         self.disturbances: Disturbances | None = None
         if augmentation.disturbs:
             self.disturbances = Disturbances.drawn(
@@ -220,7 +231,7 @@ class Draw:
         found = Inputs()
         for rate in rates or tuple(self.training.inputs):
             samples = round(self.training.window_s * rate)
-            x = _play(torch.from_numpy(self.training.inputs[rate][chosen]), factor, samples)
+            x = _play(self.training.held[rate][chosen], factor, samples)
             if self.disturbances is not None:
                 x = self.disturbances.apply(x, chosen, rate, partial(self._motion_of, rate))
             found[rate] = normalize_windows(x, rate)
@@ -229,7 +240,7 @@ class Draw:
     def _motion_of(self, rate_hz: int, windows: npt.NDArray[np.intp]) -> Tensor:
         """What acceleration explains of the PPG of some windows, and the acceleration: (m, 4, samples)."""
         margin, samples = (round(s * rate_hz) for s in (self.training.margin_s, self.training.window_s))
-        x = torch.from_numpy(self.training.inputs[rate_hz][windows][:, :, margin : margin + samples])
+        x = self.training.held[rate_hz][windows][:, :, margin : margin + samples]
         explained = normalize_windows(x, rate_hz)[:, 3:] * x[:, :1].std(dim=2, keepdim=True, correction=0)
         return torch.cat([explained, x[:, 1:] - x[:, 1:].mean(dim=2, keepdim=True)], dim=1)
 
@@ -252,7 +263,7 @@ def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, s
     for rate, x in inputs.items():
         noise = torch.from_numpy(rng.standard_normal((count, x.shape[2]), dtype=np.float32))
         x = x.clone()
-        x[:, :2] += (level * noise)[:, None]
+        x[:, :2] += (level * noise)[:, None].to(x.device)
         corrupted[rate] = x
     return corrupted
 
@@ -269,7 +280,7 @@ def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:
     Cubic interpolation (Keys 1981, a = -1/2) between samples; the ends are repeated.
     """
     count, channels, length = x.shape
-    offsets = torch.arange(samples, dtype=torch.float32) - (samples - 1) / 2
+    offsets = torch.arange(samples, dtype=torch.float32, device=x.device) - (samples - 1) / 2
     position = (length - 1) / 2 + factor[:, None] * offsets
     first = position.floor()
     t = (position - first)[:, None]
@@ -279,7 +290,7 @@ def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:
         ((-1.5 * t + 2.0) * t + 0.5) * t,
         (0.5 * t - 0.5) * t * t,
     )
-    result = torch.zeros(count, channels, samples)
+    result = x.new_zeros(count, channels, samples)
     for shift, weight in enumerate(weights, -1):
         index = (first.long() + shift).clamp(0, length - 1)
         result += weight * x.gather(2, index[:, None].expand(count, channels, samples))

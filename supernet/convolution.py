@@ -78,9 +78,8 @@ def _pad(x: Tensor, before: int, after: int) -> Tensor:
     if torch.is_grad_enabled():
         return functional.pad(x, (before, after))
     batch, channels, _, length = x.shape
-    padded = torch.empty(
-        (batch, channels, 1, before + length + after), dtype=x.dtype, memory_format=torch.channels_last
-    )
+    shape = (batch, channels, 1, before + length + after)
+    padded = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
     padded[..., :before] = 0.0
     padded[..., before : before + length] = x
     padded[..., before + length :] = 0.0

@@ -89,7 +89,8 @@ def joined() -> Iterator[Team]:
     if size == 1:
         yield ALONE
         return
-    dist.init_process_group("gloo", timeout=_PATIENCE)
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() and dist.is_nccl_available() else "gloo"
+    dist.init_process_group(backend, timeout=_PATIENCE)
     try:
         yield Team(dist.get_rank(), size)
     finally:

@@ -71,17 +71,21 @@ class Disturbances:
         of their PPG, and their acceleration.
         """
         x, samples = x.clone(), x.shape[2]
-        time = torch.arange(samples) / rate_hz
-        angle = 2 * math.pi * self.drift_hz[chosen, None] * time + self.drift_phase[chosen, None]
-        x[:, 0] *= torch.exp(self.drift[chosen, None] * torch.sin(angle))
+        time = torch.arange(samples, device=x.device) / rate_hz
+
+        def of_windows(values: Tensor) -> Tensor:
+            return values[chosen, None].to(x.device)
+
+        angle = 2 * math.pi * of_windows(self.drift_hz) * time + of_windows(self.drift_phase)
+        x[:, 0] *= torch.exp(of_windows(self.drift) * torch.sin(angle))
         moved = torch.nonzero(self.motion[chosen])[:, 0].numpy()
         if len(moved):
-            strength = self.motion[chosen[moved]][:, None, None]
+            strength = self.motion[chosen[moved]][:, None, None].to(x.device)
             x[moved] += strength * artifact_of(self.partner[chosen[moved]])
-        lost = self.loss_s[chosen, None]
-        middle = self.loss_at[chosen, None] * samples / rate_hz
+        lost = of_windows(self.loss_s)
+        middle = of_windows(self.loss_at) * samples / rate_hz
         # A smooth step down and up again; windows without a loss keep a factor of 1.
         inside = torch.sigmoid((lost / 2 - (time - middle).abs()) / (_EDGE_S / 4))
         x[:, 0] *= 1.0 - inside * (lost > 0)
-        x[:, 1:] *= (~self.is_silent[chosen]).float()[:, None, None]
+        x[:, 1:] *= of_windows(~self.is_silent).float()[:, None]
         return x

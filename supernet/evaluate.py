@@ -32,7 +32,7 @@ def predict(
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Estimates and spreads, (n,) each, of normalized windows (n, channels, samples)."""
     estimate, spread = task.estimate(logits_of(network, inputs, batch))
-    return estimate.numpy(), spread.numpy()
+    return estimate.cpu().numpy(), spread.cpu().numpy()
 
 
 def calibration_batches(training: TrainingSet, arch: Arch, windows: int = 512) -> Iterator[Tensor]:

@@ -15,7 +15,7 @@ def extract(supernet: SuperNet, arch: Arch) -> Subnet:
     Its running statistics are unset (mean 0, variance 1): `calibrate` it before use.
     Raises SpaceError when `arch` is not in the space.
     """
-    subnet = Subnet(supernet.space.lower(arch))
+    subnet = Subnet(supernet.space.lower(arch)).to(supernet.logits_weight.device)
     with torch.no_grad():
         for name, layer in subnet.layers.items():
             if layer.norm is None:

@@ -19,15 +19,17 @@ from hwmodels.spectrum import (
 
 def spectra_of(signals: Tensor) -> Tensor:
     """Signals (n, S, samples) -> what networks over spectra read: float32 (n, channels, POSITIONS)."""
-    at = torch.arange(FIRST_POSITION, FIRST_POSITION + POSITIONS)
+    device = signals.device
+    at = torch.arange(FIRST_POSITION, FIRST_POSITION + POSITIONS, device=device)
     samples, powers = signals.shape[2], []
     for start, quarters in STRETCHES:
         length, first = samples * quarters // 4, samples * start // 4
-        weighted = signals[:, :, first : first + length] * (torch.hann_window(length) * (2.0 / length))
+        taper = torch.hann_window(length, device=device) * (2.0 / length)
+        weighted = signals[:, :, first : first + length] * taper
         transformed = torch.fft.rfft(weighted, n=PADDED)
         power = transformed.real.square() + transformed.imag.square()
         powers.append(torch.stack([power[:, :, at], power[:, :, 2 * at]], dim=2))
     floored = torch.stack(powers, dim=2).flatten(1, 3) + FLOOR
     octaves = floored.contiguous().view(torch.int32).to(torch.float32) * 2.0**-23 - 127.0
-    places = torch.from_numpy(place_channels(POSITIONS).T).expand(len(signals), -1, -1)
+    places = torch.from_numpy(place_channels(POSITIONS).T).to(device).expand(len(signals), -1, -1)
     return torch.cat([places, (octaves + CENTRE) * SLOPE], dim=1)

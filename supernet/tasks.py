@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from supernet.accelerator import CPU
+
 Array = npt.NDArray[np.generic]
 
 
@@ -62,13 +64,13 @@ class HeartRateTask:
         """Distance of neighbouring bin centres."""
         return (self.last_bpm - self.first_bpm) / (self.bins - 1)
 
-    def centres(self) -> Tensor:
+    def centres(self, device: torch.device = CPU) -> Tensor:
         """Bin centres in BPM, (bins,)."""
-        return torch.linspace(self.first_bpm, self.last_bpm, self.bins)
+        return torch.linspace(self.first_bpm, self.last_bpm, self.bins).to(device)
 
     def soft_labels(self, targets: Tensor) -> Tensor:
         """Gaussian beliefs (n, bins) around heart rates (n,) in BPM."""
-        distance = (self.centres() - targets[:, None]) / self.sigma_bpm
+        distance = (self.centres(targets.device) - targets[:, None]) / self.sigma_bpm
         return functional.softmax(-0.5 * distance**2, dim=1)
 
     def beliefs(self, targets: Tensor) -> Tensor:
@@ -91,7 +93,7 @@ class HeartRateTask:
         below = cumulative.gather(1, index) - mass
         inside = ((0.5 - below) / mass.clamp(min=1e-12)).clamp(0, 1)
         estimate = (self.first_bpm + self.step_bpm * (index + inside - 0.5)).squeeze(1)
-        spread = (belief * (self.centres() - estimate[:, None]).abs()).sum(dim=1)
+        spread = (belief * (self.centres(logits.device) - estimate[:, None]).abs()).sum(dim=1)
         return estimate, spread
 
     def stretched(self, targets: Tensor, factor: Tensor) -> Tensor:
@@ -135,7 +137,7 @@ class RhythmTask:
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy, weighted by class."""
-        weights = None if self.weights is None else torch.tensor(self.weights)
+        weights = None if self.weights is None else torch.tensor(self.weights).to(logits.device)
         return functional.cross_entropy(
             logits, targets.long(), weight=weights, label_smoothing=self.smoothing
         )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hwmodels.files import replace_file
 from hwmodels.graph import Reads
 from hwmodels.spectrum import POSITIONS
+from supernet.accelerator import CPU
 from supernet.batches import Draw, TrainingSet, input_of
 from supernet.distillation import Distiller, Seen, Term, see
 from supernet.tasks import HeartRateTask, RhythmTask
@@ -47,7 +48,8 @@ class Teaching:
             self._known.clear()
         key = (draw.identity, with_maps)
         if key not in self._known:
-            self._known[key] = self._read(draw, with_maps) or self._computed(draw, with_maps, batch)
+            found = self._read(draw, with_maps) or self._computed(draw, with_maps, batch)
+            self._known[key] = found.to(draw.training.device)
         return self._known[key]
 
     def of_window(self, window_s: float) -> Seen:
@@ -58,14 +60,16 @@ class Teaching:
 
     def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Seen:
         parts = []
+        network = self.network.to(draw.training.device)
         with torch.no_grad():
             for start in range(0, len(draw.training), batch):
                 chosen = np.arange(start, min(start + batch, len(draw.training)))
                 x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
-                parts.append(see(self.network, x) if with_maps else Seen(self.network(x)))
+                parts.append(see(network, x) if with_maps else Seen(network(x)))
+        self.network.to(CPU)
         found = Seen.of(
             {name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
-        )
+        ).to(CPU)
         if self.folder is not None:
             held = {name: value.numpy() for name, value in found.tensors().items() if value is not None}
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,8 @@ from torch import nn
 from torch.optim import AdamW
 
 from hwmodels.errors import InputError
+from supernet import accelerator
+from supernet.accelerator import CPU
 from supernet.allocation import keep_freed_memory
 from supernet.batches import Batch, Draw, TrainingSet, corrupt, epoch_order
 from supernet.checkpoint import load_checkpoint, save_checkpoint
@@ -61,12 +63,15 @@ def fit(
     checkpoint: Path | None = None,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     team: Team = ALONE,
+    device: torch.device | None = None,
 ) -> list[EpochRecord]:
     """Train `method.module` in place and return one record per epoch.
 
     With `checkpoint`, every finished epoch is saved there before `on_epoch` is told of it, and an
     existing file is continued from; the end is bit for bit that of an undisturbed training. A `team` of
-    processes calls this together: all train alike, its leader alone validates, saves and tells.
+    processes calls this together: all train alike, its leader alone validates, saves and tells. Windows,
+    their variations, networks and losses stay on `device` (default: what accelerator.use chose for the
+    process) until the end, when the module is back on the CPU.
     Raises CheckpointError for a damaged or foreign checkpoint, DivergedError when the loss turns NaN and
     MemoryExhaustedError when memory runs out; both leave the last good checkpoint in place.
     """
@@ -75,11 +80,17 @@ def fit(
     if missing:
         raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
     method.prepare(settings, teacher, training.window_s)
+    device = device or accelerator.chosen()
+    training = training.on(device)
+    validation = None if validation is None else validation.on(device)
+    method.module.to(device)
+    if method.helpers is not None:
+        method.helpers.to(device)
     groups = _groups(method.module, settings.weight_decay)
     helpers = [] if method.helpers is None else list(method.helpers.parameters())
     if helpers:
         groups.append({"params": helpers, "weight_decay": settings.weight_decay})
-    optimizer = AdamW(groups, lr=settings.learning_rate)
+    optimizer = AdamW(groups, lr=settings.learning_rate, fused=device.type == "cuda")
     mark = _fingerprint(method, training, settings, team)
     history: list[EpochRecord] = []
     if checkpoint is not None and checkpoint.exists():
@@ -115,7 +126,7 @@ def fit(
             save_checkpoint(checkpoint, content)
         if on_epoch is not None and team.leads:
             on_epoch(history[-1])
-    method.module.eval()
+    method.module.to(CPU).eval()
     return history
 
 

@@ -25,6 +25,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
     parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's"
+    )
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -49,6 +52,7 @@ def _lead(options: argparse.Namespace, team: Team) -> int:
     run = prepared_run(
         options.config, options.data, options.run,
         fold=options.fold, seed=options.seed, threads=options.threads,
+        accelerator=options.accelerator,
     )  # fmt: skip
     run.cluster, run.team = options.cluster, team
     run_pipeline(run, options.until)
@@ -71,6 +75,7 @@ def prepared_run(
     fold: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    accelerator: str | None = None,
 ) -> RunDirectory:
     """The run directory of a configuration file, made or opened, with what the command line sets instead."""
     content = load_config(config).model_dump()
@@ -78,7 +83,8 @@ def prepared_run(
     content |= {name: absolute(content[name]) for name in ("space", "device")}
     if fold is not None:
         content["data"]["fold"] = fold
-    content |= {name: value for name, value in (("seed", seed), ("threads", threads)) if value is not None}
+    given = {"seed": seed, "threads": threads, "accelerator": accelerator}
+    content |= {name: value for name, value in given.items() if value is not None}
     checked: Config = parse_config(content, str(config))
     suffix = f"-fold{fold}" if fold is not None else ""
     place = path or Path("runs") / f"{checked.name}{suffix}"

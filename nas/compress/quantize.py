@@ -10,6 +10,7 @@ from hwmodels.spectrum import POSITIONS
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.config import Config
 from nas.data.preprocess import BAND_HZ
+from supernet.accelerator import CPU
 from supernet.arch import SENSOR_CHANNELS, input_channels
 from supernet.batches import Reader, TrainingSet
 from supernet.methods import SingleNetwork
@@ -36,7 +37,8 @@ def quantized(
     network.calibrate([training.read(method, part) for part in parts])
     if settings is not None:
         own = SingleNetwork(network, task, method.rate_hz, method.channels, "quantization", method.reads)
-        fit(own, training, task, settings, teacher=teacher)
+        # Its eval mode is the integer network, whose arithmetic is for the CPU.
+        fit(own, training, task, settings, teacher=teacher, device=CPU)
     return network.eval().export(open_head(config), input_settings(config, method))
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
+from torch import nn
 
 from nas.config import Training
 from nas.data.windows import WindowSet
 from nas.files import write_json
+from nas.processor import take
 from nas.progress import progress
 from nas.run_directory import RunDirectory, RunError
 from nas.space import space_of
@@ -28,7 +29,7 @@ from supernet.teaching import Teaching
 from supernet.train import EpochRecord, fit
 
 CHECKPOINT = "checkpoint.pt"
-Network = TypeVar("Network", bound=torch.nn.Module)
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def network_files(folder: Path) -> tuple[Path, Path]:
@@ -107,7 +108,7 @@ def train(
 
     All processes of a `team` call this together; its leader writes.
     """
-    torch.set_num_threads(run.config.threads)
+    take(run.config)
     checkpoint = folder / CHECKPOINT
     training, validation = data
     with progress(title) as advance:

@@ -16,7 +16,7 @@ def bin_divergence(logits: Tensor, teacher_logits: Tensor, blur_bins: float) -> 
     target = teacher_logits.detach().softmax(dim=1)
     if blur_bins > 0:
         reach = max(1, round(3 * blur_bins))
-        offsets = torch.arange(-reach, reach + 1, dtype=target.dtype)
+        offsets = torch.arange(-reach, reach + 1, dtype=target.dtype, device=target.device)
         kernel = torch.exp(-0.5 * (offsets / blur_bins) ** 2)
         target = functional.conv1d(target[:, None], (kernel / kernel.sum())[None, None], padding=reach)[:, 0]
         target = target / target.sum(dim=1, keepdim=True)

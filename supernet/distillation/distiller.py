@@ -97,7 +97,7 @@ class Distiller(nn.Module):
 
     def _regression(self, delta_bpm: float) -> Callable[[Tensor, Tensor], Tensor]:
         task = self.task
-        return lambda s, t: regression_loss(s, t, task.centres(), delta_bpm)  # type: ignore[union-attr]
+        return lambda s, t: regression_loss(s, t, task.centres(s.device), delta_bpm)  # type: ignore[union-attr]
 
 
 def _held(tensor: Tensor | None) -> Tensor:

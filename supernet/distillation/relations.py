@@ -26,7 +26,7 @@ def relational_loss(student: Tensor, teacher: Tensor, angle_weight: float = 2.0)
 def _distances(features: Tensor) -> Tensor:
     squares = features.square().sum(dim=1)
     gram = squares[:, None] + squares[None] - 2.0 * features @ features.T
-    apart = gram.clamp(min=_SMALLEST).sqrt() * (1.0 - torch.eye(len(features)))
+    apart = gram.clamp(min=_SMALLEST).sqrt() * (1.0 - torch.eye(len(features), device=features.device))
     others = len(features) * (len(features) - 1)
     return apart / (apart.sum() / max(1, others)).clamp(min=_SMALLEST)
 

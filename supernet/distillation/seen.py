@@ -35,6 +35,10 @@ class Seen:
             {name: None if held is None else held[chosen] for name, held in self.tensors().items()}
         )
 
+    def to(self, device: torch.device) -> Seen:
+        """The same, held by another processor."""
+        return Seen.of({name: None if x is None else x.to(device) for name, x in self.tensors().items()})
+
     def tensors(self) -> dict[str, Tensor | None]:
         """The three fields by name, None where absent."""
         return {"logits": self.logits, "features": self.features, "attention": self.attention}

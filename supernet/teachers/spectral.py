@@ -45,6 +45,7 @@ class SpectralNetwork(nn.Module):
     """
 
     reads_along_time = False
+    frequencies: Tensor
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class SpectralNetwork(nn.Module):
         self.rate_hz, self.pools = rate_hz, pools
         count = 96 if pools else outputs
         base = torch.linspace(first_bpm, last_bpm, count) / 60.0
-        self.frequencies = torch.cat([base, 2.0 * base])
+        self.register_buffer("frequencies", torch.cat([base, 2.0 * base]), persistent=False)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.place = nn.Parameter(0.1 * torch.randn(width, count))
@@ -91,7 +92,9 @@ class SpectralNetwork(nn.Module):
         powers = []
         for start, share in _STRETCHES:
             first, length = round(start * x.shape[2]), round(share * x.shape[2])
-            part = x[:, :, first : first + length] * torch.hann_window(length) * (2.0 / length)
-            angle = 2.0 * math.pi / self.rate_hz * torch.arange(length)[:, None] * self.frequencies
+            taper = torch.hann_window(length, device=x.device)
+            part = x[:, :, first : first + length] * taper * (2.0 / length)
+            samples = torch.arange(length, device=x.device)[:, None]
+            angle = 2.0 * math.pi / self.rate_hz * samples * self.frequencies
             powers.append((part @ angle.cos()).square() + (part @ angle.sin()).square())
         return torch.log(torch.cat(powers, dim=1) + _FLOOR).unflatten(2, (2, -1)).flatten(1, 2)
