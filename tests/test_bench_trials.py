@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hwmodels.graph import LayerGraph
 from nas.bench import distillation, peers, ranks
 from nas.cli import main
 from nas.fold_results import fold_result, save_fold_result
@@ -17,6 +18,7 @@ from nas.stages.choice import archive_path
 from nas.trials import FoldData, TrialError, load_rows, mean_and_gain, once, save_rows, together
 from search.archive import Archive, Row
 from search.pareto import non_dominated
+from supernet.space import load_space
 from tests.supernet_sets import sines
 from tests.tiny_run import copy_of, finished_run
 
@@ -201,6 +203,20 @@ def test_peers_are_trained_quantized_costed_and_tabled(
     assert "no kernel" in rows["cornet, distilled, float"]["cost"]["note"]
     monkeypatch.setattr(peers, "train_graph", None)
     assert {row["name"] for row in told(capsys, "peers", *given)["rows"]} == set(rows)
+
+
+@pytest.mark.parametrize("name", ["default", "spectral"])
+def test_hand_made_students_are_narrowed_until_they_fit(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cost(graph: LayerGraph, _: str) -> dict[str, float]:
+        return {"latency_ms": graph.macs / 1e5}
+
+    monkeypatch.setattr(peers, "graph_cost", cost)
+    space = load_space(name)
+    for student in peers.handmade(space):
+        share = peers.share_that_fits(space, student, "", {"latency_ms": 3.0})
+        fits, next_up = (cost(peers.graph_of(space, student, s), "") for s in (share, share + 0.05))
+        assert 0 < share < 1 and fits["latency_ms"] <= 3.0 < next_up["latency_ms"]
+        assert peers.share_that_fits(space, student, "", {}) == 1.0
 
 
 def test_compression_is_stated_step_by_step(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,7 @@ from nas.trials import (
     train_graph,
 )
 from supernet.arch import SENSOR_CHANNELS
+from supernet.lowering import lower
 from supernet.methods import SingleNetwork
 from supernet.settings import TrainSettings
 from supernet.space import SearchSpace
@@ -119,14 +120,14 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
     names = options.student or (*handmade(space), *others)
     students = [(name, name, 1.0) for name in names]
     for name in names:
-        share = _share_that_fits(space, name, run.config.device, limits)
+        share = 1.0 if name == RECURRENT else share_that_fits(space, name, run.config.device, limits)
         students += [(f"{name}, narrowed", name, share)] if share < 1 else []
     for student, name, share in students:
         for taught in ("hard labels", "distilled"):
             run.say(f"{student}, {taught}")
             path = run.path / "peers" / f"{student.replace(', ', '-')}-{taught.replace(' ', '-')}.json"
             teacher = trained_teacher(run) if taught == "distilled" else None
-            graph = _graph(space, name, share)
+            graph = None if name == RECURRENT else graph_of(space, name, share)
             work = partial(_rows_of, data, student, graph, taught, settings, quantization, teacher)
             held = once(path, [*base, student, taught, *([share] if share < 1 else [])], work)
             for at, row in enumerate(held["rows"]):
@@ -190,25 +191,21 @@ def _subnet(method: SingleNetwork) -> Subnet:
     return method.module
 
 
-def _graph(space: SearchSpace, student: str, share: float = 1.0) -> LayerGraph | None:
-    """The network of a hand-made student with `share` of its channels, or None for the recurrent one.
+def graph_of(space: SearchSpace, student: str, share: float = 1.0) -> LayerGraph:
+    """The network of a hand-made student with `share` of its channels.
 
-    Raises SpaceError for one that is no member of the space.
+    Raises SpaceError for one that does not belong to the space.
     """
-    if student == RECURRENT:
-        return None
     if student == _CONVOLUTIONAL:
         return convolutional(space, share)
-    return space.lower(
-        narrowed(student_in(space, student), share) if share < 1 else student_in(space, student)
-    )
+    arch = student_in(space, student)
+    return lower(space, narrowed(arch, share) if share < 1 else arch)
 
 
-def _share_that_fits(space: SearchSpace, student: str, device: str, limits: dict[str, float]) -> float:
+def share_that_fits(space: SearchSpace, student: str, device: str, limits: dict[str, float]) -> float:
     """The largest share of the channels whose network needs no more than `limits`; 1 if none helps."""
-    for share in _WIDEST_FIRST if limits and student != RECURRENT else ():
-        graph = _graph(space, student, share)
-        cost = {} if graph is None else graph_cost(graph, device)
+    for share in _WIDEST_FIRST if limits else ():
+        cost = graph_cost(graph_of(space, student, share), device)
         if all(cost[name] <= limit for name, limit in limits.items()):
             return share
     return 1.0
