@@ -238,7 +238,7 @@ class LayerGraph:
 
     def readers(self, name: str) -> tuple[str, ...]:
         """Names of the ops that read the output of `name`, in execution order."""
-        return tuple(op.name for op in self._order if name in self.sources(op.name))
+        return tuple(self._graph.successors(name))
 
     @property
     def input(self) -> Op:

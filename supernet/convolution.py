@@ -1,12 +1,13 @@
 """Convolutions over time as (1 x T) 2-D ones in channels-last memory, the layout that is fastest on a CPU.
 
-The depthwise one carries its own backward pass, faster than the built-in one on one thread
-(docs/supernet.md).
+Gradients are our own: each is asked of the library in the form in which its kernels run fastest
+(docs/supernet.md). A supernet in training runs a convolution, its batch norm and its activation as one node.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as functional
@@ -14,44 +15,162 @@ from torch import Tensor
 
 from hwmodels.graph import Op
 
+NORM_EPSILON = 1e-5
+_FEW_TAPS = 3
+"""Of up to so many taps a depthwise weight gradient is fastest along the width; of more, along the height."""
+_LAST = torch.channels_last
 
-class _Depthwise(torch.autograd.Function):
-    """Depthwise convolution of an already padded (batch, channels, 1, time) tensor.
 
-    The gradient of the input is itself a depthwise convolution with the flipped kernel, and that of
-    each tap the sum of one product: both run as fast as the forward pass.
-    """
+class _Geometry(NamedTuple):
+    """How a convolution lies over time: zeros before and after the input, steps, groups of channels."""
+
+    before: int
+    after: int
+    stride: int
+    dilation: int
+    groups: int
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Zeros before and after x in time; only they are written besides the copy."""
+        if not (self.before or self.after):
+            return x
+        batch, channels, _, length = x.shape
+        shape = (batch, channels, 1, self.before + length + self.after)
+        padded = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_LAST)
+        padded[..., : self.before] = 0.0
+        padded[..., self.before : self.before + length] = x
+        padded[..., self.before + length :] = 0.0
+        return padded
+
+    def forward(self, padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution of what `pad` gave."""
+        steps, spread = (1, self.stride), (1, self.dilation)
+        return functional.conv2d(padded, weight, bias, steps, dilation=spread, groups=self.groups)
+
+    def backward(
+        self, gradient: Tensor, padded: Tensor, weight: Tensor, *, is_wanted: bool
+    ) -> tuple[Tensor | None, Tensor]:
+        """Gradients of the input, where it is wanted, and of the weight."""
+        gradient = gradient.contiguous(memory_format=_LAST)
+        if self.groups == weight.shape[-1] == self.stride == 1:
+            return _product_backward(gradient, padded, weight, is_wanted=is_wanted)
+        if self.groups == 1:
+            of_padded, of_weight = self._library(gradient, padded, weight, is_wanted, True)
+        elif self.dilation > 1:
+            of_padded, of_weight = self._dilated_backward(gradient, padded, weight)
+        elif weight.shape[-1] <= _FEW_TAPS:
+            of_padded, of_weight = self._library(gradient, padded, weight, is_wanted, True)
+        else:
+            of_padded, _ = self._library(gradient, padded, weight, is_wanted, False)
+            _, of_weight = self._library(gradient.mT, padded.mT, weight.mT, False, True, is_tall=True)
+            of_weight = of_weight.mT
+        if of_padded is not None and (self.before or self.after):
+            of_padded = of_padded[..., self.before : of_padded.shape[-1] - self.after]
+        return of_padded, of_weight
+
+    def _library(
+        self, gradient: Tensor, padded: Tensor, weight: Tensor, input_too: bool, weight_too: bool,
+        *, is_tall: bool = False,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """The library's gradients of what was padded and of the weight, with time along width or height."""
+        steps = [self.stride, 1] if is_tall else [1, self.stride]
+        spread = [1, 1] if is_tall else [1, self.dilation]
+        wanted = [input_too, weight_too, False]
+        return torch.ops.aten.convolution_backward(
+            gradient, padded, weight, None, steps, [0, 0], spread, False, [0, 0], self.groups, wanted
+        )[:2]
+
+    def _dilated_backward(self, gradient: Tensor, padded: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a dilated depthwise convolution: time in rows of `dilation` moments makes it one without.
+
+        The rows are the same memory. What strides leave out, and what a last row lacks, are zeros.
+        """
+        length, lacking = padded.shape[-1], -padded.shape[-1] % self.dilation
+        outputs = length - (weight.shape[-1] - 1) * self.dilation
+        if self.stride > 1 or lacking:
+            whole = gradient.new_zeros(*gradient.shape[:3], outputs + lacking).contiguous(memory_format=_LAST)
+            whole[..., : outputs : self.stride] = gradient
+            gradient, padded = whole, functional.pad(padded, (0, lacking))
+        gradient, padded = (x.unflatten(3, (-1, self.dilation))[:, :, 0] for x in (gradient, padded))
+        plain = self._replace(stride=1, dilation=1)
+        of_padded, of_weight = plain._library(gradient, padded, weight.mT, True, True, is_tall=True)
+        return of_padded.flatten(2)[:, :, None, :length], of_weight.mT
+
+
+def _product_backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, *, is_wanted: bool
+) -> tuple[Tensor | None, Tensor]:
+    """Of a convolution of one tap: two products of matrices, of which every moment is a row."""
+    rows, matrix = (t.permute(0, 2, 3, 1).flatten(0, 2) for t in (gradient, x))
+    of_weight = (rows.T @ matrix).view_as(weight)
+    if not is_wanted:
+        return None, of_weight
+    of_rows = rows @ weight.flatten(1)
+    return of_rows.view(len(x), 1, -1, x.shape[1]).permute(0, 3, 1, 2), of_weight
+
+
+@lru_cache(maxsize=4096)
+def _geometry(op: Op) -> _Geometry:
+    reach = (op.kernel - 1) * op.dilation
+    before = op.padding_before
+    after = max(0, (op.length_out - 1) * op.stride + reach + 1 - op.length_in - before)
+    return _Geometry(before, after, op.stride, op.dilation, op.channels_in if op.kind == "depthwise" else 1)
+
+
+class _Convolution(torch.autograd.Function):
+    """A convolution (batch, channels, 1, time) by our own gradients."""
 
     @staticmethod
-    def forward(ctx: Any, padded: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:
+        padded = geometry.pad(x)
         ctx.save_for_backward(padded, weight)
-        ctx.stride, ctx.dilation = stride, dilation
-        return functional.conv2d(
-            padded, weight, stride=(1, stride), dilation=(1, dilation), groups=weight.shape[0]
-        )
+        ctx.geometry = geometry
+        return geometry.forward(padded, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
-        gradient = gradients[0].contiguous(memory_format=torch.channels_last)
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         padded, weight = ctx.saved_tensors
-        stride, dilation, channels = ctx.stride, ctx.dilation, weight.shape[0]
-        length, taps = gradient.shape[-1], weight.shape[-1]
-        reach, span = (taps - 1) * dilation, (length - 1) * stride + 1
-        tap_gradients = [
-            (gradient * padded[..., tap * dilation : tap * dilation + span : stride]).sum((0, 2, 3))
-            for tap in range(taps)
-        ]
-        weight_gradient = torch.stack(tap_gradients, -1)[:, None, None]
-        if not ctx.needs_input_grad[0]:
-            return None, weight_gradient, None, None
-        if stride > 1:
-            spread = gradient.new_zeros(gradient.shape[0], 1, span, channels).permute(0, 3, 1, 2)
-            spread[..., ::stride] = gradient
-            gradient = spread
-        after = padded.shape[-1] - span
-        flipped = functional.pad(gradient, (reach, after))
-        input_gradient = functional.conv2d(flipped, weight.flip(-1), dilation=(1, dilation), groups=channels)
-        return input_gradient, weight_gradient, None, None
+        of_input, of_weight = ctx.geometry.backward(
+            gradients[0], padded, weight, is_wanted=ctx.needs_input_grad[0]
+        )
+        of_bias = gradients[0].sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        return of_input, of_weight, of_bias, None
+
+
+class _NormedConvolution(torch.autograd.Function):
+    """A convolution, batch norm by the batch's own statistics and, if asked for, a ReLU."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        geometry: _Geometry,
+        is_rectified: bool,
+    ) -> Tensor:
+        padded = geometry.pad(x)
+        y = geometry.forward(padded, weight)
+        normed, mean, inverse = torch.native_batch_norm(y, scale, shift, None, None, True, 0.0, NORM_EPSILON)
+        if is_rectified:
+            normed.relu_()
+        ctx.save_for_backward(padded, weight, y, scale, mean, inverse, normed if is_rectified else None)
+        ctx.geometry = geometry
+        return normed
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        padded, weight, y, scale, mean, inverse, rectified = ctx.saved_tensors
+        gradient = gradients[0]
+        if rectified is not None:
+            gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
+        gradient, of_scale, of_shift = torch.ops.aten.native_batch_norm_backward(
+            gradient, y, scale, None, None, mean, inverse, True, NORM_EPSILON, [True, True, True]
+        )
+        wanted = ctx.needs_input_grad[0]
+        of_input, of_weight = ctx.geometry.backward(gradient, padded, weight, is_wanted=wanted)
+        return of_input, of_weight, of_scale, of_shift, None, None
 
 
 def convolve(x: Tensor, weight: Tensor, op: Op, bias: Tensor | None = None) -> Tensor:
@@ -60,27 +179,17 @@ def convolve(x: Tensor, weight: Tensor, op: Op, bias: Tensor | None = None) -> T
     x: (batch, channels_in, 1, length_in); weight: (channels_out, channels_in or 1, 1, kernel); bias:
     (channels_out,). Returns (batch, channels_out, 1, length_out), padded as `op` says.
     """
-    reach = (op.kernel - 1) * op.dilation
-    before = op.padding_before
-    after = max(0, (op.length_out - 1) * op.stride + reach + 1 - op.length_in - before)
-    padded = _pad(x, before, after) if before or after else x
-    if op.kind == "depthwise" and torch.is_grad_enabled():
-        result: Tensor = _Depthwise.apply(padded, weight, op.stride, op.dilation)
-        return result if bias is None else result + bias[:, None, None]
-    groups = op.channels_in if op.kind == "depthwise" else 1
-    return functional.conv2d(
-        padded, weight, bias, stride=(1, op.stride), dilation=(1, op.dilation), groups=groups
-    )
+    geometry = _geometry(op)
+    if not torch.is_grad_enabled():
+        return geometry.forward(geometry.pad(x), weight, bias)
+    result: Tensor = _Convolution.apply(x, weight, bias, geometry)
+    return result
 
 
-def _pad(x: Tensor, before: int, after: int) -> Tensor:
-    """Zeros before and after x in time; without gradients only they are written besides the copy."""
-    if torch.is_grad_enabled():
-        return functional.pad(x, (before, after))
-    batch, channels, _, length = x.shape
-    shape = (batch, channels, 1, before + length + after)
-    padded = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    padded[..., :before] = 0.0
-    padded[..., before : before + length] = x
-    padded[..., before + length :] = 0.0
-    return padded
+def convolve_and_normalize(x: Tensor, weight: Tensor, scale: Tensor, shift: Tensor, op: Op) -> Tensor:
+    """`convolve`, batch norm by the statistics of the batch, and the activation of `op`, in training.
+
+    scale, shift: (channels_out,); the rest as in `convolve`.
+    """
+    result: Tensor = _NormedConvolution.apply(x, weight, scale, shift, _geometry(op), op.activation == "relu")
+    return result

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hwmodels.graph import LayerGraph, Op
 from supernet.arch import Arch, input_channels
-from supernet.convolution import convolve
+from supernet.convolution import convolve, convolve_and_normalize
 from supernet.elastic import ElasticConvolution, LayerWeights, random_weight
 from supernet.lowering import lower
 from supernet.space import SearchSpace
@@ -107,6 +107,8 @@ class SuperNet(nn.Module):
                 weight = self.logits_weight[:, : op.channels_in]
                 return functional.linear(tensor.flatten(1), weight, self.logits_bias)[:, :, None, None]
             weights = self.weights(graph, op)
+            if statistics is None and torch.is_grad_enabled():
+                return convolve_and_normalize(tensor, *weights, op)
             y = convolve(tensor, weights.weight, op)
             known = None if statistics is None else statistics[op.name]
             return normalize_and_activate(op, y, weights.scale, weights.shift, known)

@@ -19,10 +19,10 @@ from torch import Tensor
 from hwmodels.graph import LayerGraph, Op
 from supernet.arch import Arch
 from supernet.batches import Inputs, input_of
-from supernet.convolution import convolve
+from supernet.convolution import NORM_EPSILON, convolve
 from supernet.lowering import lower
 from supernet.network import SuperNet
-from supernet.subnet import NORM_EPSILON, OnTensor, execute_part
+from supernet.subnet import OnTensor, execute_part
 
 Path = tuple[tuple[object, ...], ...]
 Nodes = list[tuple[Op, tuple[str, ...]]]

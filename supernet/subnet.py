@@ -13,14 +13,12 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from hwmodels.graph import LayerGraph, Op
-from supernet.convolution import convolve
+from supernet.convolution import NORM_EPSILON, convolve
 from supernet.elastic import random_weight
 
 OnTensor = Callable[[Op, Tensor], Tensor]
 Statistics = Mapping[str, tuple[Tensor, Tensor]]
 """Per convolution: mean and variance of its output before the norm, each (channels_out,)."""
-
-NORM_EPSILON = 1e-5
 
 
 def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor | None = None) -> Tensor:

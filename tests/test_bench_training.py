@@ -4,17 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from hwmodels.graph import Op
-from nas.bench.training import plain_conv1d
-from supernet.convolution import convolve
+from nas.bench.training import plain_forward
+from supernet.network import SuperNet
+from supernet.space import SearchSpace, load_space
+from tests.supernet_sets import small_space
 
 
-@pytest.mark.parametrize("kind", ["conv", "depthwise"])
-@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(1, 1, 1), (5, 2, 1), (7, 1, 4)])
-def test_plain_conv1d_computes_the_same(kind: str, kernel: int, stride: int, dilation: int) -> None:
-    out = 8 if kind == "depthwise" else 12
-    op = Op("op", kind, 50, 8, -(-50 // stride), out, kernel, stride, dilation)
-    rng = np.random.default_rng(0)
-    x = torch.from_numpy(rng.standard_normal((3, 8, 1, 50), np.float32))
-    weight = torch.from_numpy(rng.standard_normal((out, 8 if kind == "conv" else 1, 1, kernel), np.float32))
-    torch.testing.assert_close(plain_conv1d(x, weight, op), convolve(x, weight, op), rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("space", [small_space(), load_space("spectral")], ids=["samples", "spectra"])
+def test_the_plain_network_computes_the_same(space: SearchSpace) -> None:
+    supernet = SuperNet(space, np.random.default_rng(0)).double().train()
+    rng = np.random.default_rng(1)
+    for arch in [space.largest(), space.smallest(), *space.decode(space.sample(6, rng))]:
+        samples = space.lower(arch).input.length_in
+        x = torch.from_numpy(rng.standard_normal((4, arch.channels, samples)))
+        found = []
+        for forward in (supernet, lambda *given: plain_forward(supernet, *given)):
+            supernet.zero_grad()
+            logits = forward(x, arch)
+            logits.square().sum().backward()
+            held = [p.grad.flatten() for p in supernet.parameters() if p.grad is not None]
+            found.append((logits.detach(), torch.cat(held)))
+        torch.testing.assert_close(*found, rtol=1e-6, atol=1e-9)

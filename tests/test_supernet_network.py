@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hwmodels.graph import LayerGraph, Op
 from supernet.calibrate import calibrate
-from supernet.convolution import convolve
+from supernet.convolution import convolve, convolve_and_normalize
 from supernet.elastic import ElasticConvolution
 from supernet.extract import extract
 from supernet.network import SuperNet
@@ -118,30 +118,41 @@ def test_sorting_carries_the_optimizer_along() -> None:
 
 
 @given(
-    length=st.integers(1, 20), kernel=st.integers(1, 7), stride=st.integers(1, 3), dilation=st.integers(1, 4),
-    padding=st.sampled_from(["causal", "centred"]),
+    kind=st.sampled_from(["conv", "depthwise"]), length=st.integers(1, 20), kernel=st.integers(1, 7),
+    stride=st.integers(1, 3), dilation=st.integers(1, 4), padding=st.sampled_from(["causal", "centred"]),
+    is_normed=st.booleans(), activation=st.sampled_from(["none", "relu"]),
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
-def test_the_depthwise_gradient_is_that_of_torch(length, kernel, stride, dilation, padding) -> None:
+@settings(max_examples=150, deadline=None)
+def test_gradients_of_convolutions_are_those_of_torch(
+    kind, length, kernel, stride, dilation, padding, is_normed, activation
+) -> None:
     length_out = -(-length // stride)
-    op = Op("op", "depthwise", length, 4, length_out, 4, kernel, stride, dilation, padding)
+    op = Op("op", kind, length, 4, length_out, 4, kernel, stride, dilation, padding, activation)
     generator = torch.Generator().manual_seed(length)
     x = torch.randn(2, 4, 1, length, generator=generator, dtype=torch.float64)
-    weight = torch.randn(4, 1, 1, kernel, generator=generator, dtype=torch.float64)
+    fan_in, groups = (1, 4) if kind == "depthwise" else (4, 1)
+    weight = torch.randn(4, fan_in, 1, kernel, generator=generator, dtype=torch.float64)
+    vectors = torch.randn(2, 4, generator=generator, dtype=torch.float64)
     found = []
     for is_oracle in (False, True):
         inputs, taps = x.clone().requires_grad_(), weight.clone().requires_grad_()
+        scale, shift = (vector.clone().requires_grad_() for vector in vectors)
         if is_oracle:
             reach = (kernel - 1) * dilation
             after = max(0, (length_out - 1) * stride + reach + 1 - length - op.padding_before)
             y = functional.conv1d(
                 functional.pad(inputs[:, :, 0], (op.padding_before, after)), taps[:, :, 0],
-                stride=stride, dilation=dilation, groups=4,
+                shift if not is_normed else None, stride=stride, dilation=dilation, groups=groups,
             )[:, :, None, :length_out]  # fmt: skip
+            if is_normed:
+                y = functional.batch_norm(y, None, None, scale, shift, training=True)
+                y = functional.relu(y) if activation == "relu" else y
+        elif is_normed:
+            y = convolve_and_normalize(inputs, taps, scale, shift, op)
         else:
-            y = convolve(inputs, taps, op)
+            y = convolve(inputs, taps, op, shift)
         (y * torch.arange(y.numel()).reshape(y.shape)).sum().backward()
-        found.append((y.detach(), inputs.grad, taps.grad))
+        found.append((y.detach(), inputs.grad, taps.grad, shift.grad, *([scale.grad] if is_normed else [])))
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs)
 

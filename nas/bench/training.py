@@ -1,28 +1,36 @@
-"""Windows per second of a sandwich step of the supernet, beside the same step with plain Conv1d.
+"""Windows per second of a sandwich step of the supernet, beside the same step as anyone would first write it.
 
-Both run in turn in one process on the same batches and architectures; the ratio of the medians is the figure,
-as absolute times of a shared machine mean little.
+The plain side is Conv1d, batch norm and ReLU on (batch, channels, time), by autograd. Each side has a process
+of its own, as either's allocations slow the other; they work in turn, one whole cycle each, on the same
+batches and architectures, and the ratios of medians are the figures, as absolute times of a shared machine
+mean little. Training also asks the C library to keep freed memory (supernet/allocation.py): the plain side
+is measured without that, as it comes, and with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as functional
+from numpy.typing import NDArray
 from torch import Tensor
 
-import supernet.network
 from hwmodels.graph import Op
 from nas.arguments import positive_count
-from nas.config import Supernet, Task
+from nas.config import Supernet
+from supernet import accelerator
+from supernet.accelerator import Accelerator
+from supernet.allocation import keep_freed_memory
+from supernet.arch import Arch
 from supernet.batches import Batch, Inputs
+from supernet.convolution import NORM_EPSILON
 from supernet.distillation import Seen
 from supernet.methods import Sandwich
 from supernet.network import SuperNet
@@ -30,78 +38,156 @@ from supernet.settings import TrainSettings
 from supernet.space import load_space
 from supernet.tasks import HeartRateTask
 
+_SIDES = {"ours": (True, False), "plain": (False, True), "plain_memory_kept": (True, True)}
+"""Name -> whether freed memory is kept, and whether the network is the plain one."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `ppg-nas bench training`."""
     parser.add_argument("--space", default="default", help="search space (default)")
-    parser.add_argument("--steps", type=positive_count, default=12, help="timed steps of each (12)")
+    parser.add_argument("--steps", type=positive_count, default=12, help="timed cycles of each (12)")
     parser.add_argument("--threads", type=positive_count, default=1, help="torch threads (1)")
-
-
-def plain_conv1d(x: Tensor, weight: Tensor, op: Op) -> Tensor:
-    """What `supernet.convolution.convolve` computes, by the layers that anyone would write first."""
-    reach = (op.kernel - 1) * op.dilation
-    before = op.padding_before
-    after = max(0, (op.length_out - 1) * op.stride + reach + 1 - op.length_in - before)
-    padded = functional.pad(x[:, :, 0].contiguous(), (before, after))
-    groups = op.channels_in if op.kind == "depthwise" else 1
-    y = functional.conv1d(
-        padded, weight[:, :, 0].contiguous(), stride=op.stride, dilation=op.dilation, groups=groups
+    parser.add_argument(
+        "--accelerator", choices=("auto", "cpu", "cuda"), default="cpu", help="what computes (cpu)"
     )
-    return y[:, :, None]
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; see the module's first lines."""
-    torch.set_num_threads(options.threads)
-    space, recipe = load_space(options.space), Supernet()
-    task = HeartRateTask(bins=Task().bins)
-    settings = TrainSettings(
-        epochs=recipe.epochs, batch=recipe.batch, random_subnets=recipe.random_subnets,
-        extremes_every=recipe.extremes_every,
-    )  # fmt: skip
-    method = Sandwich(SuperNet(space, np.random.default_rng(0)), task)
-    method.supernet.train()
-    rng = np.random.default_rng(1)
-    shape = settings.batch, 4
-    inputs = Inputs(
-        {
-            rate: torch.from_numpy(rng.standard_normal((*shape, space.window_s * rate), np.float32))
-            for rate in space.rates
-        }
-    )
-    bpm = torch.from_numpy(rng.uniform(50, 180, settings.batch).astype(np.float32))
-    teacher = torch.from_numpy(rng.standard_normal((settings.batch, task.bins), np.float32))
-    batch = Batch(inputs, bpm, Seen(teacher))
-    method.prepare(settings, None, float(space.window_s))
-    plain = _patched(plain_conv1d)
-    seconds: dict[str, list[float]] = {"plain": [], "ours": []}
-    gradients: dict[str, Tensor] = {}
-    for step in range(-2, options.steps):
-        for name, context in (("plain", plain), ("ours", nullcontext)):
-            method.supernet.zero_grad()
-            with context():
-                start = time.perf_counter()
-                # One whole cycle of the sandwich: its extremes come every few steps.
-                for part in range(settings.extremes_every):
-                    method.step(batch, settings, recipe.warmup_epochs, step + part + 2)
-                if step >= 0:
-                    seconds[name].append(time.perf_counter() - start)
-            held = [p.grad.flatten() for p in method.supernet.parameters() if p.grad is not None]
-            gradients[name] = torch.cat(held)
-    windows = settings.batch * settings.extremes_every
-    rates = {name: windows / float(np.median(times)) for name, times in seconds.items()}
-    apart = (gradients["ours"] - gradients["plain"]).norm() / gradients["plain"].norm()
+    accelerator.use(options.accelerator)
+    context = multiprocessing.get_context("spawn")
+    given = (options.space, options.threads, options.accelerator)
+    pools = {
+        name: ProcessPoolExecutor(1, context, initializer=_begin, initargs=(*side, *given))
+        for name, side in _SIDES.items()
+    }
+    try:
+        seconds: dict[str, list[float]] = {name: [] for name in pools}
+        for step in range(-2, options.steps):
+            for name, pool in pools.items():
+                taken = pool.submit(_cycle, step + 2).result()
+                seconds[name] += [taken] if step >= 0 else []
+        gradients = {name: pool.submit(_gradient).result() for name, pool in pools.items()}
+    finally:
+        for pool in pools.values():
+            pool.shutdown()
+    batch, parts = Supernet().batch, Supernet().extremes_every
+    rates = {name: batch * parts / float(np.median(times)) for name, times in seconds.items()}
+    apart = np.linalg.norm(gradients["ours"] - gradients["plain"]) / np.linalg.norm(gradients["plain"])
+    device = accelerator.chosen()
     return {
         "space": options.space,
         "threads": options.threads,
-        "batch": settings.batch,
+        "batch": batch,
+        "processor": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "windows_per_s": round(rates["ours"], 1),
         "plain_conv1d_windows_per_s": round(rates["plain"], 1),
+        "plain_conv1d_memory_kept_windows_per_s": round(rates["plain_memory_kept"], 1),
         "speedup": round(rates["ours"] / rates["plain"], 3),
+        "speedup_memory_kept": round(rates["ours"] / rates["plain_memory_kept"], 3),
         "relative_gradient_difference": float(apart),
     }
 
 
-def _patched(convolve: Callable[[Tensor, Tensor, Op], Tensor]) -> Callable[[], AbstractContextManager[Any]]:
-    return lambda: patch.object(supernet.network, "convolve", convolve)
+def plain_forward(self: SuperNet, x: Tensor, arch: Arch) -> Tensor:
+    """What `SuperNet.forward` computes in training, by the layers that anyone would write first."""
+    graph = self.space.lower(arch)
+    tensors: dict[str, Tensor] = {}
+    for op, sources in graph.nodes():
+        if op.kind == "input":
+            y = x
+        elif op.kind == "add":
+            y = tensors[sources[0]] + tensors[sources[1]]
+        elif op.kind == "average_pool":
+            y = tensors[sources[0]].unflatten(2, (op.length_out, -1)).mean(3)
+        elif op.kind == "fully_connected":
+            weight = self.logits_weight[:, : op.channels_in]
+            y = functional.linear(tensors[sources[0]].flatten(1), weight, self.logits_bias)
+        elif op.has_parameters:
+            weights = self.weights(graph, op)
+            y = plain_conv1d(tensors[sources[0]], weights.weight[:, :, 0], op)
+            y = functional.batch_norm(
+                y, None, None, weights.scale, weights.shift, training=True, eps=NORM_EPSILON
+            )
+        else:  # a head, which takes logits as they are
+            continue
+        tensors[op.name] = y = functional.relu(y) if op.activation == "relu" else y
+    return y.flatten(1)
+
+
+def plain_conv1d(x: Tensor, weight: Tensor, op: Op) -> Tensor:
+    """The convolution of `op` on x (batch, channels_in, length_in)."""
+    reach = (op.kernel - 1) * op.dilation
+    before = op.padding_before
+    after = max(0, (op.length_out - 1) * op.stride + reach + 1 - op.length_in - before)
+    padded = functional.pad(x, (before, after)) if before or after else x
+    groups = op.channels_in if op.kind == "depthwise" else 1
+    return functional.conv1d(padded, weight, stride=op.stride, dilation=op.dilation, groups=groups)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A supernet in training and one batch."""
+
+    method: Sandwich
+    batch: Batch
+    settings: TrainSettings
+
+    @classmethod
+    def made(cls, space_name: str) -> _Side:
+        """The same one in every process."""
+        space, recipe, device = load_space(space_name), Supernet(), accelerator.chosen()
+        task = HeartRateTask(bins=space.outputs)
+        settings = TrainSettings(
+            epochs=recipe.epochs, batch=recipe.batch, random_subnets=recipe.random_subnets,
+            extremes_every=recipe.extremes_every,
+        )  # fmt: skip
+        method = Sandwich(SuperNet(space, np.random.default_rng(0)), task)
+        method.prepare(settings, None, float(space.window_s))
+        method.supernet.to(device).train()
+        rng = np.random.default_rng(1)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.from_numpy(rng.standard_normal((settings.batch, *shape), np.float32)).to(device)
+
+        inputs = Inputs({rate: normal(4, space.window_s * rate) for rate in space.rates})
+        bpm = torch.from_numpy(rng.uniform(50, 180, settings.batch).astype(np.float32)).to(device)
+        return cls(method, Batch(inputs, bpm, Seen(normal(task.bins))), settings)
+
+    def cycle(self, first: int) -> float:
+        """Seconds of one whole cycle of the sandwich, whose extremes come every few steps."""
+        self.method.supernet.zero_grad()
+        begun = time.perf_counter()
+        for step in range(first, first + self.settings.extremes_every):
+            self.method.step(self.batch, self.settings, self.settings.warmup_epochs, step)
+        if accelerator.chosen().type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - begun
+
+    def gradient(self) -> NDArray[np.float32]:
+        """What the last cycle left, in one piece."""
+        held = [p.grad.flatten().cpu() for p in self.method.supernet.parameters() if p.grad is not None]
+        return torch.cat(held).numpy()
+
+
+_side: _Side
+
+
+def _begin(keeps_memory: bool, is_plain: bool, space: str, threads: int, name: Accelerator) -> None:
+    """Become one side, in a process of its own."""
+    global _side
+    torch.set_num_threads(threads)
+    accelerator.use(name)
+    if keeps_memory:
+        keep_freed_memory()
+    if is_plain:
+        SuperNet.forward = plain_forward  # type: ignore[method-assign,assignment]
+    _side = _Side.made(space)
+
+
+def _cycle(first: int) -> float:
+    return _side.cycle(first)
+
+
+def _gradient() -> NDArray[np.float32]:
+    return _side.gradient()
