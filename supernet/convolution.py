@@ -6,6 +6,7 @@ Gradients are our own: each is asked of the library in the form in which its ker
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -14,6 +15,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from hwmodels.graph import Op
+
+# oneDNN compiles a kernel for every shape and forgets all but the last 1024, and a supernet has more.
+PRIMITIVE_CAPACITY = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+os.environ.setdefault(PRIMITIVE_CAPACITY, "16384")
 
 NORM_EPSILON = 1e-5
 _FEW_TAPS = 3
@@ -42,6 +47,16 @@ class _Geometry(NamedTuple):
         padded[..., self.before + length :] = 0.0
         return padded
 
+    def is_product(self, weight: Tensor) -> bool:
+        """Whether it is one product of matrices, of which each row is a moment."""
+        return self.groups == self.stride == weight.shape[-1] == 1
+
+    def in_training(self, padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """`forward`, to be followed by `backward`; equal up to the last digits."""
+        if not self.is_product(weight):
+            return self.forward(padded, weight, bias)
+        return _moments(functional.linear(_rows(padded), weight.flatten(1), bias), len(padded))
+
     def forward(self, padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution of what `pad` gave."""
         steps, spread = (1, self.stride), (1, self.dilation)
@@ -52,8 +67,10 @@ class _Geometry(NamedTuple):
     ) -> tuple[Tensor | None, Tensor]:
         """Gradients of the input, where it is wanted, and of the weight."""
         gradient = gradient.contiguous(memory_format=_LAST)
-        if self.groups == weight.shape[-1] == self.stride == 1:
-            return _product_backward(gradient, padded, weight, is_wanted=is_wanted)
+        if self.is_product(weight):
+            rows = _rows(gradient)
+            of_input = _moments(rows @ weight.flatten(1), len(gradient)) if is_wanted else None
+            return of_input, (rows.T @ _rows(padded)).view_as(weight)
         if self.groups == 1:
             of_padded, of_weight = self._library(gradient, padded, weight, is_wanted, True)
         elif self.dilation > 1:
@@ -97,16 +114,14 @@ class _Geometry(NamedTuple):
         return of_padded.flatten(2)[:, :, None, :length], of_weight.mT
 
 
-def _product_backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, *, is_wanted: bool
-) -> tuple[Tensor | None, Tensor]:
-    """Of a convolution of one tap: two products of matrices, of which every moment is a row."""
-    rows, matrix = (t.permute(0, 2, 3, 1).flatten(0, 2) for t in (gradient, x))
-    of_weight = (rows.T @ matrix).view_as(weight)
-    if not is_wanted:
-        return None, of_weight
-    of_rows = rows @ weight.flatten(1)
-    return of_rows.view(len(x), 1, -1, x.shape[1]).permute(0, 3, 1, 2), of_weight
+def _rows(x: Tensor) -> Tensor:
+    """(batch, channels, 1, time) -> (batch * time, channels), the same memory."""
+    return x.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def _moments(rows: Tensor, batch: int) -> Tensor:
+    """(batch * time, channels) -> (batch, channels, 1, time), the same memory."""
+    return rows.unflatten(0, (batch, 1, -1)).permute(0, 3, 1, 2)
 
 
 @lru_cache(maxsize=4096)
@@ -125,7 +140,7 @@ class _Convolution(torch.autograd.Function):
         padded = geometry.pad(x)
         ctx.save_for_backward(padded, weight)
         ctx.geometry = geometry
-        return geometry.forward(padded, weight, bias)
+        return geometry.in_training(padded, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -151,7 +166,7 @@ class _NormedConvolution(torch.autograd.Function):
         is_rectified: bool,
     ) -> Tensor:
         padded = geometry.pad(x)
-        y = geometry.forward(padded, weight)
+        y = geometry.in_training(padded, weight)
         normed, mean, inverse = torch.native_batch_norm(y, scale, shift, None, None, True, 0.0, NORM_EPSILON)
         if is_rectified:
             normed.relu_()

@@ -286,6 +286,7 @@ def test_the_tables_of_the_documents_are_generated_not_typed(
             "hardware-model.md",
             "integer.md",
             "search.md",
+            "supernet.md",
             "streaming.md",
             "personalization.md",
         )

@@ -2,8 +2,8 @@
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
 configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
-streaming.json, personalization.json, search.json and kernels.json are what those benchmarks printed with
---json, kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's
+streaming.json, personalization.json, search.json, training.json and kernels.json are what those benchmarks
+printed with --json, kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's
 teacher/reliability.json. What has not been measured yet is said so.
 """
 
@@ -26,7 +26,7 @@ from nas.trials import load_rows, mean_and_gain, together
 
 _MISSING = "Not measured yet."
 _DOCUMENT, _HARDWARE, _INTEGER = "docs/accuracy.md", "docs/hardware-model.md", "docs/integer.md"
-_SEARCH = "docs/search.md"
+_SEARCH, _SUPERNET = "docs/search.md", "docs/supernet.md"
 _OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
 _REMEDY = "give the checkout with --root"
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
@@ -66,20 +66,21 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "cases": _of_json(results / "kernel_cases.json", _cases),
     }
     search = {"search": _of_json(results / "search.json", _search)}
-    for document, held in ((_DOCUMENT, parts), (_HARDWARE, costs), (_SEARCH, search)):
+    training = {"training": _of_json(results / "training.json", _training)}
+    documents = {_DOCUMENT: parts, _HARDWARE: costs, _SEARCH: search, _SUPERNET: training}
+    for document, held in documents.items():
         written = {part: text or _MISSING for part, text in held.items()}
         rewrite(options.root / document, written, _REMEDY)
-    documents = [_DOCUMENT, _HARDWARE, _SEARCH]
+    measured = [part for held in documents.values() for part, text in held.items() if text]
     for other, parts_of in _OTHERS.items():
         if (results / f"{other}.json").exists():
             found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
-            documents.append(f"docs/{other}.md")
-            rewrite(options.root / documents[-1], parts_of(found), _REMEDY)
+            documents[f"docs/{other}.md"] = parts_of(found)
+            rewrite(options.root / f"docs/{other}.md", documents[f"docs/{other}.md"], _REMEDY)
     if witnesses := _integer(results, name):
-        documents.append(_INTEGER)
+        documents[_INTEGER] = witnesses
         rewrite(options.root / _INTEGER, witnesses, _REMEDY)
-    measured = [part for part, text in (parts | costs | search).items() if text]
-    return {"measured": measured, "documents": documents}
+    return {"measured": measured, "documents": list(documents)}
 
 
 def _integer(results: Path, name: str) -> dict[str, str]:
@@ -196,6 +197,19 @@ def _ranks(found: Mapping[str, Any]) -> str:
     alone = f"{found['seeds']} trainings of {found['epochs']} epochs"
     rows.append(["alone; fine-tuning", f"{alone}; {found['tuning_epochs']} epochs"])
     return table(["what", "figure"], rows)
+
+
+def _training(found: Mapping[str, Any]) -> str:
+    rows = [
+        ["supernet of this program", f"{found['windows_per_s']:.0f}", ""],
+        ["plain", f"{found['plain_conv1d_windows_per_s']:.0f}", f"{found['speedup']:.2f}"],
+        ["plain, with our hints to libraries", f"{found['plain_conv1d_hinted_windows_per_s']:.0f}",
+         f"{found['speedup_hinted']:.2f}"],
+    ]  # fmt: skip
+    told = (
+        f"{found['processor']}, threads: {found['threads']}, batch {found['batch']}, {found['space']} space"
+    )
+    return f"{told}.\n\n{table(['step', 'windows/s', 'times slower'], rows)}"
 
 
 def _schedules(found: Mapping[str, Any]) -> str:
