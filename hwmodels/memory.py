@@ -12,16 +12,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from hwmodels.errors import MemoryPlanError
 from hwmodels.graph import LayerGraph, Op
+from hwmodels.striped_block import StripedBlock
 
 ALIGNMENT_BYTES = 4
 _SEARCH_STEPS = 4000
 
 Bytes = TypeVar("Bytes", int, np.ndarray)
-
-
-class MemoryPlanError(AssertionError):
-    """A plan under which an operation would read bytes that something else has overwritten."""
 
 
 def aligned(size: Bytes) -> Bytes:
@@ -33,9 +31,10 @@ def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
     """Whether the op's kernel may make its output where its first operand lies.
 
     An add may; so may a depthwise convolution that keeps its samples in scratch, as all but the exact one do:
-    it reads all samples of four channels before it writes any output of theirs.
+    it reads all samples of four channels before it writes any output of theirs. A block in stripes has read the
+    rows where its outputs go, as these are no wider than what they are made of.
     """
-    if op.kind == "depthwise":
+    if op.kind in ("depthwise", "stripes"):
         return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
     return op.kind == "add"
 
@@ -79,6 +78,8 @@ class MemoryPlan:
                 is_in_place = held.start == output.start and may_write_over_input(op, len(scratch))
                 if _overlap(held, output) and not is_in_place:
                     raise MemoryPlanError(f"op {op.name!r}: output overlaps its input {source!r}")
+                if isinstance(op, StripedBlock):
+                    op.prove(held.start, output.start, scratch.start, len(scratch))
             if _overlap(scratch, output):
                 raise MemoryPlanError(f"op {op.name!r}: output overlaps its scratch")
             owner[scratch.start : scratch.stop] = -1
