@@ -261,13 +261,13 @@ def _entries(executions: Iterable[Execution]) -> dict[int, int]:
 
 
 def _run_steps(emulator: Emulator, given: int) -> list[Execution]:
-    """Call the kernels of the linked step table one after the other, as ppgnet_execute and ppgnet_stripes do."""
+    """Call the kernels of the linked step table one by one, as ppgnet_execute and ppgnet_stripes do."""
     image = emulator.image
     functions = {symbol.address: name for name, symbol in image.symbols.items() if symbol.is_function}
     executions: list[Execution] = []
 
     def run(table: int, count: int, base: int, places: Mapping[int, int], output: int) -> None:
-        """`count` steps whose offsets count from `base`; `places` are those that have a meaning of their own."""
+        """`count` steps, their offsets from `base` but for those that `places` gives a meaning."""
         for index in range(count):
             fields = struct.unpack("<6I", image.read(table + STEP_BYTES * index, STEP_BYTES))
             kernel, parameters, first, second, made, scratch = fields

@@ -24,8 +24,8 @@ from hwmodels.striped_block import SOURCES, STRIPES, Places, Stripe, StripedBloc
 from hwmodels.stripes import scheduled
 from hwmodels.variants import (
     ADD_EXACT,
-    EXACT,
     ENTRY_POINTS,
+    EXACT,
     FIXED_CODE_UNITS,
     FIXED_DATA_BYTES,
     STREAM_ENTRY_POINT,
@@ -93,15 +93,13 @@ def entry_points(model: IntegerModel) -> tuple[str, ...]:
 
 
 def default_plan(model: IntegerModel) -> MemoryPlan:
-    """The arena layout of what is deployed. The exact kernel of a depthwise op, without scratch, may not write over
-    its input.
-    """
+    """The arena layout of what runs. The exact kernel of a depthwise op may not write over its input."""
     schedule = scheduled(model.graph)
     return plan(schedule, {op.name: needed_scratch(model, op) for op in schedule})
 
 
 def needed_scratch(model: IntegerModel, op: Op) -> int:
-    """Arena bytes that an operation of the schedule works in, with the kernels that its trained scales allow."""
+    """Arena bytes that an op of the schedule works in, with the kernels that its trained scales allow."""
     if isinstance(op, StripedBlock):
         return op.places(_filters_in_place(model, op.over_time)).bytes
     return 0 if op.kind == "depthwise" and not _filters_in_place(model, op) else scratch_bytes(op)
@@ -183,7 +181,9 @@ def _block_constants(model: IntegerModel, block: StripedBlock, index: str) -> _C
             stripe.rows_out * block.over_time.stride * width,
             stripe.rows_out * block.channels_out,
         )
-        rows += f"    {{steps_{index}_{number}, {len(steps)}, {stripe.repeats}, {', '.join(map(str, sizes))}}},\n"
+        rows += (
+            f"    {{steps_{index}_{number}, {len(steps)}, {stripe.repeats}, {', '.join(map(str, sizes))}}},\n"
+        )
     count = len(block.stripes)
     tables += f"static const ppgnet_stripe stripes_{index}[{count}] = {{\n{rows}}};\n"
     over = block.over_time
@@ -204,7 +204,7 @@ def _stripe_step(
     parameters: str,
     places: Places,
 ) -> str:
-    """A step inside a stripe: offsets are into the block's scratch; the block's input and output are told apart."""
+    """A step inside a stripe: offsets are into the block's scratch, but for the block's input and output."""
     operands: list[str] = []
     output = _NO_TENSOR if is_last else places.outputs.get(op.name, block.new_rows_at(stripe))
     if op.kind == "add":

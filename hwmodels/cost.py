@@ -53,7 +53,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of graphs on one device, all ops with `code` and `memory` of one kind; by default each with its own.
+    """Costs of graphs on one device, all ops with one `code` and `memory`; by default each with its own.
 
     Raises CostError for a table of another core or memory.
     """
@@ -99,14 +99,16 @@ class CostModel:
     def deployed(self, graph: LayerGraph) -> LayerGraph:
         """What runs of a network: its schedule, with this model's code and memory."""
         graph = graph.with_memory(self.memory) if self.memory else graph
-        return scheduled(graph.with_code(self.code) if self.code else graph)
+        if self.code and any(op.memory == "striped" for op in graph):
+            graph = graph.with_code(self.code)
+        return scheduled(graph)
 
     @cached_property
     def _known(self) -> dict[Op, OpCost]:
         return {}
 
     def op_cost(self, op: Op) -> OpCost:
-        """Cost of one operation of what is deployed. Raises MissingEntryError naming the key the table lacks."""
+        """Cost of one operation of what runs. Raises MissingEntryError naming the key the table lacks."""
         known = self._known.get(op)
         if known is None:
             known = self._cost_of(replace(op, code=self.code) if self.code else op)

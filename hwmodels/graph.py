@@ -52,8 +52,8 @@ class Op:
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
     samples in time, or spectra at `length_in` frequencies (hwmodels.spectrum). `code` says how much of it
     to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
-    `memory` says whether the op may run in stripes with its neighbours (hwmodels.stripes), whose schedules alone
-    hold `stripes` operations.
+    `memory` says whether the op may run in stripes with its neighbours (hwmodels.stripes); operations of kind
+    `stripes` stand in schedules alone.
     """
 
     name: str

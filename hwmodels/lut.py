@@ -159,7 +159,8 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 def entry_key(op: Op, variant: KernelVariant | None = None) -> str:
     """The name of the kernel call: its variant (by default the fast one) and what its cycles depend on.
 
-    Of a block in stripes, that of the loop around its kernels' calls. Raises what `variants.variant_of` raises for an op without a kernel.
+    Of a block in stripes, that of the loop around its kernels' calls. Raises
+    what `variants.variant_of` raises for an op without a kernel.
     """
     if isinstance(op, StripedBlock):
         return op.key

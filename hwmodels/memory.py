@@ -31,8 +31,8 @@ def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
     """Whether the op's kernel may make its output where its first operand lies.
 
     An add may; so may a depthwise convolution that keeps its samples in scratch, as all but the exact one do:
-    it reads all samples of four channels before it writes any output of theirs. A block in stripes has read the
-    rows where its outputs go, as these are no wider than what they are made of.
+    it reads all samples of four channels before it writes any output of theirs. A block in stripes has read
+    what lies where its outputs go, as these are no larger than what they are made of.
     """
     if op.kind in ("depthwise", "stripes"):
         return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
@@ -105,7 +105,10 @@ def _overlap(first: range, second: range) -> bool:
 
 @dataclass(frozen=True)
 class _Step:
-    """One operation seen from the arena: sizes aligned, `dying` are buffers nothing reads afterwards."""
+    """One operation seen from the arena: sizes aligned, `dying` are buffers nothing reads afterwards.
+
+    `kept_bytes` are those that its buffer has from then on, None for as many as before.
+    """
 
     name: str
     buffer: str
@@ -113,6 +116,7 @@ class _Step:
     scratch_bytes: int
     inputs: tuple[str, ...]
     dying: tuple[str, ...]
+    kept_bytes: int | None
 
 
 def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
@@ -142,6 +146,7 @@ def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
                 scratch_bytes=aligned(scratch.get(op.name, 0)),
                 inputs=tuple(buffer[source] for source in graph.sources(op.name)),
                 dying=tuple(name for name, last in last_use.items() if last == index),
+                kept_bytes=aligned(op.output_bytes) if writes_over and op.kind == "stripes" else None,
             )
         )
     return steps
@@ -158,6 +163,8 @@ def step_bytes(graph: LayerGraph, scratch: Mapping[str, int]) -> list[int]:
         if step.output_bytes:
             held[step.buffer] = step.output_bytes
         live.append(sum(held.values()) + step.scratch_bytes)
+        if step.kept_bytes is not None:
+            held[step.buffer] = step.kept_bytes
         for name in step.dying:
             held.pop(name, None)
     return live
@@ -247,6 +254,9 @@ def _search(steps: list[_Step], arena: int) -> _Placement | None:
                 scratch_offsets[step.name] = room[0]
             if offset is not None:
                 tensors[step.buffer] = offset
+            if step.kept_bytes is not None:
+                start = after[step.buffer][0]
+                after[step.buffer] = (start, start + step.kept_bytes)
             live_before.append({name: span for name, span in after.items() if name not in step.dying})
             advanced = True
             break

@@ -1,11 +1,12 @@
-"""What the loop over a block's stripes costs by itself: executed on the emulated core around a tiny kernel, whose
-own cycles are taken off. Entries for tables of networks in stripes (hwmodels.stripes).
+"""What the loop over a block's stripes costs by itself: executed on the emulated core around a tiny kernel,
+whose own cycles are taken off. For tables of networks in stripes (hwmodels.stripes).
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +17,8 @@ from hwmodels.graph import Op
 from hwmodels.kernel_call import kernel_call
 from hwmodels.lut import Entry, LookUpTable
 from hwmodels.pipeline import PipelineModel
-from hwmodels.striped_block import CODE_UNITS, SOURCES, StripedBlock
+from hwmodels.profiling import build
+from hwmodels.striped_block import CODE_UNITS, SOURCES, StripedBlock, with_calls
 from hwmodels.target import Target
 from hwmodels.toolchain import Toolchain
 from hwmodels.variants import STEP_BYTES, kernel_sources
@@ -26,7 +28,23 @@ _BLOCK, _STEPS = RAM_BASE + 0x800, RAM_BASE + 0x1000
 _TENSORS, _SCRATCH = RAM_BASE + (1 << 20), RAM_BASE + (2 << 20)
 
 
-def with_stripes(
+def build_with_stripes(
+    ops: Iterable[Op],
+    toolchain: Toolchain,
+    date: str,
+    target: Target,
+    executor: Executor | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LookUpTable:
+    """As hwmodels.profiling.build, for operations of schedules: blocks in stripes and all that they call."""
+    called = with_calls(ops)
+    blocks = [op for op in called if isinstance(op, StripedBlock)]
+    single = [op for op in called if not isinstance(op, StripedBlock)]
+    table = build(single, toolchain, date, target, executor, progress)
+    return _with_stripes(table, blocks, toolchain, target) if blocks else table
+
+
+def _with_stripes(
     table: LookUpTable, blocks: Iterable[StripedBlock], toolchain: Toolchain, target: Target
 ) -> LookUpTable:
     """The table with entries for the loops of `blocks` and with the bytes of their code."""

@@ -1,5 +1,5 @@
-"""A block of a network that runs in stripes, as one operation of a schedule: which rows each stripe takes in and
-makes, where they lie in the block's scratch, and the proof that nothing is overwritten too early.
+"""A block of a network that runs in stripes, as one operation of a schedule: which rows each stripe takes in
+and makes, where they lie in the block's scratch, and the proof that nothing is overwritten too early.
 
 The C twin is hwmodels/striping. Which blocks are made of a graph's operations is said in hwmodels.stripes.
 """
@@ -7,6 +7,7 @@ The C twin is hwmodels/striping. Which blocks are made of a graph's operations i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import groupby
@@ -18,7 +19,6 @@ from hwmodels.c_source import sources_in
 from hwmodels.errors import MemoryPlanError
 from hwmodels.graph import Op
 from hwmodels.variants import STEP_BYTES, KernelVariant, code_units, data_bytes, record_bytes, scratch_bytes
-
 
 SOURCES = Path(__file__).parent / "striping"
 STRIPES = KernelVariant("stripes", "ppgnet_stripes")
@@ -35,8 +35,8 @@ def source_hash() -> str:
 
 @dataclass(frozen=True)
 class Stripe:
-    """`repeats` stripes alike: each takes in `rows_in` new rows of the block's input, has `rows_filled` rows of
-    padding behind them, and makes `rows_out`.
+    """`repeats` stripes alike: each takes in `rows_in` new rows of the block's input, has `rows_filled` rows
+    of padding behind them, and makes `rows_out`.
     """
 
     repeats: int
@@ -47,7 +47,7 @@ class Stripe:
 
 @dataclass(frozen=True)
 class Places:
-    """Offsets into a block's scratch: of what each operation makes (but the last), and of its kernel's scratch.
+    """Offsets into a block's scratch: of what operations make that is not held, of their kernels' scratch.
 
     What is held, the input of the convolution over time, lies at 0.
     """
@@ -59,8 +59,8 @@ class Places:
 
 @dataclass(frozen=True)
 class StripedBlock(Op):
-    """`chain` in stripes of `rows` outputs: [pointwise convolution that expands], a convolution over time, depthwise
-    or not, [pointwise convolution that projects], [add of the block's input]; all channels in fours.
+    """`chain` in stripes of `rows` outputs: [pointwise convolution that expands], a convolution over time,
+    depthwise or not, [pointwise convolution that projects], [add of the block's input]; channels in fours.
 
     Named as the last of the chain, whose output it makes.
     """
@@ -125,8 +125,8 @@ class StripedBlock(Op):
         return tuple(found)
 
     def places(self, filters_in_place: bool = True) -> Places:
-        """Where everything lies in scratch. A depthwise kernel without scratch cannot write over what it reads;
-        `filters_in_place` False says that the trained scales ask for such a one.
+        """Where everything lies in scratch. A depthwise kernel without scratch cannot write over what it
+        reads; `filters_in_place` False says that the trained scales ask for such a one.
         """
         over = self.over_time
         calls = [op for stripe in self.stripes for op in self.ops(stripe)]
@@ -144,9 +144,13 @@ class StripedBlock(Op):
                 end += self.rows * op.channels_out
         added = self.rows * self.channels_out if self.chain[-1].kind == "add" else 0
         scratch = {
-            op.name: end + (added if outputs.get(op.name) == end else 0) for op in self.chain if needs[op.name]
+            op.name: end + (added if outputs.get(op.name) == end else 0)
+            for op in self.chain
+            if needs[op.name]
         }
-        return Places(outputs, scratch, max([end + added, *(scratch[name] + needs[name] for name in scratch)]))
+        return Places(
+            outputs, scratch, max([end + added, *(scratch[name] + needs[name] for name in scratch)])
+        )
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -165,7 +169,7 @@ class StripedBlock(Op):
 
     @property
     def data_bytes(self) -> int:
-        """Flash for its constants: as of the operations alone, more steps, and a record of each of their shapes."""
+        """Flash for its constants: weights once, steps of each kind of stripe, a record of each shape."""
         calls = [op for stripe in self.stripes for op in self.ops(stripe)]
         streams = {op.name: data_bytes(op) - STEP_BYTES - record_bytes(op) for op in calls}
         records = sum(record_bytes(op) for op in set(calls))
@@ -179,7 +183,7 @@ class StripedBlock(Op):
 
     @property
     def key(self) -> str:
-        """What the cycles of the loop over the stripes depend on, its kernels' own not counted; and its source."""
+        """What the cycles of the loop over the stripes depend on but for its kernels' own; and its source."""
         over = self.over_time
         fields = [over.padding_before * over.channels_in, over.reach * over.channels_in, int(self.copies)]
         for stripe in self.stripes:
@@ -257,3 +261,13 @@ class StripedBlock(Op):
                 before = op.name
             taken, made = taken + stripe.rows_in, made + stripe.rows_out
         read(self.name, output_at, self.name, 0, self.length_out, self.channels_out)
+
+
+def with_calls(ops: Iterable[Op]) -> list[Op]:
+    """`ops` of a schedule, behind each block in stripes what it calls, each kind of stripe once."""
+    found = []
+    for op in ops:
+        found.append(op)
+        if isinstance(op, StripedBlock):
+            found += [call for stripe in op.stripes for call in op.ops(stripe)]
+    return found

@@ -1,7 +1,7 @@
 """Which blocks of a network run in stripes, and how many rows at a time: a schedule of its graph.
 
-The graph says what is computed; only its schedule holds stripes. Costs, memory plan and code generation read the
-schedule, everything else the graph.
+The graph says what is computed; only its schedule holds stripes. Costs, memory plan and code generation read
+the schedule, everything else the graph.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from hwmodels.memory import aligned, may_write_over_input, step_bytes
 from hwmodels.striped_block import StripedBlock
 from hwmodels.variants import scratch_bytes
 
-FEWEST_ROWS = 4
-"""What the matrix kernels' tile makes at once."""
+_TILE = 4
+"""Rows that the matrix kernels make at once."""
+_FEWEST_ROWS = 8
 _WORTH = 7 / 8
-_NEAR = 9 / 8
+_NEAR = 5 / 4
 
 
 def scheduled(graph: LayerGraph) -> LayerGraph:
     """The operations that run, with one `StripedBlock` for every chain that is better run in stripes.
 
-    Only ops whose memory is `striped` can be part of one. A chain is taken where its live bytes fall by an eighth
-    or more. Of the numbers of rows, multiples of `FEWEST_ROWS`, whose live bytes exceed the least by at most an
-    eighth, it has one that makes all stripes most alike, and of these the largest. Each block is judged by itself, so that costs of blocks add up.
+    Only ops whose memory is `striped` can be part of one. A chain is taken where its live bytes fall by an
+    eighth or more. Of the numbers of rows whose live bytes exceed the least by at most a quarter, it has one
+    that makes all stripes most alike, and of these the largest: fewer rows save little and cost time. Each
+    block is judged by itself, so that costs of blocks add up.
     """
     ops = list(graph)
     if all(op.memory == "whole" for op in ops):
@@ -63,12 +65,12 @@ def _chain(graph: LayerGraph, ops: list[Op], start: int) -> tuple[Op, ...]:
             break
         is_pointwise = op.kind == "conv" and op.kernel == op.stride == 1
         reaches = op.kind in ("conv", "depthwise") and op.reach > 0 and op.padding != "valid"
-        if is_pointwise and (not found or depthwise):
-            found.append(op)
-        elif reaches and (not found or (op.kind == "depthwise" and not over_time)):
-            found.append(op)
-        else:
+        follows_expansion = op.kind == "depthwise" and not over_time
+        if not (
+            (is_pointwise and (not found or depthwise)) or (reaches and (not found or follows_expansion))
+        ):
             break
+        found.append(op)
     names = {op.name for op in found}
     is_whole_block = (
         any(op.reach for op in found)
@@ -82,13 +84,12 @@ def _chain(graph: LayerGraph, ops: list[Op], start: int) -> tuple[Op, ...]:
 @lru_cache(maxsize=1 << 14)
 def _best(chain: tuple[Op, ...]) -> StripedBlock | None:
     """The chain in stripes, or None where it had better run whole."""
-    rows = range(FEWEST_ROWS, chain[-1].length_out, FEWEST_ROWS)
+    rows = range(_FEWEST_ROWS, chain[-1].length_out, _TILE)
     blocks = [block for count in rows if _is_even(block := StripedBlock.of(chain, count))]
     live = {block: _live_bytes(block) for block in blocks}
-    if not live or min(live.values()) > _WORTH * _live_bytes_whole(chain):
-        return None
-    near = [block for block in blocks if live[block] <= _NEAR * min(live.values())]
-    return max(near, key=lambda block: (-len(block.stripes), block.rows))
+    most = min(_WORTH * _live_bytes_whole(chain), _NEAR * min(live.values(), default=0))
+    near = [block for block in blocks if live[block] <= most]
+    return max(near, key=lambda block: (-len(block.stripes), block.rows), default=None)
 
 
 def _is_even(block: StripedBlock) -> bool:
@@ -96,7 +97,7 @@ def _is_even(block: StripedBlock) -> bool:
     counts = [
         rows for stripe in block.stripes for op in block.ops(stripe) for rows in (op.length_in, op.length_out)
     ]
-    return min(counts) >= FEWEST_ROWS
+    return min(counts) >= _TILE
 
 
 def _live_bytes(block: StripedBlock) -> int:

@@ -1,4 +1,4 @@
-"""Fast or small kernels: by what fits into the budgets for the cycles it takes."""
+"""Fast or small kernels, whole or striped blocks: by what fits into the budgets for the cycles it takes."""
 
 from __future__ import annotations
 
