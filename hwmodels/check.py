@@ -274,7 +274,7 @@ def _run_steps(emulator: Emulator, given: int) -> list[Execution]:
             first, second = (places.get(offset, base + offset) for offset in (first, second))
             made = output if index == count - 1 else base + made
             if functions[kernel & ~1] == "ppgnet_stripes":
-                stripes(parameters, first, made, base + scratch)
+                stripes(parameters, first, second, base + scratch)
             else:
                 arguments = (parameters, first, second, made, base + scratch)
                 executions.append(emulator.call(functions[kernel & ~1], arguments))

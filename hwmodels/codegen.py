@@ -188,10 +188,10 @@ def _block_constants(model: IntegerModel, block: StripedBlock, index: str) -> _C
     tables += f"static const ppgnet_stripe stripes_{index}[{count}] = {{\n{rows}}};\n"
     over = block.over_time
     padding = (model.input_quantization(over).zero_point & 0xFF) * 0x01010101
-    fields = f"{over.padding_before * width}, {over.reach * width}, {int(block.copies)}, {padding:#x}"
-    record = f"static const ppgnet_block parameters_{index} = {{stripes_{index}, {count}, {fields}}};\n"
-    reasons = [constants.reason for constants in made.values() if constants.reason]
-    return _Constants(STRIPES, text + tables + record, reasons[0] if reasons else "")
+    held = f"{over.padding_before * width}, {over.reach * width}, {int(block.copies)}, {padding:#x}"
+    fields = f"stripes_{index}, {count}, {held}, {block.settled_bytes}"
+    record = f"static const ppgnet_block parameters_{index} = {{{fields}}};\n"
+    return _Constants(STRIPES, text + tables + record)
 
 
 def _stripe_step(
@@ -274,6 +274,8 @@ def _step(schedule: LayerGraph, op: Op, index: int, variant: KernelVariant, memo
 
     operands = [place(name) for name in schedule.sources(op.name)]
     second = operands[1] if len(operands) > 1 else str(_NO_TENSOR)
+    if isinstance(op, StripedBlock):
+        second = str(memory.work_offset(op, schedule.sources(op.name)[0]))
     output = memory.offsets.get(op.name, _NO_TENSOR)
     places = memory.state_offsets if op.state_bytes else memory.scratch_offsets
     scratch = places.get(op.name, _NO_TENSOR)

@@ -68,7 +68,7 @@ def _with_stripes(
     entries = dict(table.entries)
     for key, block in {block.key: block for block in blocks}.items():
         writes = [call.writes[0], *_written(block, kernel, call.arguments[0])]
-        run = emulator.call("ppgnet_stripes", (_BLOCK, _TENSORS, 0, _TENSORS, _SCRATCH), writes)
+        run = emulator.call("ppgnet_stripes", (_BLOCK, _TENSORS, _TENSORS, _TENSORS, _SCRATCH), writes)
         calls = sum(stripe.repeats * len(block.ops(stripe)) for stripe in block.stripes)
         entries[key] = Entry(
             model.cycles(run) - calls * pool.cycles + target.stall_cycles(calls * lines, calls * records),
@@ -94,5 +94,5 @@ def _written(block: StripedBlock, kernel: int, parameters: int) -> list[tuple[in
             stripe.rows_out * block.channels_out,
         )  # fmt: skip
     head = (_BLOCK + 64, len(block.stripes), over.padding_before * width, over.reach * width)
-    record = struct.pack("<6I", *head, block.copies, 0)
+    record = struct.pack("<7I", *head, block.copies, 0, block.settled_bytes)
     return [(_BLOCK, record), (_BLOCK + 64, packed), (_STEPS, step * most)]

@@ -23,7 +23,7 @@ from hwmodels.variants import STEP_BYTES, KernelVariant, code_units, data_bytes,
 SOURCES = Path(__file__).parent / "striping"
 STRIPES = KernelVariant("stripes", "ppgnet_stripes")
 CODE_UNITS = frozenset({"ppgnet_stripes", "ppgnet_move_rows"})
-BLOCK_BYTES = 24
+BLOCK_BYTES = 28
 STRIPE_BYTES = 28
 
 
@@ -177,6 +177,13 @@ class StripedBlock(Op):
         return steps + sum(streams.values()) + records + BLOCK_BYTES + STRIPE_BYTES * len(self.stripes)
 
     @property
+    def settled_bytes(self) -> int:
+        """Bytes of the output that are moved to their place when it is whole: of one that is smaller than the
+        input, made over it. It may then lie at either end of the input's place, and free bytes are one gap.
+        """
+        return self.output_bytes if self.output_bytes < self.input_bytes else 0
+
+    @property
     def code_units(self) -> frozenset[str]:
         """C functions that are linked for it, shared with others."""
         return CODE_UNITS.union(*(code_units(op) for stripe in self.stripes for op in self.ops(stripe)))
@@ -191,6 +198,7 @@ class StripedBlock(Op):
             fields += [len(self.ops(stripe)), stripe.repeats]
             fields += [stripe.rows_in * self.channels_in if self.copies else 0]
             fields += [filled * over.channels_in, passed * over.channels_in]
+        fields.append(self.settled_bytes)
         return "|".join(map(str, ["stripes", source_hash()[:12], *fields]))
 
     def prove(self, input_at: int, output_at: int, scratch_at: int, scratch: int) -> None:

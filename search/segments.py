@@ -274,7 +274,7 @@ def required_ops(
 
     @cache
     def ops_of(nodes: tuple[Node, ...]) -> list[Op]:
-        return list(deployed(LayerGraph(nodes)) if deployed else (op for op, _ in nodes))
+        return list(deployed(LayerGraph(nodes)) if deployed and nodes else (op for op, _ in nodes))
 
     found: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()

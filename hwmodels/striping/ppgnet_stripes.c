@@ -8,6 +8,15 @@ PPGNET_INLINE void fill(int8_t *to, uint32_t word, uint32_t bytes)
         *out = word;
 }
 
+/* From the last word to the first, towards higher addresses. */
+PPGNET_INLINE void settle(void *to, const void *from, uint32_t bytes)
+{
+    ppgnet_word *first = to, *out = first + bytes / 4;
+    const ppgnet_word *in = (const ppgnet_word *)from + bytes / 4;
+    while (out != first)
+        *--out = *--in;
+}
+
 PPGNET_UNIT void ppgnet_move_rows(int8_t *to, const int8_t *from, uint32_t bytes)
 {
     ppgnet_word *out = (ppgnet_word *)to;
@@ -36,9 +45,8 @@ PPGNET_INLINE const int8_t *place(uint32_t offset, const int8_t *held, const int
 PPGNET_SMALL void ppgnet_stripes(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
-    (void)second;
     const ppgnet_block *block = parameters;
-    int8_t *held = scratch, *out = output;
+    int8_t *held = scratch, *out = (int8_t *)(uintptr_t)second;
     const int8_t *beside = input;
     uint32_t passed = 0;
     fill(held, block->padding, block->before_bytes);
@@ -63,4 +71,5 @@ PPGNET_SMALL void ppgnet_stripes(
             beside += stripe->output_bytes;
             out += stripe->output_bytes;
         }
+    settle(output, second, block->settled_bytes);
 }

@@ -20,12 +20,14 @@ typedef struct {
 } ppgnet_stripe;
 
 /* `before_bytes` of padding come before the first rows that are held at the start of scratch, `kept_bytes` go from
-   stripe to stripe. Where `copies`, the rows held are the input's own, else the first step makes them. */
+   stripe to stripe. Where `copies`, the rows held are the input's own, else the first step makes them. An output
+   smaller than the input, of `settled_bytes`, is moved when it is whole. */
 typedef struct {
     const ppgnet_stripe *stripes;
-    uint32_t count, before_bytes, kept_bytes, copies, padding;
+    uint32_t count, before_bytes, kept_bytes, copies, padding, settled_bytes;
 } ppgnet_block;
 
+/* `second` is where the output is made: over the input, or where it shall be. */
 ppgnet_kernel ppgnet_stripes;
 /* Words towards lower addresses, or between places that do not overlap. */
 void ppgnet_move_rows(int8_t *to, const int8_t *from, uint32_t bytes);
