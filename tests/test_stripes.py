@@ -95,8 +95,9 @@ def models(seed: int, count: int) -> list[IntegerModel]:
 
 
 def out_of_fast_form(model: IntegerModel) -> IntegerModel:
-    """The model with zero points after ReLU that ask for the exact kernels."""
-    relu = {op.name for op in model.graph if op.activation == "relu"}
+    """The model with zero points inside its blocks that ask for the exact kernels."""
+    inside = [op for block in blocks_of(model.graph) for op in block.chain[:-1]]
+    relu = {op.name for op in inside if op.activation == "relu"}
     grids = {
         name: Quantization(grid.scale, -100) if name in relu else grid
         for name, grid in model.quantization.items()
