@@ -114,3 +114,8 @@ def _live_bytes_whole(chain: tuple[Op, ...]) -> int:
         before = nodes[-1][0].name
         nodes.append((op, ("input", before) if op.kind == "add" else (before,)))
     return max(step_bytes(LayerGraph(nodes), {op.name: scratch_bytes(op) for op in chain}))
+
+
+def scratch_of(op: Op) -> int:
+    """Arena bytes that an operation of a schedule works in, with the kernels that its shape allows."""
+    return op.scratch_bytes if isinstance(op, StripedBlock) else scratch_bytes(op)

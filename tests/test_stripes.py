@@ -21,7 +21,7 @@ from hwmodels.memory import plan, step_bytes
 from hwmodels.streaming import streaming_model
 from hwmodels.stripe_profiling import build_with_stripes
 from hwmodels.striped_block import StripedBlock
-from hwmodels.stripes import scheduled
+from hwmodels.stripes import scheduled, scratch_of
 from hwmodels.toolchain import ToolchainError, find_toolchain, host_toolchain
 from hwmodels.variants import scratch_bytes
 from supernet.space import load_space
@@ -168,10 +168,6 @@ def test_arenas_of_schedules_are_proven_tight_and_smaller(space: str, most: floa
         )
     assert max(ratios) <= 1
     assert np.median(ratios) < most
-
-
-def scratch_of(op: Op) -> int:
-    return op.scratch_bytes if isinstance(op, StripedBlock) else scratch_bytes(op)
 
 
 def test_a_plan_that_overwrites_rows_too_early_is_found_out() -> None:

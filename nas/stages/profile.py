@@ -63,7 +63,9 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     table = cached_table(space, device.target, memory=memory)
     table.save(table_path(run, device.target))
     shares = {form: round(share, 4) for form, share in chosen.shares.items()}
-    told = {} if memory == "whole" else {"activations": memory}
+    told: dict[str, Any] = {} if memory == "whole" else {"activations": memory}
+    if len({form.memory for form in shares}) > 1:
+        told["share_whole"] = max(share for form, share in shares.items() if form.memory == "whole")
     return {
         "code": code,
         **told,
