@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +33,7 @@ from hwmodels.packing import FastFormError, add_constants
 from hwmodels.pipeline import PipelineModel
 from hwmodels.preparation import prepare_window
 from hwmodels.spectrum import RATE_HZ, WINDOW_S, spectrum_channels
+from hwmodels.striped_block import STRIPE_BYTES
 from hwmodels.target import Target
 from hwmodels.toolchain import ElfImage, Toolchain
 from hwmodels.variants import STEP_BYTES
@@ -44,7 +45,8 @@ _MARGIN_BYTES = 4096
 _NUDGES = 40
 _RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
 _FROM_CALLER = 0xFFFFFFFF
-_RUNNER = ("ppgnet_run", "ppgnet_execute")
+_RUNNER = ("ppgnet_run", "ppgnet_execute", "ppgnet_stripes", "ppgnet_move_rows")
+_BESIDE = 0xFFFFFFFE
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def run_window(
     emulator.write(RAM_BASE, before.tobytes())
     steps = _run_steps(emulator, RAM_BASE + start)
     pipeline = PipelineModel(emulator.image, target.core)
-    symbols = [emulator.image.symbols[name] for name in _RUNNER]
+    symbols = [emulator.image.symbols[name] for name in _RUNNER if name in emulator.image.symbols]
     ranges = [range(symbol.address, symbol.address + symbol.size) for symbol in symbols]
     cycles = pipeline.issue_cycles(execution)
     cycles += target.stall_cycles(execution.instruction_misses, execution.constant_misses)
@@ -259,18 +261,37 @@ def _entries(executions: Iterable[Execution]) -> dict[int, int]:
 
 
 def _run_steps(emulator: Emulator, given: int) -> list[Execution]:
-    """Call the kernels of the linked step table one after the other, as ppgnet_execute does."""
+    """Call the kernels of the linked step table one by one, as ppgnet_execute and ppgnet_stripes do."""
     image = emulator.image
     functions = {symbol.address: name for name, symbol in image.symbols.items() if symbol.is_function}
+    executions: list[Execution] = []
+
+    def run(table: int, count: int, base: int, places: Mapping[int, int], output: int) -> None:
+        """`count` steps, their offsets from `base` but for those that `places` gives a meaning."""
+        for index in range(count):
+            fields = struct.unpack("<6I", image.read(table + STEP_BYTES * index, STEP_BYTES))
+            kernel, parameters, first, second, made, scratch = fields
+            first, second = (places.get(offset, base + offset) for offset in (first, second))
+            made = output if index == count - 1 else base + made
+            if functions[kernel & ~1] == "ppgnet_stripes":
+                stripes(parameters, first, second, base + scratch)
+            else:
+                arguments = (parameters, first, second, made, base + scratch)
+                executions.append(emulator.call(functions[kernel & ~1], arguments))
+
+    def stripes(block: int, taken: int, output: int, scratch: int) -> None:
+        """Rows are not moved: a kernel's instructions do not depend on them."""
+        beside = taken
+        at, count = struct.unpack("<II", image.read(block, 8))
+        for kind in range(count):
+            fields = struct.unpack("<7I", image.read(at + STRIPE_BYTES * kind, STRIPE_BYTES))
+            table, steps, repeats, rows_in, _, _, rows_out = fields
+            for _ in range(repeats):
+                run(table, steps, scratch, {_FROM_CALLER: taken, _BESIDE: beside}, output)
+                taken, beside, output = taken + rows_in, beside + rows_out, output + rows_out
+
     table, count = struct.unpack("<II", image.read(image.address("network"), 8))
-    executions = []
-    for index in range(count):
-        fields = struct.unpack("<6I", image.read(table + STEP_BYTES * index, STEP_BYTES))
-        kernel, parameters, first, second, output, scratch = fields
-        first, second = (given if offset == _FROM_CALLER else RAM_BASE + offset for offset in (first, second))
-        target = _RESULT if index == count - 1 else RAM_BASE + output
-        arguments = (parameters, first, second, target, RAM_BASE + scratch)
-        executions.append(emulator.call(functions[kernel & ~1], arguments))
+    run(table, count, RAM_BASE, {_FROM_CALLER: given}, _RESULT)
     return executions
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from hwmodels import memory
 from hwmodels.device import Device
 from hwmodels.energy import DEFAULT_PERIOD_S, Number, average_power_mw, energy_mj, latency_ms
 from hwmodels.errors import InputError
-from hwmodels.graph import Code, LayerGraph, Op
+from hwmodels.graph import Code, LayerGraph, Memory, Op
 from hwmodels.lut import REBUILD, LookUpTable
+from hwmodels.memory import aligned, step_bytes
 from hwmodels.streaming import streaming_step
+from hwmodels.striped_block import StripedBlock
+from hwmodels.stripes import scheduled
 from hwmodels.variants import FIXED_CODE_UNITS, FIXED_DATA_BYTES, code_units, data_bytes, scratch_bytes
 
 
@@ -51,7 +53,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of graphs on one device, all ops with `code` of one kind; by default each with its own.
+    """Costs of graphs on one device, all ops with one `code` and `memory`; by default each with its own.
 
     Raises CostError for a table of another core or memory.
     """
@@ -59,6 +61,7 @@ class CostModel:
     lut: LookUpTable
     device: Device
     code: Code | None = None
+    memory: Memory | None = None
 
     def __post_init__(self) -> None:
         made, target = self.lut.provenance, self.device.target
@@ -93,12 +96,19 @@ class CostModel:
         """Stack above every kernel's own."""
         return self.lut.runner.stack_bytes
 
+    def deployed(self, graph: LayerGraph) -> LayerGraph:
+        """What runs of a network: its schedule, with this model's code and memory."""
+        graph = graph.with_memory(self.memory) if self.memory else graph
+        if self.code and any(op.memory == "striped" for op in graph):
+            graph = graph.with_code(self.code)
+        return scheduled(graph)
+
     @cached_property
     def _known(self) -> dict[Op, OpCost]:
         return {}
 
     def op_cost(self, op: Op) -> OpCost:
-        """Cost of one operation. Raises MissingEntryError naming the key the table lacks."""
+        """Cost of one operation of what runs. Raises MissingEntryError naming the key the table lacks."""
         known = self._known.get(op)
         if known is None:
             known = self._cost_of(replace(op, code=self.code) if self.code else op)
@@ -110,6 +120,18 @@ class CostModel:
             # The input is made before the network runs: only its bytes count, and the code that makes it.
             return OpCost(0, 0, data_bytes(op), code_units(op), 0, 0)
         entry, runner = self.lut.entry(op), self.lut.runner
+        if isinstance(op, StripedBlock):
+            found = [(one.repeats, self.lut.entry(call)) for one in op.stripes for call in op.ops(one)]
+            return OpCost(
+                cycles=entry.cycles + runner.step_cycles + sum(n * held.cycles for n, held in found),
+                instructions=entry.instructions
+                + runner.step_instructions
+                + sum(n * held.instructions for n, held in found),
+                data_bytes=op.data_bytes,
+                code_units=op.code_units,
+                stack_bytes=entry.stack_bytes + max(held.stack_bytes for _, held in found),
+                scratch_bytes=op.scratch_bytes,
+            )
         return OpCost(
             cycles=entry.cycles + runner.step_cycles,
             instructions=entry.instructions + runner.step_instructions,
@@ -121,6 +143,7 @@ class CostModel:
 
     def cost(self, graph: LayerGraph) -> Cost:
         """Cost of the network. Raises MissingEntryError naming the first key the table lacks."""
+        graph = self.deployed(graph)
         costs = {op.name: self.op_cost(op) for op in graph}
         units: frozenset[str] = frozenset().union(*(cost.code_units for cost in costs.values()))
         scratch = {name: cost.scratch_bytes for name, cost in costs.items()}
@@ -130,8 +153,8 @@ class CostModel:
             + sum(cost.data_bytes for cost in costs.values())
             + sum(self.code_bytes[unit] for unit in units),
             peak_ram_bytes=self.fixed_ram_bytes
-            + max(memory.step_bytes(graph, scratch))
-            + sum(memory.aligned(op.state_bytes) for op in graph)
+            + max(step_bytes(graph, scratch))
+            + sum(aligned(op.state_bytes) for op in graph)
             + max(cost.stack_bytes for cost in costs.values()),
             macs=graph.macs,
         )

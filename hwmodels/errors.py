@@ -11,3 +11,7 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         return " ".join(super().__str__().split())
+
+
+class MemoryPlanError(AssertionError):
+    """A plan under which an operation would read bytes that something else has overwritten."""

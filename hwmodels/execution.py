@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.check import run_network
-from hwmodels.codegen import default_plan, entry_points, generate
+from hwmodels.codegen import default_plan, entry_points, generate, needed_scratch
 from hwmodels.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, Emulator
 from hwmodels.integer import IntegerModel, initial_states
 from hwmodels.memory import MemoryPlan, aligned, place_states
+from hwmodels.stripes import scheduled
 from hwmodels.toolchain import ElfImage, Toolchain, link_shared
-from hwmodels.variants import kernel_sources, scratch_bytes
+from hwmodels.variants import kernel_sources
 
 _RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
 _PAINT = 0xA5
@@ -32,9 +33,10 @@ def spread_plan(model: IntegerModel) -> MemoryPlan:
     """An arena in which no two tensors or scratch areas share a byte."""
     offsets: dict[str, int] = {}
     scratch_offsets: dict[str, int] = {}
-    scratch = {op.name: scratch_bytes(op) for op in model.graph}
+    schedule = scheduled(model.graph)
+    scratch = {op.name: needed_scratch(model, op) for op in schedule}
     end = 0
-    for op in model.graph:
+    for op in schedule:
         if op.output_bytes:
             offsets[op.name] = end
             end += aligned(op.output_bytes)

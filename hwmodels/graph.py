@@ -20,6 +20,7 @@ Kind = Literal[
     "add",
     "average_pool",
     "history",
+    "stripes",
     "heart_rate_head",
     "class_head",
 ]
@@ -27,6 +28,7 @@ Padding = Literal["causal", "centred", "valid"]
 Activation = Literal["none", "relu"]
 Reads = Literal["samples", "spectrum"]
 Code = Literal["fast", "compact", "smallest"]
+Memory = Literal["whole", "striped"]
 
 _KINDS = get_args(Kind)
 _FAN_IN = {"input": 0, "add": 2}
@@ -50,6 +52,8 @@ class Op:
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
     samples in time, or spectra at `length_in` frequencies (hwmodels.spectrum). `code` says how much of it
     to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
+    `memory` says whether the op may run in stripes with its neighbours (hwmodels.stripes); operations of kind
+    `stripes` stand in schedules alone.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Op:
     activation: Activation = "none"
     reads: Reads = "samples"
     code: Code = "fast"
+    memory: Memory = "whole"
 
     def __post_init__(self) -> None:
         def require(holds: bool, what: str) -> None:
@@ -80,6 +85,7 @@ class Op:
         require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
         require(self.code in get_args(Code), f"unknown code {self.code!r}")
+        require(self.memory in get_args(Memory), f"unknown memory {self.memory!r}")
         is_known = self.reads == "samples" or (self.reads == "spectrum" and self.kind == "input")
         require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
         if self.kind in ("conv", "depthwise"):
@@ -95,9 +101,9 @@ class Op:
             require(self.length_in == 1 and self.length_out == 1, "works on one position; pool before it")
         elif self.kind in ("input", "add"):
             require(self.length_in == self.length_out, "must keep its length")
-        else:
+        elif self.kind != "stripes":
             require(self.length_in == 1 and self.length_out == 1, "reads the logits of one position")
-        if self.kind not in ("conv", "fully_connected"):
+        if self.kind not in ("conv", "fully_connected", "stripes"):
             require(self.channels_in == self.channels_out, "must keep its channels")
         if self.kind not in ("conv", "depthwise"):
             require(self.kernel == self.stride == self.dilation == 1, "kernel, stride and dilation must be 1")
@@ -163,6 +169,7 @@ class Op:
         return (
             self.kind, self.length_in, self.channels_in, self.length_out, self.channels_out,
             self.kernel, self.stride, self.dilation, self.padding, self.activation, self.reads, self.code,
+            self.memory,
         )  # fmt: skip
 
 
@@ -267,7 +274,15 @@ class LayerGraph:
 
     def with_code(self, code: Code) -> LayerGraph:
         """The same network, all of its ops with such code."""
+        if all(op.code == code for op in self._order):
+            return self
         return LayerGraph((replace(op, code=code), sources) for op, sources in self.nodes())
+
+    def with_memory(self, memory: Memory) -> LayerGraph:
+        """The same network, all of its ops whole, or in stripes where that helps."""
+        if all(op.memory == memory for op in self._order):
+            return self
+        return LayerGraph((replace(op, memory=memory), sources) for op, sources in self.nodes())
 
     def networkx(self) -> nx.DiGraph:
         """A copy as a networkx graph; node attribute `op` holds the operation."""

@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 from hwmodels.errors import InputError
 from hwmodels.files import replace_file
 from hwmodels.graph import Op
+from hwmodels.striped_block import StripedBlock
 from hwmodels.variants import KernelVariant, kernel_hash, variant_of
 
 FORMAT = 2
@@ -158,8 +159,11 @@ def _entry(fields: Mapping[str, Any]) -> Entry:
 def entry_key(op: Op, variant: KernelVariant | None = None) -> str:
     """The name of the kernel call: its variant (by default the fast one) and what its cycles depend on.
 
-    Raises what `variants.variant_of` raises for an op without a kernel.
+    Of a block in stripes, that of the loop around its kernels' calls. Raises
+    what `variants.variant_of` raises for an op without a kernel.
     """
+    if isinstance(op, StripedBlock):
+        return op.key
     fields: list[str | int] = [(variant or variant_of(op)).name]
     fields += [op.length_in, op.channels_in, op.length_out, op.channels_out]
     if op.kernel > 1 or op.stride > 1:

@@ -12,16 +12,14 @@ from typing import TypeVar
 
 import numpy as np
 
+from hwmodels.errors import MemoryPlanError
 from hwmodels.graph import LayerGraph, Op
+from hwmodels.striped_block import StripedBlock
 
 ALIGNMENT_BYTES = 4
 _SEARCH_STEPS = 4000
 
 Bytes = TypeVar("Bytes", int, np.ndarray)
-
-
-class MemoryPlanError(AssertionError):
-    """A plan under which an operation would read bytes that something else has overwritten."""
 
 
 def aligned(size: Bytes) -> Bytes:
@@ -33,9 +31,11 @@ def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
     """Whether the op's kernel may make its output where its first operand lies.
 
     An add may; so may a depthwise convolution that keeps its samples in scratch, as all but the exact one do:
-    it reads all samples of four channels before it writes any output of theirs.
+    it reads all samples of four channels before it writes any output of theirs. A block in stripes has read
+    what lies where its outputs go, as these are no larger than what they are made of; where smaller, they end
+    anywhere in its input's place.
     """
-    if op.kind == "depthwise":
+    if op.kind in ("depthwise", "stripes"):
         return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
     return op.kind == "add"
 
@@ -77,6 +77,9 @@ class MemoryPlan:
                 if _overlap(held, scratch):
                     raise MemoryPlanError(f"op {op.name!r}: scratch overlaps its input {source!r}")
                 is_in_place = held.start == output.start and may_write_over_input(op, len(scratch))
+                if isinstance(op, StripedBlock):
+                    op.prove(held.start, self.work_offset(op, source), scratch.start, len(scratch))
+                    is_in_place = self.work_offset(op, source) == held.start
                 if _overlap(held, output) and not is_in_place:
                     raise MemoryPlanError(f"op {op.name!r}: output overlaps its input {source!r}")
             if _overlap(scratch, output):
@@ -86,6 +89,12 @@ class MemoryPlan:
         for index, (name, state) in enumerate(states.items()):
             if not (owner[state.start : state.stop] == len(graph) + index).all():
                 raise MemoryPlanError(f"op {name!r}: what it keeps between executions was overwritten")
+
+    def work_offset(self, op: Op, source: str) -> int:
+        """Where a block in stripes makes its output before it is moved: over the input, if it ends there."""
+        start, end = self.offsets[source], self.offsets[op.name]
+        is_inside = start <= end and end + op.output_bytes <= start + op.input_bytes
+        return start if is_inside else end
 
     def _range(self, name: str, offsets: Mapping[str, int], size: int) -> range:
         if size == 0:
@@ -104,7 +113,10 @@ def _overlap(first: range, second: range) -> bool:
 
 @dataclass(frozen=True)
 class _Step:
-    """One operation seen from the arena: sizes aligned, `dying` are buffers nothing reads afterwards."""
+    """One operation seen from the arena: sizes aligned, `dying` are buffers nothing reads afterwards.
+
+    Where `within` names a buffer, it dies and what the op makes ends in its place, in less of it.
+    """
 
     name: str
     buffer: str
@@ -112,6 +124,7 @@ class _Step:
     scratch_bytes: int
     inputs: tuple[str, ...]
     dying: tuple[str, ...]
+    within: str | None
 
 
 def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
@@ -123,10 +136,15 @@ def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
         for source in graph.sources(op.name):
             last_read[source] = index
     buffer = {op.name: op.name for op in ops}
+    within: dict[str, str] = {}
     for index, op in enumerate(ops):
         may_write_over = may_write_over_input(op, scratch.get(op.name, 0))
         if may_write_over and last_read[graph.sources(op.name)[0]] == index:
-            buffer[op.name] = buffer[graph.sources(op.name)[0]]
+            over = buffer[graph.sources(op.name)[0]]
+            if op.kind == "stripes" and op.output_bytes < op.input_bytes:
+                within[op.name] = over
+            else:
+                buffer[op.name] = over
     last_use = {name: 0 for name in buffer.values()}
     for name, root in buffer.items():
         last_use[root] = max(last_use[root], last_read[name])
@@ -141,6 +159,7 @@ def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
                 scratch_bytes=aligned(scratch.get(op.name, 0)),
                 inputs=tuple(buffer[source] for source in graph.sources(op.name)),
                 dying=tuple(name for name, last in last_use.items() if last == index),
+                within=within.get(op.name),
             )
         )
     return steps
@@ -156,7 +175,8 @@ def step_bytes(graph: LayerGraph, scratch: Mapping[str, int]) -> list[int]:
     for step in _steps(graph, scratch):
         if step.output_bytes:
             held[step.buffer] = step.output_bytes
-        live.append(sum(held.values()) + step.scratch_bytes)
+        now = sum(held.values()) + step.scratch_bytes
+        live.append(now - step.output_bytes if step.within else now)
         for name in step.dying:
             held.pop(name, None)
     return live
@@ -208,7 +228,12 @@ def _gaps(live: Mapping[str, _Span], arena: int) -> Iterator[_Span]:
 
 
 def _candidates(step: _Step, live: Mapping[str, _Span], arena: int) -> list[int]:
-    """Offsets for a step's output, the most promising first: the side away from its dying input."""
+    """Offsets for a step's output, the most promising first: the side away from its dying input; within that
+    one's place, the side at which the arena ends.
+    """
+    if step.within:
+        start, stop = live[step.within]
+        return [start, stop - step.output_bytes][:: 1 if start == 0 else -1]
     fits = [(start, stop) for start, stop in _gaps(live, arena) if stop - start >= step.output_bytes]
     low = [start for start, _ in fits]
     high = [stop - step.output_bytes for _, stop in reversed(fits)]
@@ -258,12 +283,15 @@ def _search(steps: list[_Step], arena: int) -> _Placement | None:
 
 
 def _first_fit(steps: list[_Step]) -> _Placement:
-    """Largest buffer first, each at the lowest offset free during its whole life."""
+    """Largest buffer first, each at the lowest offset free during its life, and of what ends within it."""
     lives: list[tuple[int, str, bool, int, int]] = []
+    ends = {name: index for index, step in enumerate(steps) for name in step.dying}
+    for step in reversed(steps):
+        if step.within:
+            ends[step.within] = ends[step.buffer]
     for index, step in enumerate(steps):
-        if step.output_bytes:
-            last = next(i for i in range(index, len(steps)) if step.buffer in steps[i].dying)
-            lives.append((step.output_bytes, step.buffer, False, index, last))
+        if step.output_bytes and not step.within:
+            lives.append((step.output_bytes, step.buffer, False, index, ends[step.buffer]))
         if step.scratch_bytes:
             lives.append((step.scratch_bytes, step.name, True, index, index))
     placed: list[tuple[int, int, int, int]] = []
@@ -277,4 +305,7 @@ def _first_fit(steps: list[_Step]) -> _Placement:
                 position = max(position, stop)
         placed.append((position, position + size, first, last))
         offsets[is_scratch][name] = position
+    for step in steps:
+        if step.within:
+            offsets[False][step.buffer] = offsets[False][step.within]
     return *offsets, max((stop for _, stop, _, _ in placed), default=0)

@@ -35,7 +35,7 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
     path = Path(path)
     description = {
         "format": _FORMAT,
-        "graph": [{"op": asdict(op), "sources": list(sources)} for op, sources in model.graph.nodes()],
+        "graph": [{"op": _fields(op), "sources": list(sources)} for op, sources in model.graph.nodes()],
         "quantization": {name: asdict(grid) for name, grid in sorted(model.quantization.items())},
         "head": {"type": type(model.head).__name__, **asdict(model.head)},
         "input": asdict(model.input),
@@ -47,6 +47,11 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
         for field in _FIELDS:
             arrays[f"{field}_{index}"] = getattr(model.parameters[name], field)
     replace_file(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
+
+
+def _fields(op: Op) -> dict[str, Any]:
+    """An op's fields; memory, which came after the first files, only where it says something."""
+    return {name: value for name, value in asdict(op).items() if (name, value) != ("memory", "whole")}
 
 
 def load_model(path: str | Path) -> IntegerModel:

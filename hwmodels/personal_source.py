@@ -19,6 +19,7 @@ from hwmodels.personalize import (
     learning_constants,
     learnt_form,
 )
+from hwmodels.stripes import scheduled
 from hwmodels.variants import layer_fields
 
 SOURCES = Path(__file__).parent / "training"
@@ -52,7 +53,7 @@ def with_learner(
 ) -> dict[str, str]:
     """Sources of `model`, in the arena of hwmodels.codegen.default_plan, with those of its learner added."""
     form = learnt_form(model.graph, settings)
-    steps = len(model.graph) - 1
+    steps = len(scheduled(model.graph)) - 1
     offset = default_plan(model).offsets[form.features.name]
     parts = _PARTS.format(body=steps - 2, head=steps - 1, features=offset)
     include = '#include "ppgnet_model.h"'

@@ -256,6 +256,11 @@ def data_bytes(op: Op) -> int:
     return STEP_BYTES + _DATA_BYTES[op.kind]
 
 
+def record_bytes(op: Op) -> int:
+    """Of `data_bytes`, those of the parameters that say the shape of a convolution or an add."""
+    return _DATA_BYTES[op.kind] if op.kind == "add" else LAYER_BYTES
+
+
 def exact_variant(op: Op) -> KernelVariant:
     """The kernel that serves `op` whatever its scales; slower, and without scratch."""
     return variants_of(op)[-1]

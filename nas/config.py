@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hwmodels.errors import InputError
-from hwmodels.graph import Code
+from hwmodels.graph import Code, Memory
 from supernet.distillation_kinds import Kind as DistillationKind
 
 NetworkKind = Literal["spectral", "resnet", "transformer", "cnn_lstm"]
@@ -243,10 +243,11 @@ class Budgets(_Section):
 
     `step_latency_ms` is for a streaming step; networks that cannot stream do not keep it.
     `code` of the kernels: fast, compact (matrix products unrolled for no depth) or smallest (several times
-    slower); auto chooses by what fits into the other budgets (search.code_choice).
+    slower). `memory` of activations: whole, or striped where blocks need less of it so (hwmodels.stripes).
+    auto chooses by what fits into the other budgets (search.code_choice).
     """
 
-    later = frozenset({"step_latency_ms", "code"})
+    later = frozenset({"step_latency_ms", "code", "memory"})
 
     flash_kb: float | None = Field(default=80.0, gt=0)
     latency_ms: float | None = Field(default=50.0, gt=0)
@@ -254,6 +255,7 @@ class Budgets(_Section):
     power_mw: float | None = Field(default=5.0, gt=0)
     step_latency_ms: float | None = Field(default=None, gt=0)
     code: Literal["auto"] | Code = "auto"
+    memory: Literal["auto"] | Memory = "auto"
 
 
 Objective = Literal[

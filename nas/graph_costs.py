@@ -8,7 +8,8 @@ from typing import Any
 from hwmodels.cost import CostModel, readable_cost
 from hwmodels.device import load_device
 from hwmodels.graph import LayerGraph
-from hwmodels.profiling import build
+from hwmodels.stripe_profiling import build_with_stripes
+from hwmodels.stripes import scheduled
 from hwmodels.toolchain import find_toolchain
 
 
@@ -18,6 +19,7 @@ def graph_cost(graph: LayerGraph, device_name: str) -> dict[str, Any]:
     Raises InputError for an operation without a kernel, and ToolchainError without a compiler.
     """
     device = load_device(device_name)
-    table = build(list(graph), find_toolchain(), time.strftime("%Y-%m-%d", time.gmtime()), device.target)
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    table = build_with_stripes(scheduled(graph), find_toolchain(), date, device.target)
     found = readable_cost(CostModel(table, device).cost(graph))
     return {name: round(found[name], 3) for name in ("latency_ms", "flash_kb", "ram_kb", "energy_mj", "macs")}

@@ -11,9 +11,11 @@ from hwmodels import lut
 from hwmodels.cost import CostError, CostModel
 from hwmodels.device import Device, load_device
 from hwmodels.energy import DEFAULT_PERIOD_S
-from hwmodels.graph import Code, Op
+from hwmodels.graph import Code, LayerGraph, Memory, Op
 from hwmodels.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
-from hwmodels.profiling import build
+from hwmodels.stripe_profiling import build_with_stripes
+from hwmodels.striped_block import with_calls
+from hwmodels.stripes import scheduled
 from hwmodels.target import Target
 from hwmodels.toolchain import Toolchain, cache_folder, find_toolchain
 from hwmodels.variants import kernel_hash
@@ -52,18 +54,18 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
     if measured.exists():
         path = measured
     elif not path.exists():
-        cached_table(space, wanted.target).save(path)
+        cached_table(space, wanted.target, memory=memory_of(run)).save(path)
     remedy = f"make it anew with `ppg-nas lut build {run.path} --device {device}`"
     if path == measured:
         remedy = "measure again (`ppg-nas lut export-firmware`) and import, or delete it"
     table = lut.load(path, remedy)
-    for key in entry_keys(space):
+    for key in entry_keys(space, memory_of(run)):
         if key not in table.entries:
             raise MissingEntryError(
                 f"look-up table {path}: does not cover device {wanted.name}, it has no entry {key}; {remedy}"
             )
     try:
-        return CostModel(table, wanted, code_of(run))
+        return CostModel(table, wanted, code_of(run), memory_of(run))
     except CostError as error:
         raise CostError(f"look-up table {path}: {error}") from None
 
@@ -82,43 +84,71 @@ def code_of(run: RunDirectory) -> Code:
     return chosen
 
 
-def entry_keys(space: SearchSpace) -> list[str]:
+def memory_of(run: RunDirectory) -> Memory:
+    """Whether a run's networks run in stripes: as its configuration or the profile stage says; else whole."""
+    if run.config.budgets.memory != "auto":
+        return run.config.budgets.memory
+    stamp = run.stamp("profile")
+    chosen: Memory = stamp["summary"].get("activations", "whole") if stamp else "whole"
+    return chosen
+
+
+def entry_keys(space: SearchSpace, memory: Memory = "whole") -> list[str]:
     """The kernel calls that a table must hold to cover a space, sorted."""
-    return sorted({entry_key(op) for op in all_ops(space) if op.kind != "input"})
+    ops = with_calls(all_ops(space, memory))
+    return sorted({entry_key(op) for op in ops if op.kind != "input"})
 
 
-def all_ops(space: SearchSpace) -> list[Op]:
-    """What members of a space run in window mode and in streaming steps, with any code."""
+def all_ops(space: SearchSpace, memory: Memory = "whole") -> list[Op]:
+    """What members of a space run as windows and as streaming steps, with any code; if striped, both ways."""
     ops = [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
-    return [replace(op, code=code) for code in CODES for op in ops]
+    found = [replace(op, code=code) for code in CODES for op in ops]
+    if memory == "striped":
+        for code in CODES:
+
+            def deployed(graph: LayerGraph, code: Code = code) -> LayerGraph:
+                return scheduled(graph.with_code(code).with_memory("striped"))
+
+            found += required_ops(space, deployed=deployed)
+    return found
 
 
-def cached_table(space: SearchSpace, target: Target, toolchain: Toolchain | None = None) -> LookUpTable:
+def cached_table(
+    space: SearchSpace, target: Target, toolchain: Toolchain | None = None, memory: Memory = "whole"
+) -> LookUpTable:
     """The table of a space from the user's cache, or built and put there."""
     toolchain = toolchain or find_toolchain()
-    path = cache_path(space, target, toolchain)
+    path = cache_path(space, target, toolchain, memory)
     # A cache may be lost at any time: a damaged file in it is made anew, not complained of.
     with suppress(TableError):
         return lut.load(path)
-    table = build_table(space, target, toolchain)
+    table = build_table(space, target, toolchain, memory=memory)
     table.save(path)
     return table
 
 
 def build_table(
-    space: SearchSpace, target: Target, toolchain: Toolchain, workers: int = WORKERS
+    space: SearchSpace,
+    target: Target,
+    toolchain: Toolchain,
+    workers: int = WORKERS,
+    memory: Memory = "whole",
 ) -> LookUpTable:
     """Measure every kernel call of a space on the emulated core, with a progress line."""
     date = time.strftime("%Y-%m-%d", time.gmtime())
     with worker_pool(workers) as executor, progress("profiling kernels") as advance:
-        return build(
-            all_ops(space), toolchain, date, target, executor, lambda done, total: advance(done, total, "")
+        return build_with_stripes(
+            all_ops(space, memory),
+            toolchain,
+            date,
+            target,
+            executor,
+            lambda done, total: advance(done, total, ""),
         )
 
 
-def cache_path(space: SearchSpace, target: Target, toolchain: Toolchain) -> Path:
+def cache_path(space: SearchSpace, target: Target, toolchain: Toolchain, memory: Memory = "whole") -> Path:
     """Where the user's cache keeps the table of these kernels, this compiler, target and space."""
-    name = digest(
-        kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, target.name, entry_keys(space)
-    )
+    keys = entry_keys(space, memory)
+    name = digest(kernel_hash(), rules_hash(), toolchain.version, toolchain.flags, target.name, keys)
     return cache_folder() / f"lut-{name}.json"

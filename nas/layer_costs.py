@@ -10,9 +10,10 @@ from hwmodels.memory import step_bytes
 
 
 def layer_rows(graph: LayerGraph, model: CostModel) -> list[dict[str, Any]]:
-    """One row per operation in execution order: cycles, milliseconds, share of all cycles, bytes of its own
-    constants, and the arena bytes that are live while it runs.
+    """One row per operation that runs, in execution order: cycles, milliseconds, share of all cycles, bytes
+    of its own constants, and the arena bytes that are live while it runs.
     """
+    graph = model.deployed(graph)
     costs = {op.name: model.op_cost(op) for op in graph}
     live = step_bytes(graph, {name: cost.scratch_bytes for name, cost in costs.items()})
     total = sum(cost.cycles for cost in costs.values())

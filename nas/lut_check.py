@@ -64,7 +64,9 @@ def check_table(
     lacking = second_emulator.missing()
 
     def lower(arch: Arch) -> LayerGraph:
-        return space.lower(arch).with_code(cost_model.code or "fast")
+        return (
+            space.lower(arch).with_code(cost_model.code or "fast").with_memory(cost_model.memory or "whole")
+        )
 
     tasks = [
         _Task(str(arch), lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
@@ -86,6 +88,7 @@ def check_table(
         "device": device.name,
         "memory": device.target.memory,
         "code": cost_model.code or "fast",
+        **({"activations": "striped"} if cost_model.memory == "striped" else {}),
         "seed": seed,
         "compiler": toolchain.version,
         **_summary(rows),

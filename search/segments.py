@@ -55,6 +55,9 @@ class OpCosts(Protocol):
     def op_cost(self, op: Op, /) -> OpCost:
         """Cost of one operation; raises when there is no entry for it."""
 
+    def deployed(self, graph: LayerGraph, /) -> LayerGraph:
+        """The operations that run of a graph, or of a part of one that blocks make up."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -207,13 +210,14 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
 
     @cache
     def part(nodes: tuple[Node, ...], is_stem: bool) -> _Part:
-        counted = [op for op, _ in (nodes if is_stem else nodes[1:])]
+        graph = costs.deployed(LayerGraph(nodes))
+        counted = list(graph)[0 if is_stem else 1 :]
         found = [op_cost(op) for op in counted]
         scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, found, strict=True)}
         return _Part(
             sum(cost.cycles for cost in found),
             sum(cost.data_bytes for cost in found),
-            max(step_bytes(LayerGraph(nodes), scratch)),
+            max(step_bytes(graph, scratch)),
             max(cost.stack_bytes for cost in found),
             frozenset().union(*(cost.code_units for cost in found)),
             sum(aligned(op.state_bytes) for op in counted),
@@ -256,12 +260,22 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
     return Segments(tuple(chain), tuple(names))
 
 
-def required_ops(space: SearchSpace, step_s: float | None = None) -> list[Op]:
+def required_ops(
+    space: SearchSpace,
+    step_s: float | None = None,
+    deployed: Callable[[LayerGraph], LayerGraph] | None = None,
+) -> list[Op]:
     """Every distinct operation shape that some architecture of the space runs, in a fixed order.
 
-    With `step_s`, those of the streaming steps of architectures that have one, instead of the windows'.
-    For building a look-up table; names are those of the first operation found with the shape.
+    With `step_s`, those of the streaming steps of architectures that have one, instead of the windows'; with
+    `deployed`, those of what it makes of graphs. For building a look-up table; names are those of the first
+    operation found with the shape.
     """
+
+    @cache
+    def ops_of(nodes: tuple[Node, ...]) -> list[Op]:
+        return list(deployed(LayerGraph(nodes)) if deployed and nodes else (op for op, _ in nodes))
+
     found: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()
     for kind, columns, _, nodes_at in _walk(space, step_s):
@@ -269,6 +283,6 @@ def required_ops(space: SearchSpace, step_s: float | None = None) -> list[Op]:
             nodes: Sequence[Node] = ()
             with suppress(StreamingError):
                 nodes = nodes_at(*genes) or ()
-            for op, _ in nodes if kind == "stem" else nodes[1:]:
+            for op in ops_of(tuple(nodes))[0 if kind == "stem" else 1 :]:
                 found.setdefault(op.shape, op)
     return list(found.values())

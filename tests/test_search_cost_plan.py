@@ -10,10 +10,13 @@ import pytest
 
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
-from hwmodels.graph import Code
+from hwmodels.graph import Code, Memory
 from hwmodels.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
 from hwmodels.streaming import StreamingError
-from hwmodels.variants import FIXED_CODE_UNITS, MOTION_CODE_UNITS, code_units
+from hwmodels.striped_block import CODE_UNITS as STRIPES_UNITS
+from hwmodels.striped_block import StripedBlock, with_calls
+from hwmodels.variants import FIXED_CODE_UNITS, MOTION_CODE_UNITS, SPECTRUM_CODE_UNITS, code_units
+from nas.hardware import all_ops
 from search.code_choice import CODES
 from search.cost_plan import COST_NAMES, ENDLESS, compile_costs, required_ops
 from supernet.space import SearchSpace, load_space
@@ -33,17 +36,20 @@ def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: Searc
         assert costs.row(index) == model.cost(space.lower(arch)), str(arch)
 
 
-def invented_table(space: SearchSpace, step_s: float | None = None) -> LookUpTable:
+def invented_table(space: SearchSpace, step_s: float | None = None, memory: Memory = "whole") -> LookUpTable:
     """A real look-up table's form, every kernel call of the space present, figures invented."""
-    ops = [
-        replace(op, code=code) for op in required_ops(space, step_s) for code in CODES if op.kind != "input"
-    ]
+    ops = [replace(op, code=code) for op in required_ops(space, step_s) for code in CODES]
+    if memory == "striped":
+        ops += with_calls(all_ops(space, memory))
+    ops = [op for op in ops if op.kind != "input"]
     entries = {}
     for op in ops:
         key = entry_key(op)
         number = crc32(key.encode())
         entries[key] = Entry(op.macs * 2 + number % 997, op.macs, 16 + number % 5 * 8, "measured")
-    units = frozenset().union(*(code_units(op) for op in ops)) | FIXED_CODE_UNITS | MOTION_CODE_UNITS
+    kernels = [op for op in ops if not isinstance(op, StripedBlock)]
+    units = FIXED_CODE_UNITS | MOTION_CODE_UNITS | SPECTRUM_CODE_UNITS | STRIPES_UNITS
+    units = units.union(*map(code_units, kernels))
     provenance = Provenance(
         "k", "r", "gcc", (), "unicorn", "cortex-m7", "tightly coupled", "test", "2000-01-01"
     )
@@ -73,6 +79,19 @@ def test_a_plan_of_any_code_equals_costing_graphs_of_such_ops(code: Code) -> Non
     for index, arch in enumerate(space.decode(genes)):
         expected = asdict(model.cost(space.lower(arch).with_code(code)))
         assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+
+
+@pytest.mark.parametrize("space", [small_space(**WIDE), load_space("default"), load_space("spectral")])
+def test_a_plan_of_networks_in_stripes_equals_costing_their_schedules(space: SearchSpace) -> None:
+    table, device = invented_table(space, memory="striped"), load_device()
+    plan = compile_costs(space, CostModel(table, device, "compact", "striped"))
+    costs = plan.costs(genes := space.sample(60, np.random.default_rng(0)))
+    whole = compile_costs(space, CostModel(table, device, "compact")).costs(genes)
+    for index, arch in enumerate(space.decode(genes)):
+        graph = space.lower(arch).with_code("compact").with_memory("striped")
+        expected = asdict(CostModel(table, device).cost(graph))
+        assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
+    assert np.median(costs.peak_ram_bytes / whole.peak_ram_bytes) < 0.9
 
 
 @pytest.mark.parametrize("space", [small_space(), load_space("default")])

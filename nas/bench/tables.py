@@ -2,9 +2,9 @@
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
 configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
-streaming.json, personalization.json, search.json, training.json and kernels.json are what those benchmarks
-printed with --json, kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a run's
-teacher/reliability.json. What has not been measured yet is said so.
+streaming.json, personalization.json, search.json, training.json, kernels.json and stripes.json are what those
+benchmarks printed with --json, kernel_cases.json is `ppg-nas bench kernels --cases N`; reliability.json is a
+run's teacher/reliability.json. What has not been measured yet is said so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench import distillation, integer, peers, personalization, ranks, streaming
+from nas.bench import distillation, integer, peers, personalization, ranks, streaming, stripes
 from nas.estimates import TRACKED
 from nas.fold_results import FoldResult, assemble, load_fold_result, mae_difference, metrics_of
 from nas.markdown import rewrite, table
@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "kernels": _of_json(results / "kernels.json", _kernels),
         "networks": _of_json(results / "kernels.json", _networks),
         "cases": _of_json(results / "kernel_cases.json", _cases),
+        "stripes": _of_json(results / "stripes.json", stripes.document_table),
     }
     search = {"search": _of_json(results / "search.json", _search)}
     training = {"training": _of_json(results / "training.json", _training)}

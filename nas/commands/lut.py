@@ -19,7 +19,15 @@ from hwmodels.measured import measured_table, read_measurements
 from hwmodels.target import Target
 from hwmodels.toolchain import find_toolchain
 from nas.arguments import CC_HELP, count, positive_count
-from nas.hardware import all_ops, build_table, cache_path, cached_table, measured_path, table_path
+from nas.hardware import (
+    all_ops,
+    build_table,
+    cache_path,
+    cached_table,
+    measured_path,
+    memory_of,
+    table_path,
+)
 from nas.lut_check import check_table, is_bad
 from nas.output import plain, print_fields, print_json, print_table
 from nas.progress import progress
@@ -28,7 +36,7 @@ from nas.space import space_of
 from nas.stages.choice import archive_path
 from nas.workers import worker_pool
 from search.archive import Archive
-from search.code_choice import CODES
+from search.code_choice import CODES, MEMORIES
 from supernet.space import SearchSpace, load_space
 
 
@@ -61,6 +69,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     check.add_argument("--workers", type=positive_count, default=2, help="processes (default 2)")
     check.add_argument("--code", choices=CODES, default="fast", help="code of the kernels (default fast)")
+    check.add_argument(
+        "--memory", choices=MEMORIES, default="whole", help="activations whole, or in stripes (default whole)"
+    )
     check.set_defaults(execute=check_one)
     for verb in (build, show, check, imported, firmware):
         verb.add_argument("--space", default="default", help="search space (default: default)")
@@ -76,7 +87,8 @@ def build_one(options: argparse.Namespace) -> int:
     space = space_of(run.config) if run else load_space(options.space)
     target, toolchain = _target(options, run), find_toolchain(options.cc)
     begun = time.perf_counter()
-    table = build_table(space, target, toolchain, options.workers)
+    memory = memory_of(run) if run else "whole"
+    table = build_table(space, target, toolchain, options.workers, memory)
     seconds = time.perf_counter() - begun
     path = options.out or (table_path(run, target) if run else cache_path(space, target, toolchain))
     table.save(path)
@@ -106,7 +118,8 @@ def check_one(options: argparse.Namespace) -> int:
     """Check predictions; exit code 1 when anything that must be equal differs, or figures are too far off."""
     space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
-    cost_model = CostModel(cached_table(space, device.target, toolchain), device, options.code)
+    table = cached_table(space, device.target, toolchain, options.memory)
+    cost_model = CostModel(table, device, options.code, options.memory)
     begun = time.perf_counter()
     with worker_pool(options.workers) as executor, progress("checking") as advance:
         found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)
@@ -145,7 +158,8 @@ def import_one(options: argparse.Namespace) -> int:
         _refuse_mixture(run, options.device or run.config.device)
     if path is None:
         raise InputError("lut import: give a run directory or --out FILE for the table")
-    modelled = cached_table(space, device.target, find_toolchain(options.cc))
+    memory = memory_of(run) if run else "whole"
+    modelled = cached_table(space, device.target, find_toolchain(options.cc), memory)
     measured = read_measurements(options.measured, modelled, device.name)
     made = measured_table(modelled, measured, f"measured on {device.name}")
     made.table.save(path)

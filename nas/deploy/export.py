@@ -18,7 +18,7 @@ from nas.compress.finish import finished_model, finished_tracker
 from nas.compress.streaming import adapted_tracker
 from nas.deploy.bundle import CODE, write_bundle
 from nas.estimates import integer_inputs
-from nas.hardware import code_of, cost_model
+from nas.hardware import code_of, cost_model, memory_of
 from nas.run_directory import RunDirectory
 from nas.stages.loading import windows_of
 from supernet.arch import Arch
@@ -50,12 +50,14 @@ def export_bundle(
     if streamed is not None:
         new_samples = round(run.config.data.step_s * model.input.rate_hz)
         model, inputs, mode = streaming_model(model, new_samples), inputs[:, -new_samples:], "streaming"
-    code = code_of(run)
-    model = replace(model, graph=model.graph.with_code(code))
+    code, memory = code_of(run), memory_of(run)
+    model = replace(model, graph=model.graph.with_code(code).with_memory(memory))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
         "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "code": code,
         "predicted": readable_cost(cost),
     }  # fmt: skip
+    if memory != "whole":
+        facts["memory"] = memory
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
     return write_bundle(path, model, inputs, facts, tracker, formats, sensors, learner)

@@ -9,6 +9,7 @@ from hwmodels.front import Front
 from hwmodels.integer import ClassSettings, HeartRateSettings, IntegerModel
 from hwmodels.memory import MemoryPlan
 from hwmodels.personalize import PersonalSettings
+from hwmodels.stripes import scheduled
 
 _CMAKE = """\
 # A static library for firmware: add_subdirectory() this folder and link `ppgnet`.
@@ -43,7 +44,7 @@ def memory_map(model: IntegerModel, arena: MemoryPlan, parts: Mapping[str, int])
         "",
         f"{'operation':<26}{'kind':<17}{'output at':>10}{'bytes':>8}{'scratch at':>12}{'bytes':>8}",
     ]
-    for op in model.graph:
+    for op in scheduled(model.graph):
         offset = arena.offsets.get(op.name)
         scratch = arena.scratch_bytes.get(op.name, 0)
         place = str(arena.scratch_offsets[op.name]) if scratch else "-"

@@ -14,7 +14,8 @@ from hwmodels.cost import CostModel, readable_cost
 from hwmodels.device import load_device
 from hwmodels.emulator import Emulator
 from hwmodels.integer import run as interpret
-from hwmodels.profiling import build
+from hwmodels.stripe_profiling import build_with_stripes
+from hwmodels.stripes import scheduled
 from hwmodels.toolchain import Toolchain, find_toolchain
 from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
 from nas.deploy.firmware_check import check_firmware, tell_in_readme
@@ -56,7 +57,9 @@ def verify_bundle(
         toolchain = toolchain or find_toolchain()
     if bundle.sources:
         assert toolchain is not None
-        model = replace(cost_model, code=None) if cost_model else _own_cost_model(bundle, toolchain)
+        model = (
+            replace(cost_model, code=None, memory=None) if cost_model else _own_cost_model(bundle, toolchain)
+        )
         result |= _code_as_it_runs(bundle, model, toolchain)
         if bundle.learner is not None:
             result["learner"] = check_learner(bundle, bundle.learner, toolchain)
@@ -105,5 +108,5 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
 def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
     """A table of this network's operations alone, for the device of the manifest."""
     device = load_device(bundle.manifest["device"])
-    table = build(list(bundle.model.graph), toolchain, "", device.target)
+    table = build_with_stripes(scheduled(bundle.model.graph), toolchain, "", device.target)
     return CostModel(table, device)

@@ -1,6 +1,6 @@
 """Stage 2: the look-up table of the device's core: every kernel call of the space, run on an emulated one.
 
-With it, budgets that nothing meets are found out here, before any training, and the kernels' code is chosen.
+With it, budgets that nothing meets are found before any training, and how networks are built is chosen.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.energy import DEFAULT_PERIOD_S
-from hwmodels.graph import Code
 from hwmodels.lut import rules_hash
+from hwmodels.striped_block import source_hash
 from hwmodels.toolchain import find_toolchain
 from hwmodels.variants import kernel_hash
 from nas.hardware import cached_table, table_path
 from nas.run_directory import RunDirectory
 from nas.space import space_of
 from nas.stages.choice import budgets_of
-from search.code_choice import CODES, choose_code
+from search.code_choice import CODES, MEMORIES, Form, choose_form
 from search.cost_plan import CostPlan, compile_both_modes
 
 NAME = "profile"
@@ -31,6 +31,8 @@ def inputs(run: RunDirectory) -> object:
     toolchain = find_toolchain()
     space = space_of(run.config).model_dump(mode="json")
     facts = [kernel_hash(), rules_hash(), toolchain.version, list(toolchain.flags)]
+    if run.config.budgets.memory == "striped":
+        facts.append(source_hash())
     return [*facts, load_device(run.config.device).model_dump(), run.config.budgets.model_dump(), space]
 
 
@@ -44,21 +46,31 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
     Raises InfeasibleBudget, with the nearest feasible point.
     """
-    device, space = load_device(run.config.device), space_of(run.config)
-    table = cached_table(space, device.target)
+    device, space, given = load_device(run.config.device), space_of(run.config), run.config.budgets
+
+    def plan_of(form: Form) -> CostPlan:
+        table = cached_table(space, device.target, memory=form.memory)
+        return compile_both_modes(space, CostModel(table, device, *form), DEFAULT_PERIOD_S)
+
+    codes = CODES if given.code == "auto" else (given.code,)
+    memories = MEMORIES if given.memory == "auto" else (given.memory,)
+    chosen = choose_form(plan_of, budgets_of(given), run.config.seed, codes, memories)
+    code, memory = chosen.form
+    if code != codes[0]:
+        run.say(f"the flash budget asks for {code} code of the kernels")
+    if memory != memories[0]:
+        run.say("the RAM budget asks for blocks in stripes")
+    table = cached_table(space, device.target, memory=memory)
     table.save(table_path(run, device.target))
-
-    def plan_of(code: Code) -> CostPlan:
-        return compile_both_modes(space, CostModel(table, device, code), DEFAULT_PERIOD_S)
-
-    budgets, given, seed = budgets_of(run.config.budgets), run.config.budgets.code, run.config.seed
-    chosen = choose_code(plan_of, budgets, seed, CODES if given == "auto" else (given,))
-    if chosen.code != CODES[0]:
-        run.say(f"the flash budget asks for {chosen.code} code of the kernels")
+    shares = {form: round(share, 4) for form, share in chosen.shares.items()}
+    told: dict[str, Any] = {} if memory == "whole" else {"activations": memory}
+    if len({form.memory for form in shares}) > 1:
+        told["share_whole"] = max(share for form, share in shares.items() if form.memory == "whole")
     return {
-        "code": chosen.code,
+        "code": code,
+        **told,
         "share_within_budgets": round(chosen.feasibility.share, 4),
-        "share_by_code": {code: round(share, 4) for code, share in chosen.shares.items()},
+        "share_by_code": {form.code: share for form, share in shares.items() if form.memory == memory},
         "entries": len(table.entries),
         "core": device.core,
         "memory": device.target.memory,
