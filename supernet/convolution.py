@@ -51,11 +51,11 @@ class _Geometry(NamedTuple):
         """Whether it is one product of matrices, of which each row is a moment."""
         return self.groups == self.stride == weight.shape[-1] == 1
 
-    def in_training(self, padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        """`forward`, to be followed by `backward`; equal up to the last digits."""
+    def in_training(self, padded: Tensor, weight: Tensor) -> Tensor:
+        """`forward` in the way that is fastest before `backward`; equal up to the last digits."""
         if not self.is_product(weight):
-            return self.forward(padded, weight, bias)
-        return _moments(functional.linear(_rows(padded), weight.flatten(1), bias), len(padded))
+            return self.forward(padded, weight)
+        return _moments(_rows(padded) @ weight.flatten(1).T, len(padded))
 
     def forward(self, padded: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution of what `pad` gave."""
@@ -140,7 +140,7 @@ class _Convolution(torch.autograd.Function):
         padded = geometry.pad(x)
         ctx.save_for_backward(padded, weight)
         ctx.geometry = geometry
-        return geometry.in_training(padded, weight, bias)
+        return geometry.forward(padded, weight, bias)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
