@@ -175,15 +175,8 @@ def _block_constants(model: IntegerModel, block: StripedBlock, index: str) -> _C
             )
         tables += f"static const ppgnet_step steps_{index}_{number}[{len(steps)}] = {{\n"
         tables += "\n".join(steps) + "\n};\n"
-        sizes = (
-            stripe.rows_in * block.channels_in,
-            stripe.rows_filled * width,
-            stripe.rows_out * block.over_time.stride * width,
-            stripe.rows_out * block.channels_out,
-        )
-        rows += (
-            f"    {{steps_{index}_{number}, {len(steps)}, {stripe.repeats}, {', '.join(map(str, sizes))}}},\n"
-        )
+        alike = (f"steps_{index}_{number}", len(steps), stripe.repeats, *block.moved_bytes(stripe))
+        rows += f"    {braced(alike)},\n"
     count = len(block.stripes)
     tables += f"static const ppgnet_stripe stripes_{index}[{count}] = {{\n{rows}}};\n"
     over = block.over_time

@@ -87,12 +87,8 @@ def _written(block: StripedBlock, kernel: int, parameters: int) -> list[tuple[in
     over, packed = block.over_time, b""
     width = over.channels_in
     for stripe in block.stripes:
-        passed = stripe.rows_out * over.stride * width
-        taken, filled = stripe.rows_in * block.channels_in, stripe.rows_filled * width
-        packed += struct.pack(
-            "<7I", _STEPS, len(block.ops(stripe)), stripe.repeats, taken, filled, passed,
-            stripe.rows_out * block.channels_out,
-        )  # fmt: skip
+        steps = (_STEPS, len(block.ops(stripe)), stripe.repeats)
+        packed += struct.pack("<7I", *steps, *block.moved_bytes(stripe))
     head = (_BLOCK + 64, len(block.stripes), over.padding_before * width, over.reach * width)
     record = struct.pack("<7I", *head, block.copies, 0, block.settled_bytes)
     return [(_BLOCK, record), (_BLOCK + 64, packed), (_STEPS, step * most)]

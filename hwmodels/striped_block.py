@@ -162,6 +162,14 @@ class StripedBlock(Op):
         rows = over.reach + stripe.rows_out * over.stride - stripe.rows_in - stripe.rows_filled
         return rows * over.channels_in
 
+    def moved_bytes(self, stripe: Stripe) -> tuple[int, int, int, int]:
+        """Of its record: input taken in, padding behind it, held rows passed, output made."""
+        width = self.over_time.channels_in
+        return (
+            stripe.rows_in * self.channels_in, stripe.rows_filled * width,
+            stripe.rows_out * self.over_time.stride * width, stripe.rows_out * self.channels_out,
+        )  # fmt: skip
+
     @cached_property
     def scratch_bytes(self) -> int:
         """Bytes that the block works in beyond its input and output."""

@@ -353,6 +353,13 @@ class Config(_Section):
         """Outputs of the network: heart-rate bins or classes."""
         return self.task.bins if self.task.kind == "heart_rate" else len(self.task.classes)
 
+    def shared_by_folds(self) -> dict[str, Any]:
+        """What all folds of one experiment have in common: all but the fold, and what computes."""
+        content = self.model_dump(mode="json")
+        del content["data"]["fold"], content["threads"]
+        content.pop("accelerator", None)
+        return content
+
     def to_yaml(self) -> str:
         """The configuration with defaults written out, but for keys in `later` that hold theirs."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)

@@ -41,7 +41,7 @@ class FoldResult:
     """The test side of one fold. Arrays are per window (n,); estimates and spreads in BPM by estimator.
 
     `facts` holds what the run was: chosen subnet, verified cost, seed, version, hardware, seconds.
-    `settings` is a digest of everything in the configuration but the fold and the threads.
+    `settings` is a digest of what the folds of one experiment have in common.
     """
 
     name: str
@@ -62,16 +62,13 @@ def fold_result(run: RunDirectory) -> FoldResult:
     if run.config.task.kind != "heart_rate":
         raise FoldResultError(f"{run.path}: a rhythm run; the accuracy benchmark is for heart rates")
     arrays = run.arrays("evaluation", "predictions.npz")
-    content = run.config.model_dump(mode="json")
-    del content["data"]["fold"], content["threads"]
-    content.pop("accelerator", None)
     estimators = sorted(key.removesuffix("/estimate") for key in arrays if key.endswith("/estimate"))
     spreads = {name: arrays[f"{name}/spread"].astype(np.float64) for name in estimators}
     return FoldResult(
         name=run.config.name,
         fold=run.config.data.fold,
         folds=run.config.data.folds,
-        settings=digest(content),
+        settings=digest(run.config.shared_by_folds()),
         facts={key: value for key, value in closing_summary(run).items() if key in _KEPT},
         subject=arrays["subject"],
         source=arrays["source"],

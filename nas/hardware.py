@@ -6,6 +6,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hwmodels import lut
 from hwmodels.cost import CostError, CostModel
@@ -77,20 +78,20 @@ def cost_plan(run: RunDirectory, device: str) -> CostPlan:
 
 def code_of(run: RunDirectory) -> Code:
     """The kernels' code in a run: its configuration's, or what the profile stage chose; before that, fast."""
-    if run.config.budgets.code != "auto":
-        return run.config.budgets.code
-    stamp = run.stamp("profile")
-    chosen: Code = stamp["summary"].get("code", "fast") if stamp else "fast"
-    return chosen
+    given = run.config.budgets.code
+    return _chosen(run, "code", "fast") if given == "auto" else given
 
 
 def memory_of(run: RunDirectory) -> Memory:
     """Whether a run's networks run in stripes: as its configuration or the profile stage says; else whole."""
-    if run.config.budgets.memory != "auto":
-        return run.config.budgets.memory
+    given = run.config.budgets.memory
+    return _chosen(run, "activations", "whole") if given == "auto" else given
+
+
+def _chosen(run: RunDirectory, key: str, before: Any) -> Any:
+    """What the profile stage noted under `key`, or what holds `before` it has."""
     stamp = run.stamp("profile")
-    chosen: Memory = stamp["summary"].get("activations", "whole") if stamp else "whole"
-    return chosen
+    return stamp["summary"].get(key, before) if stamp else before
 
 
 def entry_keys(space: SearchSpace, memory: Memory = "whole") -> list[str]:

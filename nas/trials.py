@@ -150,10 +150,7 @@ def origin(run: RunDirectory, *stages: str) -> list[Any]:
 
 def settings_of(run: RunDirectory, *more: object) -> str:
     """A digest of everything that a run's folds must share, and of `more`."""
-    content = run.config.model_dump(mode="json")
-    del content["data"]["fold"], content["threads"]
-    content.pop("accelerator", None)
-    return digest(content, *more)
+    return digest(run.config.shared_by_folds(), *more)
 
 
 def save_rows(path: Path, run: RunDirectory, settings: str, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -105,13 +105,16 @@ def test_every_loss_is_computed_where_its_networks_are(kind: str, elsewhere: tor
     settings = TrainSettings(epochs=1, batch=8, draws=1, distillation=(Term(kind),))
     members = [SpectralNetwork(24, width=8, blocks=1), ResNet(24, width=4, blocks=(1, 1), kernel=3)]
     student = single(Subnet(small_space().lower(small_space().largest())))
-    fit(student, sines(16), TASK, settings, teacher=Teaching(Ensemble(members), 32), device=elsewhere)
+    teacher = Teaching(Ensemble(members), 32)
+    history = fit(student, sines(16), TASK, settings, teacher=teacher, device=elsewhere)
+    assert len(history) == 1 and history[0].loss == 0.5
 
 
 def test_rhythms_are_learnt_elsewhere_too(elsewhere: torch.device) -> None:
     task = RhythmTask(("sinus", "AF"), weights=(1.0, 2.0))
     method = SingleNetwork(SpectralNetwork(2, width=8, blocks=1, pools=True), task, 32, 4)
-    fit(method, sines(16), task, TrainSettings(epochs=1, batch=8), device=elsewhere)
+    history = fit(method, sines(16), task, TrainSettings(epochs=1, batch=8), device=elsewhere)
+    assert len(history) == 1 and history[0].loss == 0.5
 
 
 def test_tensors_of_two_processors_are_refused(elsewhere: torch.device) -> None:
@@ -128,8 +131,7 @@ def test_the_processor_is_the_gpu_only_where_there_is_one(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
-    for name, value in (("deterministic", False),):
-        monkeypatch.setattr(torch.backends.cudnn, name, value)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
     precision = torch.get_float32_matmul_precision()
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")

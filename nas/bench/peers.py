@@ -123,11 +123,11 @@ def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str,
         share = 1.0 if name == RECURRENT else share_that_fits(space, name, run.config.device, limits)
         students += [(f"{name}, narrowed", name, share)] if share < 1 else []
     for student, name, share in students:
+        graph = None if name == RECURRENT else graph_of(space, name, share)
         for taught in ("hard labels", "distilled"):
             run.say(f"{student}, {taught}")
             path = run.path / "peers" / f"{student.replace(', ', '-')}-{taught.replace(' ', '-')}.json"
             teacher = trained_teacher(run) if taught == "distilled" else None
-            graph = None if name == RECURRENT else graph_of(space, name, share)
             work = partial(_rows_of, data, student, graph, taught, settings, quantization, teacher)
             held = once(path, [*base, student, taught, *([share] if share < 1 else [])], work)
             for at, row in enumerate(held["rows"]):

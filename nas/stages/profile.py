@@ -5,13 +5,15 @@ With it, budgets that nothing meets are found before any training, and how netwo
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hwmodels.cost import CostModel
 from hwmodels.device import load_device
 from hwmodels.energy import DEFAULT_PERIOD_S
-from hwmodels.lut import rules_hash
+from hwmodels.graph import Memory
+from hwmodels.lut import LookUpTable, rules_hash
 from hwmodels.striped_block import source_hash
 from hwmodels.toolchain import find_toolchain
 from hwmodels.variants import kernel_hash
@@ -48,9 +50,12 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     """
     device, space, given = load_device(run.config.device), space_of(run.config), run.config.budgets
 
+    @cache
+    def table_of(memory: Memory) -> LookUpTable:
+        return cached_table(space, device.target, memory=memory)
+
     def plan_of(form: Form) -> CostPlan:
-        table = cached_table(space, device.target, memory=form.memory)
-        return compile_both_modes(space, CostModel(table, device, *form), DEFAULT_PERIOD_S)
+        return compile_both_modes(space, CostModel(table_of(form.memory), device, *form), DEFAULT_PERIOD_S)
 
     codes = CODES if given.code == "auto" else (given.code,)
     memories = MEMORIES if given.memory == "auto" else (given.memory,)
@@ -60,7 +65,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         run.say(f"the flash budget asks for {code} code of the kernels")
     if memory != memories[0]:
         run.say("the RAM budget asks for blocks in stripes")
-    table = cached_table(space, device.target, memory=memory)
+    table = table_of(memory)
     table.save(table_path(run, device.target))
     shares = {form: round(share, 4) for form, share in chosen.shares.items()}
     told: dict[str, Any] = {} if memory == "whole" else {"activations": memory}
