@@ -12,6 +12,8 @@ from search.cost_plan import Costs
 from search.pareto import Booleans, Floats
 
 KB = 1024
+OBJECTIVES = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
+"""What a search and its queries minimise where nothing else is asked for."""
 
 
 class BudgetError(InputError):

@@ -16,7 +16,7 @@ from search.budgets import KB, Budgets
 from search.cost_plan import STEP_NAMES
 from search.filters import column_named, parse, to_sql
 from search.pareto import dominates, knee, non_dominated
-from search.settings import OBJECTIVES
+from search.budgets import OBJECTIVES
 from search.ties import indistinguishable_from_best, tied
 
 _NUMERIC = ("error", *COST_COLUMNS)

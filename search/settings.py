@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hwmodels.errors import InputError
+from search.budgets import OBJECTIVES
 from search.cost_plan import COST_NAMES, STEP_NAMES
 from search.evolution import ALGORITHMS, PopulationSearch, Variation
-
-OBJECTIVES = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
 
 
 class SearchSettingsError(InputError):
