@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hwmodels.errors import InputError
-from nas.arguments import Parser
+from hwmodels.basics.errors import InputError
+from nas.terminal.arguments import Parser
 
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 """What goes wrong outside of the program and names no file."""

@@ -31,11 +31,7 @@ def test_a_file_imports_only_its_own_floor_and_those_below(path: Path) -> None:
 
 
 def test_the_hardware_floor_knows_nothing_of_torch() -> None:
-    users = [
-        path
-        for path in SOURCES
-        if path.is_relative_to(ROOT / "hwmodels") and "torch" in imported_modules(path)
-    ]
+    users = [path for path in SOURCES if path.is_relative_to(ROOT / "hwmodels") and "torch" in imported_modules(path)]
     assert not users
 
 

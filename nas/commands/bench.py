@@ -1,4 +1,4 @@
-"""`ppg-nas bench NAME`: measurements that the README quotes; each is a module of nas/bench."""
+"""`python -m benchmarks NAME`: measurements that the README quotes; each is a module of benchmarks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import importlib
 import pkgutil
 
 import nas.bench
-from nas.output import print_fields, print_json, print_table
+from nas.terminal.output import print_fields, print_json, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare one sub-command per module of nas/bench."""
+    """Declare one sub-command per module of benchmarks."""
     names = parser.add_subparsers(dest="name", required=True, metavar="NAME")
     for module in pkgutil.iter_modules(nas.bench.__path__):
         benchmark = importlib.import_module(f"nas.bench.{module.name}")

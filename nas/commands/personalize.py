@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.personalize import PersonalSettings
-from hwmodels.toolchain import find_toolchain
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.firmware.learner import PersonalSettings
+from nas.assembly.choice import chosen_arch
+from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model
-from nas.output import print_json, print_table
-from nas.personal import Protocol, learn_each, recordings_of
-from nas.run_directory import RunDirectory, RunError
-from nas.stages.choice import chosen_arch
-from nas.stages.loading import windows_of
+from nas.predict.personalization import Protocol, learn_each, recordings_of
+from nas.run.run_directory import RunDirectory, RunError
+from nas.terminal.output import print_json, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -8,13 +8,13 @@ import io
 from pathlib import Path
 from typing import Any
 
-from hwmodels.errors import InputError
-from nas.arguments import picture_path
-from nas.data.registry import detect_and_load
-from nas.files import replace_file, write_text
-from nas.inference import Inference, infer, load_network
-from nas.output import print_json, print_table
+from hwmodels.basics.errors import InputError
+from nas.data.loaders.registry import detect_and_load
+from nas.predict.inference import Inference, infer, load_network
 from nas.report.plots import heart_rate_trace
+from nas.run.run_files import replace_file, write_text
+from nas.terminal.arguments import picture_path
+from nas.terminal.output import print_json, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

@@ -7,14 +7,14 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from nas.arguments import count, positive_count
-from nas.config import Config, absolute, load_config, parse_config
-from nas.output import plain, print_fields, print_json
-from nas.pipeline import NAMES, run_pipeline
 from nas.report.closing import closing_lines, closing_summary
-from nas.run_directory import RunDirectory
+from nas.run.config import Config, absolute, load_config, parse_config
+from nas.run.run_directory import RunDirectory
 from nas.stages import supernet
-from supernet.distributed import Team, joined
+from nas.stages.job import NAMES, run_pipeline
+from nas.terminal.arguments import count, positive_count
+from nas.terminal.output import plain, print_fields, print_json
+from supernet.training.distributed import Team, joined
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +25,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
     parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
-    parser.add_argument(
-        "--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's"
-    )
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -50,10 +48,14 @@ def execute(options: argparse.Namespace) -> int:
 def _lead(options: argparse.Namespace, team: Team) -> int:
     """Do the whole job, with the others' help where a supernet is trained."""
     run = prepared_run(
-        options.config, options.data, options.run,
-        fold=options.fold, seed=options.seed, threads=options.threads,
+        options.config,
+        options.data,
+        options.run,
+        fold=options.fold,
+        seed=options.seed,
+        threads=options.threads,
         accelerator=options.accelerator,
-    )  # fmt: skip
+    )
     run.cluster, run.team = options.cluster, team
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hwmodels.errors import InputError
-from hwmodels.toolchain import find_toolchain
+from hwmodels.basics.errors import InputError
+from hwmodels.c.toolchain import find_toolchain
 from nas.deploy.bundle import read_board
-from nas.deploy.firmware_check import cost_rows
-from nas.deploy.testimony import COLUMNS
-from nas.deploy.verify import verify_bundle
-from nas.output import print_json, print_table
+from nas.deploy.verification.comparison import COLUMNS
+from nas.deploy.verification.firmware_check import cost_rows
+from nas.deploy.verification.verify import verify_bundle
+from nas.terminal.output import print_json, print_table
 
 _ROWS = ("latency_ms", "cycles", "flash_bytes", "ram_bytes", "energy_mj", "power_mw")
 
@@ -49,9 +49,7 @@ def execute(options: argparse.Namespace) -> int:
             }
             for key in _ROWS
         ]
-        print_table(
-            rows, ("cost", "predicted", "on the emulated core"), f"{found['id']} on {found['device']}"
-        )
+        print_table(rows, ("cost", "predicted", "on the emulated core"), f"{found['id']} on {found['device']}")
         made = found["preparation"]
         print(
             f"making the input, besides: {made['cycles']} cycles, {made['latency_ms']:.2f} ms, "

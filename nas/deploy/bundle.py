@@ -1,6 +1,6 @@
 """The bundle: a folder with everything firmware needs of one integer network, and what proves it right.
 
-Written whole or not at all. `ppg-nas verify` (nas/deploy/verify.py) reads it back.
+Written whole or not at all. `ppg-nas verify` (nas/deploy/verification/verify.py) reads it back.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.codegen import default_plan
-from hwmodels.errors import InputError
-from hwmodels.firmware import context_parts, generate_firmware
-from hwmodels.front import Front, Sensors
-from hwmodels.integer import IntegerModel, load_model, run, save_model
-from hwmodels.personalize import PersonalSettings
-from hwmodels.tracker import Tracker, load_tracker, save_tracker
-from nas.deploy.description import logits_of, readme_section
+from hwmodels.basics.errors import InputError
+from hwmodels.codegen.network_source import default_plan
+from hwmodels.firmware.front_end import Front, Sensors
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.firmware.sources import context_parts, generate_firmware
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.interpreter import IntegerModel, load_model, run, save_model
 from nas.deploy.example import example_files
-from nas.deploy.formats import FILES, FORMATS, written
+from nas.deploy.formats.description import logits_of, readme_section
+from nas.deploy.formats.registry import FILES, FORMATS, written
 from nas.deploy.self_test import self_test
 from nas.deploy.texts import cmake_lists, memory_map, readme
-from nas.files import read_arrays, replace_folder, write_json
+from nas.run.run_files import read_arrays, replace_folder, write_json
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -87,7 +87,7 @@ def write_bundle(
     `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
     device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
     are linked only where they are used, and so does what personalizes the network, with a `learner`.
-    `formats` are of nas.deploy.formats.FORMATS. `sensors` are those whose samples the C front end takes.
+    `formats` are of nas.deploy.formats.registry.FORMATS. `sensors` are those whose samples the C front end takes.
     Raises BundleError when `path` holds something that is not a bundle; it is left as it was.
     """
     check_destination(path)
@@ -143,9 +143,7 @@ def check_destination(path: Path) -> None:
     held = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
     known = {MANIFEST, VERIFICATION, README, BOARD, *_files_of(path)} if MANIFEST in held else set()
     if others := sorted(held - known):
-        raise BundleError(
-            f"{path}: the folder holds something else ({others[0]}); export to an empty or new one"
-        )
+        raise BundleError(f"{path}: the folder holds something else ({others[0]}); export to an empty or new one")
 
 
 def _files_of(path: Path) -> set[str]:
@@ -175,11 +173,7 @@ def read_bundle(path: Path) -> Bundle:
     golden = read_arrays(path / "golden.npz", "export the subnet again")
     inputs, outputs = golden["inputs"], golden["outputs"]
     sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest["sources"]}
-    files = {
-        kind: (path / held.file).read_bytes()
-        for kind, held in FILES.items()
-        if held.file in manifest["files"]
-    }
+    files = {kind: (path / held.file).read_bytes() for kind, held in FILES.items() if held.file in manifest["files"]}
     model = load_model(path / "model.npz")
     tracker = load_tracker(path / TRACKER) if TRACKER in manifest["files"] else None
     front, learner = _front_of(manifest, model), _learner_of(manifest)
@@ -203,8 +197,7 @@ def read_board(path: Path) -> dict[str, int]:
 def _front_of(manifest: Mapping[str, Any], model: IntegerModel) -> Front:
     try:
         held: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in manifest["sensors"].items()
+            name: tuple(value) if isinstance(value, list) else value for name, value in manifest["sensors"].items()
         }
         return Front.of(Sensors(**held), model.input)
     except (KeyError, TypeError, AttributeError):

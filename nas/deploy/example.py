@@ -16,9 +16,10 @@ from typing import Any
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
 
-from hwmodels.toolchain import Toolchain, ToolchainError, run_compiler
+from hwmodels.c.text import C_FOLDER
+from hwmodels.c.toolchain import Toolchain, ToolchainError, run_compiler
 
-_FOLDER = Path(__file__).parent / "firmware"
+_FOLDER = C_FOLDER / "examples"
 _BARE_METAL = "examples/bare_metal"
 _PLACES = {
     "bare_metal": _BARE_METAL,

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.cost import readable_cost
-from hwmodels.front import Sensors
-from hwmodels.integer import IntegerModel
-from hwmodels.personalize import PersonalSettings
-from hwmodels.streaming import streaming_model
+from hwmodels.cost.network_cost import readable_cost
+from hwmodels.firmware.front_end import Sensors
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.network.interpreter import IntegerModel
+from hwmodels.schedule.step_graph import streaming_model
+from nas.assembly.hardware import code_of, cost_model, memory_of
+from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model, finished_tracker
-from nas.compress.streaming import adapted_tracker
+from nas.compress.streaming_subnets import adapted_tracker
 from nas.deploy.bundle import CODE, write_bundle
-from nas.estimates import integer_inputs
-from nas.hardware import code_of, cost_model, memory_of
-from nas.run_directory import RunDirectory
-from nas.stages.loading import windows_of
-from supernet.arch import Arch
+from nas.evaluation.estimates import integer_inputs
+from nas.run.run_directory import RunDirectory
+from supernet.space.arch import Arch
 
 
 def export_bundle(
@@ -54,9 +54,13 @@ def export_bundle(
     model = replace(model, graph=model.graph.with_code(code).with_memory(memory))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
-        "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "code": code,
+        "id": arch.id,
+        "arch": str(arch),
+        "mode": mode,
+        "device": device,
+        "code": code,
         "predicted": readable_cost(cost),
-    }  # fmt: skip
+    }
     if memory != "whole":
         facts["memory"] = memory
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)

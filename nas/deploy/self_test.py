@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.front import Front, readings
-from hwmodels.integer import IntegerModel
-from hwmodels.tracker import Tracker
+from hwmodels.firmware.front_end import Front, readings
+from hwmodels.firmware.tracker import Tracker
+from hwmodels.network.interpreter import IntegerModel
 
 READINGS = 3
 _BEATS_PER_MINUTE = 84
@@ -219,10 +219,16 @@ def self_test(
     rows = readings(front, model, ppg, acc if front.reads_motion else None, tracker)[:READINGS]
     period, half, slope = _pulse(front)
     source = _SOURCE.format(
-        vectors=len(inputs), readings=len(rows), period=period, half=half, slope=slope,
-        inputs="\n".join(f"    {{{row}}}," for row in wrapped), expected=_rows(outputs), rows=_rows(rows),
+        vectors=len(inputs),
+        readings=len(rows),
+        period=period,
+        half=half,
+        slope=slope,
+        inputs="\n".join(f"    {{{row}}}," for row in wrapped),
+        expected=_rows(outputs),
+        rows=_rows(rows),
         reset="        ppgnet_stream_reset(context->arena);\n" if model.graph.state_bytes else "",
-    )  # fmt: skip
+    )
     return {"ppgnet_selftest.c": source, "ppgnet_selftest.h": _HEADER}
 
 

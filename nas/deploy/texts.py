@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hwmodels.front import Front
-from hwmodels.integer import ClassSettings, HeartRateSettings, IntegerModel
-from hwmodels.memory import MemoryPlan
-from hwmodels.personalize import PersonalSettings
-from hwmodels.stripes import scheduled
+from hwmodels.firmware.front_end import Front
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel
+from hwmodels.schedule.memory import MemoryPlan
+from hwmodels.schedule.stripes import scheduled
 
 _CMAKE = """\
 # A static library for firmware: add_subdirectory() this folder and link `ppgnet`.
@@ -51,9 +51,7 @@ def memory_map(model: IntegerModel, arena: MemoryPlan, parts: Mapping[str, int])
         if op.state_bytes:
             scratch, place = op.state_bytes, str(arena.state_offsets[op.name])
         where = "-" if offset is None or not op.output_bytes else str(offset)
-        lines.append(
-            f"{op.name:<26}{op.kind:<17}{where:>10}{op.output_bytes:>8}{place:>12}{scratch or '-':>8}"
-        )
+        lines.append(f"{op.name:<26}{op.kind:<17}{where:>10}{op.output_bytes:>8}{place:>12}{scratch or '-':>8}")
     return "\n".join(lines) + "\n"
 
 

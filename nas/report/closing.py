@@ -7,9 +7,9 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from nas.files import digest
-from nas.output import format_value
-from nas.run_directory import RunDirectory
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import digest
+from nas.terminal.output import format_value
 
 COST_ROWS = (
     ("latency_ms", "latency, ms"),

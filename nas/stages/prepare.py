@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from nas.config import Source
+from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
+from nas.data.loaders.registry import find_source_files, load_source
 from nas.data.recording import Recording
-from nas.data.registry import find_source_files, load_source
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
-from nas.files import digest_files, replace_file
-from nas.run_directory import RunDirectory, RunError
-from nas.space import space_of
+from nas.run.config import Source
+from nas.run.run_directory import RunDirectory, RunError
+from nas.run.run_files import digest_files, replace_file
 
 NAME = "prepare"
 NEEDS: tuple[str, ...] = ()
@@ -41,9 +41,12 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     data = run.config.data
     recordings = [recording for source in data.sources for recording in _load(run, source)]
     windows = make_windows(
-        recordings, rates=sorted(space_of(run.config).rates), window_s=data.window_s, step_s=data.step_s,
+        recordings,
+        rates=sorted(space_of(run.config).rates),
+        window_s=data.window_s,
+        step_s=data.step_s,
         margin_s=data.margin_s,
-    )  # fmt: skip
+    )
     if windows.label_kind != run.config.task.kind:
         raise RunError(
             f"{run.path}: the task is {run.config.task.kind} but the recordings are labelled with "
@@ -64,9 +67,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 def split(windows: WindowSet, run: RunDirectory) -> Fold:
     """The fold of the configuration: disjoint train, validation and test subjects."""
     data = run.config.data
-    folds = subject_folds(
-        windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist()
-    )
+    folds = subject_folds(windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist())
     return folds[data.fold]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hwmodels.device import load_device
+from hwmodels.device.device import load_device
+from nas.assembly.choice import bundle_path, chosen_arch
+from nas.assembly.hardware import cost_model
 from nas.deploy.bundle import MANIFEST, VERIFICATION
 from nas.deploy.export import export_bundle
-from nas.deploy.verify import verify_bundle
-from nas.hardware import cost_model
-from nas.run_directory import RunDirectory
-from nas.stages.choice import bundle_path, chosen_arch
+from nas.deploy.verification.verify import verify_bundle
+from nas.run.run_directory import RunDirectory
 
 NAME = "verify"
 NEEDS: tuple[str, ...] = ("profile", "finish")
