@@ -15,9 +15,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.device.target import Cache, Flash, Target
 
-SHIPPED = Path(__file__).resolve().parent.parent / "configs" / "devices"
 DEFAULT_DEVICE = "cortex-m7-64mhz"
 Place = Literal["tightly_coupled", "flash"]
 
@@ -165,7 +165,7 @@ class Device(_Part):
 
 def known_devices() -> list[str]:
     """Names of the devices that come with the program."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    return shipped_names("devices")
 
 
 def load_device(name_or_path: str | Path = DEFAULT_DEVICE) -> Device:
@@ -173,9 +173,7 @@ def load_device(name_or_path: str | Path = DEFAULT_DEVICE) -> Device:
 
     Raises DeviceError listing the known names, or naming the file and its first wrong field.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        path = SHIPPED / f"{name_or_path}.yaml"
+    path = named_or_shipped(name_or_path, "devices")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):

@@ -48,7 +48,7 @@ def generate_personal(model: IntegerModel, settings: PersonalSettings | None = N
 
 
 def with_learner(sources: Mapping[str, str], model: IntegerModel, settings: PersonalSettings) -> dict[str, str]:
-    """Sources of `model`, in the arena of hwmodels.codegen.network_source.default_plan, with those of its learner added."""
+    """Sources of `model`, in the arena of `network_source.default_plan`, with those of its learner added."""
     form = learnt_form(model.graph, settings)
     steps = len(scheduled(model.graph)) - 1
     offset = default_plan(model).offsets[form.features.name]

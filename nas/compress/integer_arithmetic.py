@@ -1,7 +1,7 @@
 """The deployed integers in torch: what a fake-quantized network computes once it is not being trained.
 
-Written apart from hwmodels.network.interpreter, in another form of TFLite's rounding, and held against it by tests: it is
-the witness `qat`.
+Written apart from hwmodels.network.interpreter, in another form of TFLite's rounding, and held against it by
+tests: it is the witness `qat`.
 """
 
 from __future__ import annotations

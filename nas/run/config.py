@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
 from supernet.distillation.kinds import Kind as DistillationKind
 
@@ -421,12 +422,13 @@ def _is_list(content: Any) -> bool:
 
 
 def load_config(path: str | Path) -> Config:
-    """Read a configuration file. Raises ConfigError, one line, when it cannot be used."""
-    path = Path(path)
+    """Read a configuration file, or a shipped one by its name. Raises ConfigError, one line, if that cannot be."""
+    given, path = path, named_or_shipped(path)
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        shipped = "" if path.exists() else f"; shipped configurations: {', '.join(shipped_names())}"
+        raise ConfigError(f"{given}: cannot be read ({error.strerror}){shipped}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     return parse_config(content, str(path))

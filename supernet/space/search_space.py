@@ -7,7 +7,7 @@ are present up to the first absent one, so two genotypes that build one network 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -20,6 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import LayerGraph, Reads
 from hwmodels.signals.spectrum import POSITIONS, RATE_HZ, WINDOW_S, position_bpm
 from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
@@ -27,7 +28,6 @@ from supernet.space.lowering import lower
 
 Genes = npt.NDArray[np.int16]
 Head = Literal["heart_rate_head", "class_head"]
-SHIPPED = Path(__file__).resolve().parent.parent / "configs" / "spaces"
 
 
 class SpaceError(InputError):
@@ -352,9 +352,9 @@ class SearchSpace(_Strict):
         return field / arch.rate_hz
 
 
-def shipped_spaces() -> Iterator[str]:
+def shipped_spaces() -> list[str]:
     """Names of the spaces that come with the program."""
-    return (path.stem for path in sorted(SHIPPED.glob("*.yaml")))
+    return shipped_names("spaces")
 
 
 def load_space(
@@ -364,9 +364,7 @@ def load_space(
 
     Raises SpaceError naming the file and field of anything unknown, missing or ill-typed.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml"):
-        path = SHIPPED / f"{name_or_path}.yaml"
+    path = named_or_shipped(name_or_path, "spaces")
     try:
         content = yaml.safe_load(path.read_text())
     except OSError:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from benchmarks.hardware import kernels
+from benchmarks.support import whole_networks
 from benchmarks.support.whole_networks import network_rows, summary
 from hwmodels.c.toolchain import find_toolchain
 from hwmodels.cost.network_cost import CostModel
@@ -32,7 +34,7 @@ def test_networks_run_in_the_cycles_and_the_code_that_the_table_predicts(
     ops = [replace(op, code=code) for op in required_ops(space)]
     table = build(ops, toolchain, "2026-01-01", device.target)
     model = CostModel(table, device, code)
-    monkeypatch.setattr(nas.whole_networks, "cached_table", lambda *given: table)
+    monkeypatch.setattr(whole_networks, "cached_table", lambda *given: table)
     least = smallest_costs(compile_costs(space, model))["latency_ms"].value
     budgets = Budgets(latency_ms=3 * least)
     with ThreadPoolExecutor(1) as executor:
@@ -53,17 +55,17 @@ def test_networks_run_in_the_cycles_and_the_code_that_the_table_predicts(
 def test_what_differs_in_any_part_of_the_trials_is_counted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(nas.bench.kernels, "_compare", _first_of_exact_differs)
+    monkeypatch.setattr(kernels, "_compare", _first_of_exact_differs)
     with ThreadPoolExecutor(1) as executor:
-        found = nas.bench.kernels.compared(600, 0, None, executor)
+        found = kernels.compared(600, 0, None, executor)
     rows = {row["kernel"]: row for row in found["kernels"]}
     assert all(row["cases"] == 600 for row in rows.values()) and found["cases"] == 600 * len(rows)
     assert (found["mismatches"], rows["exact"]["core_mismatches"]) == (1, 1)
     assert rows["exact"]["first"] == "the op"
-    nas.bench.kernels.show(found)
+    kernels.show(found)
     assert "mismatches" in capsys.readouterr().out
 
 
-def _first_of_exact_differs(task: nas.bench.kernels.Trials) -> Found:
+def _first_of_exact_differs(task: kernels.Trials) -> Found:
     differs = task.kernel.name == "exact" and task.seed[2] == 0
     return Found(task.kernel.name, task.count, int(differs), 0, "the op" if differs else "")

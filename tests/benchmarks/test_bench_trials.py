@@ -14,12 +14,11 @@ from benchmarks.support.fold_results import fold_result, save_fold_result
 from benchmarks.support.trials import FoldData, TrialError, load_rows, mean_and_gain, once, save_rows, together
 from hwmodels.network.graph import LayerGraph
 from nas.assembly.choice import archive_path
-from nas.cli import main
 from nas.run.run_directory import RunDirectory
 from search.archive.archive import Archive, Row
 from search.pareto.fronts import non_dominated
 from supernet.space.search_space import load_space
-from tests.nas.tiny_run import copy_of, finished_run
+from tests.nas.tiny_run import benchmark, copy_of, finished_run
 from tests.supernet.supernet_sets import sines
 
 
@@ -31,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
     """The JSON that a benchmark prints."""
-    assert main(["bench", *map(str, arguments), "--json"]) == 0
+    assert benchmark(*arguments, "--json") == 0
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
 
@@ -104,7 +103,7 @@ def test_rows_of_other_sensors_and_people_are_held_against_their_own_hard_labels
 def test_a_loss_that_the_teacher_cannot_give_is_said_so(run: Path, tmp_path: Path) -> None:
     with pytest.raises(TrialError, match="no kind 'love'"):
         list(distillation._rows(type("O", (), {"part": ["losses"], "losses": ["love"]})()))
-    assert main(["bench", "distillation", "--config", str(run.parent / "tiny.yaml"), "--results", str(tmp_path)]) == 2
+    assert benchmark("distillation", "--config", run.parent / "tiny.yaml", "--results", tmp_path) == 2
 
 
 def test_files_that_do_not_belong_together_are_refused(run: Path, tmp_path: Path) -> None:
@@ -174,7 +173,7 @@ def test_ranks_are_measured_arch_by_arch_and_continue(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = ["ranks", run, "--archs", 3, "--epochs", 1, "--tuning-epochs", 1, "--seeds", 2]
-    assert main(["bench", *map(str, given), "--seconds", "1", "--json"]) in (0, 2)
+    assert benchmark(*given, "--seconds", "1", "--json") in (0, 2)
     capsys.readouterr()
     first = told(capsys, *given)
     assert first["archs"] == 3 and -1 <= first["tau_inherited_independent"] <= 1

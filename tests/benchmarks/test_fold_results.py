@@ -17,10 +17,9 @@ from benchmarks.support.fold_results import (
     metrics_of,
     save_fold_result,
 )
-from nas.cli import main
 from nas.evaluation.metrics import heart_rate_metrics
 from nas.run.run_directory import RunDirectory
-from tests.nas.tiny_run import finished_run
+from tests.nas.tiny_run import benchmark, finished_run
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +83,12 @@ def test_folds_that_do_not_belong_together_are_refused(result: FoldResult, tmp_p
 def test_the_benchmark_tells_what_the_files_say(
     result: FoldResult, finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = ["bench", "accuracy", "--config", str(finished.parent / "tiny.yaml"), "--results", str(tmp_path)]
-    assert main(given) == 2
+    given = ["accuracy", "--config", str(finished.parent / "tiny.yaml"), "--results", str(tmp_path)]
+    assert benchmark(*given) == 2
     assert "no fold of tiny yet; give --fold 0" in capsys.readouterr().err
     for fold in (0, 1):
         save_fold_result(of_others(result, fold), tmp_path)
-    assert main([*given, "--json", "--plots", str(tmp_path / "plots")]) == 0
+    assert benchmark(*given, "--json", "--plots", tmp_path / "plots") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["folds"] == "0, 1 of 3"
     assert [row["fold"] for row in told["per_fold"]] == [0, 1]

@@ -17,7 +17,7 @@ pytest.importorskip("onnxruntime")
 
 from hwmodels.firmware.front_end import Sensors
 from nas.deploy.bundle import read_bundle
-from tests.nas.tiny_run import copy_of, exit_code, finished_run, refusal
+from tests.nas.tiny_run import benchmark, copy_of, exit_code, finished_run, refusal
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +165,7 @@ def test_the_whole_firmware_is_held_against_the_budgets(
     config = mine / "config.yaml"
     config.write_text(re.sub("flash_kb: .*", "flash_kb: 10.0", config.read_text()))
     capsys.readouterr()
-    assert exit_code("bench", "firmware", mine, "--json") == 0
+    assert benchmark("firmware", mine, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     (row,) = found["runs"]
     assert row["within_budget"] == {"reading_ms": True, "flash_kb": False, "ram_kb": True, "power_mw": True}

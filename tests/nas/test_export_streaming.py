@@ -14,7 +14,7 @@ from nas.compress.streaming_subnets import adapted_model
 from nas.evaluation.streamed_windows import streaming_logits
 from nas.evaluation.tracker_fit import fit_tracker
 from nas.run.run_directory import RunDirectory
-from tests.nas.tiny_run import copy_of, finished_run
+from tests.nas.tiny_run import benchmark, copy_of, finished_run
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_a_streaming_bundle_is_made_and_verified(
 
 def test_both_modes_are_compared_and_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    assert main(["bench", "streaming", str(finished), "--steps", "4", "--json"]) == 0
+    assert benchmark("streaming", finished, "--steps", "4", "--json") == 0
     found = json.loads(capsys.readouterr().out)
     held = found["accuracy"]["validation"]
     assert found["mismatches"] == held["mismatches"] == 0 and held["steps_compared"] > 0

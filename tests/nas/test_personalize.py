@@ -28,7 +28,7 @@ from nas.deploy.example import STACK_BYTES
 from nas.deploy.verification.verify import verify_bundle
 from nas.predict.personalization import Protocol, learning_ram
 from supernet.space.search_space import load_space
-from tests.nas.tiny_run import finished_run, without_arm_compiler
+from tests.nas.tiny_run import benchmark, finished_run, without_arm_compiler
 
 SPACE, DEFAULT, SPECTRAL = load_space("demo"), load_space("default"), load_space("spectral")
 SETTINGS = PersonalSettings(iterations=12, rate=0.2)
@@ -228,7 +228,7 @@ def test_bad_calibrations_are_refused(model: IntegerModel) -> None:
 def test_recordings_too_short_to_learn_from_are_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["personalize", str(finished)]) == 2
     assert "no recording leaves 60 labelled windows to learn from" in capsys.readouterr().err
-    assert main(["bench", "personalization", str(finished)]) == 2
+    assert benchmark("personalization", finished) == 2
     assert "no recording is long enough to learn from" in capsys.readouterr().err
     assert main(["personalize", str(finished), "--recording", "nobody"]) == 2
     assert "--recording nobody: not among" in capsys.readouterr().err

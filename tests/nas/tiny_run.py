@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from benchmarks.__main__ import main as benchmarks_main
 from nas.cli import main
 
 SPACE = """\
@@ -139,6 +140,15 @@ def exit_code(*arguments: object) -> int:
     """The exit code of a command, run in this process."""
     try:
         return main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        assert isinstance(stop.code, int)
+        return stop.code
+
+
+def benchmark(*arguments: object) -> int:
+    """The exit code of `python -m benchmarks`, run in this process."""
+    try:
+        return benchmarks_main([str(argument) for argument in arguments])
     except SystemExit as stop:
         assert isinstance(stop.code, int)
         return stop.code

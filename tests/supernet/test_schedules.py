@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy_studies import schedules
-from nas.cli import main
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.tasks.task import HeartRateTask
@@ -15,7 +14,7 @@ from supernet.training.methods import Sandwich
 from supernet.training.shrinking import ProgressiveShrinking
 from supernet.training.trainer import fit
 from supernet.training.training_settings import TrainSettings
-from tests.nas.tiny_run import copy_of, finished_run
+from tests.nas.tiny_run import benchmark, copy_of, finished_run
 from tests.supernet.supernet_sets import sines, small_space
 
 SPACE = small_space()
@@ -70,7 +69,6 @@ def test_the_comparison_is_made_once(
     found = finished_run(tmp_path_factory)
     run: Path = copy_of(found, found.parent / "schedules")
     given = [
-        "bench",
         "schedules",
         str(run),
         "--epochs",
@@ -80,8 +78,8 @@ def test_the_comparison_is_made_once(
         "--way",
         "progressive shrinking",
     ]
-    assert main(given) == 0
+    assert benchmark(*given) == 0
     printed = capsys.readouterr().out
     assert "sandwich, largest_bpm" in printed and "progressive shrinking, random_ppg_bpm" in printed
     monkeypatch.setattr(schedules, "fit", None)
-    assert main(given) == 0 and capsys.readouterr().out == printed
+    assert benchmark(*given) == 0 and capsys.readouterr().out == printed

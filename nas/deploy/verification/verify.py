@@ -37,7 +37,7 @@ def verify_bundle(
     Without `cost_model`, the operations of this one network are profiled first. With `full`, witnesses are
     heard that the bundle does not need; `run` is the run that it came from. Raises BundleError when a file is
     missing or altered, InputError when the runtime of one is not installed. Fields: golden_vectors,
-    mismatches, witnesses (rows of nas.deploy.verification.comparison); of a bundle with C also predicted, measured (each
+    mismatches, witnesses (rows of verification.comparison); of a bundle with C also predicted, measured (each
     latency_ms, cycles, flash_kb, ram_kb, energy_mj, power_mw), preparation (what making the input takes
     besides: cycles, latency_ms, energy_mj, stack_bytes), firmware (nas.deploy.verification.firmware_check), learner
     (nas.deploy.verification.learner_check, of a bundle that has one), fallbacks, fallback_pct (of the layers), layers.
