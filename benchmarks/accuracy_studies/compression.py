@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.support.trials import FoldData, mean_and_gain, once, origin, recipe, train_graph
-from hwmodels.device.device import load_device
 from nas.assembly.choice import arch_of, archive_path, chosen_arch, shared_weights
 from nas.assembly.graph_costs import graph_cost
 from nas.assembly.loading import trained_supernet, trained_teacher
@@ -115,7 +114,7 @@ def _rows(run: RunDirectory, arch: Arch, epochs: int) -> list[dict[str, Any]]:
 
 def _best_within(run: RunDirectory, flash_kb: float, latency_ms: float) -> Arch | None:
     """The archived arch of least validation error within both; None where there is none."""
-    device, weights = load_device(run.config.device).name, shared_weights(run)
+    device, weights = run.device().name, shared_weights(run)
     with Archive(archive_path(run), create=False) as archive:
         rows = [
             row

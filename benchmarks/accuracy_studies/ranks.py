@@ -24,7 +24,6 @@ from scipy.stats import kendalltau
 from torch import nn
 
 from benchmarks.support.trials import FoldData, TrialError, by_subject, once, origin, recipe, train_graph
-from hwmodels.device.device import load_device
 from nas.assembly.choice import archive_path, shared_weights
 from nas.assembly.loading import trained_supernet, trained_teacher
 from nas.assembly.run_space import space_of
@@ -212,7 +211,7 @@ class _Trials:
 
 def _archived(run: RunDirectory) -> list[Row]:
     """What the run's search has evaluated on its device by its present supernet."""
-    device, weights = load_device(run.config.device).name, shared_weights(run)
+    device, weights = run.device().name, shared_weights(run)
     with Archive(archive_path(run), create=False) as archive:
         rows = [row for row in archive.rows() if row.device == device and row.weights == weights]
     if len(rows) < 3:

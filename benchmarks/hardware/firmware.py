@@ -41,7 +41,7 @@ def _row(directory: RunDirectory) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bundle = Path(folder) / "bundle"
         export_bundle(directory, chosen_arch(directory), bundle)
-        found = verify_bundle(bundle, cost_model(directory, directory.config.device))
+        found = verify_bundle(bundle, cost_model(directory, directory.device()))
     firmware, budgets = found["firmware"], directory.config.budgets
     costs = {
         "reading_ms": firmware["reading_ms"],

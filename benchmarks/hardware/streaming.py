@@ -22,7 +22,6 @@ from hwmodels.c.toolchain import Toolchain, find_toolchain
 from hwmodels.codegen.network_source import entry_points, generate
 from hwmodels.cost.network_cost import CostModel
 from hwmodels.cost.profiling import build
-from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.network.graph import LayerGraph
 from hwmodels.network.integer_model import IntegerModel
@@ -69,7 +68,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         accuracy = {side: one.figures() for side, one in held[-1].items()}
         name = directory.path.resolve().name
         runs.append({"run": name, "chosen": front[0]["id"], "accuracy": accuracy, "front": front})
-    device = load_device(directory.config.device)
+    device = directory.device()
     members = [row for one in runs for row in one["front"]]
     together = {side: _Judged.of_all([one[side] for one in held]).figures() for side in sides}
     return {
@@ -98,7 +97,7 @@ def _front(directory: RunDirectory, steps: int, toolchain: Toolchain) -> list[di
     archs = [arch_of(directory, arch_id) for arch_id in dict.fromkeys(ids)]
     graphs = [space_of(directory.config).lower(arch) for arch in archs]
     samples = [round(step_s * arch.rate_hz) for arch in archs]
-    device = load_device(directory.config.device)
+    device = directory.device()
     stepped = [streaming_step(graph, new) for graph, new in zip(graphs, samples, strict=True)]
     cost_model = CostModel(
         build([op for graph in (*graphs, *stepped) for op in graph], toolchain, "", device.target), device

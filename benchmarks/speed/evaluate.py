@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         directory = RunDirectory.open(options.run)
         space = space_of(directory.config)
         measure = SubnetEvaluation.all_of(directory)[0]
-        plan = compile_costs(space, cost_model(directory, directory.config.device))
+        plan = compile_costs(space, cost_model(directory, directory.device()))
         steering, score = measure, measure.score(0)  # type: ignore[assignment]
     measure = replace(measure, memory_mb=options.memory_mb)
     with tempfile.TemporaryDirectory() as folder:

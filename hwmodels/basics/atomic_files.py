@@ -21,6 +21,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Have `write` fill a temporary file beside `path`, then rename it over `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
+    temporary.unlink(missing_ok=True)  # a link that someone left there would be written through
     try:
         write(temporary)
         with temporary.open("rb") as stream:

@@ -132,6 +132,8 @@ def _check_events(text: str) -> None:
     for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ValueError("anchors and aliases are not read; write the value out")
+        if isinstance(event, yaml.ScalarEvent):
+            event.value.encode("utf-8")  # half a surrogate pair is no text
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEPTH:
             raise ValueError(f"nested more than {MOST_DEPTH} levels deep")

@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -67,6 +68,9 @@ _CORE_FLAGS = {
         "-mcpu=cortex_m7+fp_armv8d16sp": "-mcpu=cortex_m4+vfp4d16sp",
     }
 }
+QEMU_MACHINES = {"cortex-m7": "mps2-an500", "cortex-m4": "mps2-an386"}
+"""The boards that QEMU emulates with each core; both begin with code at 0 and have data at 0x20000000."""
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _INSTALL_HINT = "install it with `apt-get install gcc-arm-none-eabi` or `pip install ziglang`"
 
 
@@ -201,21 +205,33 @@ class Toolchain:
         compiled: Mapping[str, bytes] | None = None,
     ) -> list[Path]:
         """Objects of `units` in `folder`; those that `compiled` holds are taken as they are."""
-        for name, text in sources.items():
-            (folder / name).write_text(text, encoding="utf-8")
+        write_sources(folder, sources)
         objects = []
         for unit in units:
             target = folder / f"{Path(unit).stem}.o"
             if compiled and unit in compiled:
                 target.write_bytes(compiled[unit])
             else:
-                run_compiler([*self.command, *self.flags, "-c", unit, "-o", str(target)], folder)
+                run_compiler([*self.command, *self.flags, "-c", f"./{unit}", "-o", str(target)], folder)
             objects.append(target)
         return objects
 
 
+def gnu_core_flags(core: str) -> list[str]:
+    """The flags by which GNU's compiler builds for a core, for makefiles of whoever has one."""
+    return Toolchain((), "", _GCC_FLAGS).for_core(core).target_flags()
+
+
 def _units(sources: Mapping[str, str]) -> list[str]:
     return sorted(name for name in sources if name.endswith(".c"))
+
+
+def write_sources(folder: Path, sources: Mapping[str, str]) -> None:
+    """Write sources where a compiler will find them. Raises ToolchainError for a name that is no plain file name."""
+    for name, text in sources.items():
+        if not _PLAIN_NAME.fullmatch(name):
+            raise ToolchainError(f"source file {name!r}: not a plain name of letters, digits, '_', '.' and '-'")
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def run_compiler(command: Sequence[str], folder: Path) -> None:
@@ -295,10 +311,10 @@ def compile_host(
     if shutil.which(cc) is None:
         raise ToolchainError(f"host compiler {cc!r} was not found: install it with `apt-get install {cc}`")
     with tempfile.TemporaryDirectory() as folder:
-        for name, text in sources.items():
-            (Path(folder) / name).write_text(text, encoding="utf-8")
+        write_sources(Path(folder), sources)
         kind = ["-shared", "-fPIC"] if shared else []
-        run_compiler([cc, "-std=c11", *flags, *kind, *_units(sources), "-o", str(out.absolute()), "-lm"], Path(folder))
+        units = [f"./{unit}" for unit in _units(sources)]
+        run_compiler([cc, "-std=c11", *flags, *kind, *units, "-o", str(out.absolute()), "-lm"], Path(folder))
     return out
 
 

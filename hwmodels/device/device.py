@@ -99,7 +99,7 @@ class Device(_Part):
     `flash_port` is given exactly when something is placed in flash.
     """
 
-    name: str = Field(min_length=1)
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=64)
     core: Literal["cortex-m7", "cortex-m4"]
     fpu: Literal["single", "double"]
     clock_hz: int = Field(ge=1_000_000, le=2_000_000_000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.tool import tool_version
 from hwmodels.c.text import C_FOLDER, array, braced, sources_in
 from hwmodels.codegen.network_source import default_plan, generate
 from hwmodels.firmware.front_end import Front
@@ -113,6 +114,7 @@ def _header(front: Front, model: IntegerModel, has_tracker: bool, has_learner: b
 
 #include "ppgnet_front.h"
 
+#define PPGNET_VERSION "{tool_version()}"
 #define PPGNET_PPG_CHANNELS {sensors.ppg_channels}
 #define PPGNET_PPG_HZ {sensors.ppg_hz:g}
 #define PPGNET_AXES {3 if front.reads_motion else 0}

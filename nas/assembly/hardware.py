@@ -13,7 +13,7 @@ from hwmodels.cost import lut
 from hwmodels.cost.lut import LookUpTable, MissingEntryError, TableError, entry_key, rules_hash
 from hwmodels.cost.network_cost import CostError, CostModel
 from hwmodels.cost.stripe_profiling import build_with_stripes
-from hwmodels.device.device import Device, load_device
+from hwmodels.device.device import Device
 from hwmodels.device.energy import DEFAULT_PERIOD_S
 from hwmodels.device.target import Target
 from hwmodels.kernels.variants import kernel_hash
@@ -43,20 +43,20 @@ def measured_path(run: RunDirectory, device: Device) -> Path:
     return run.path / "hardware" / f"measured-{device.name}.json"
 
 
-def cost_model(run: RunDirectory, device: str) -> CostModel:
+def cost_model(run: RunDirectory, wanted: Device) -> CostModel:
     """The cost model of a run's space on any device.
 
     Raises TableError when the run's table is damaged, StaleTableError when it was made from other
     kernels, MissingEntryError when it does not cover the space; makes a table when the device has
     another core or memory than those the run has tables for.
     """
-    wanted, space = load_device(device), space_of(run.config)
+    space = space_of(run.config)
     path, measured = table_path(run, wanted.target), measured_path(run, wanted)
     if measured.exists():
         path = measured
     elif not path.exists():
         cached_table(space, wanted.target, memory=memory_of(run)).save(path)
-    remedy = f"make it anew with `ppg-nas lut build {run.path} --device {device}`"
+    remedy = f"make it anew with `ppg-nas lut build {run.path} --device {wanted.name}`"
     if path == measured:
         remedy = "measure again (`ppg-nas lut export-firmware`) and import, or delete it"
     table = lut.load(path, remedy)
@@ -71,7 +71,7 @@ def cost_model(run: RunDirectory, device: str) -> CostModel:
         raise CostError(f"look-up table {path}: {error}") from None
 
 
-def cost_plan(run: RunDirectory, device: str) -> CostPlan:
+def cost_plan(run: RunDirectory, device: Device) -> CostPlan:
     """Costs of the run's space on any device, windows and streaming steps; raises what `cost_model` does."""
     return compile_both_modes(space_of(run.config), cost_model(run, device), DEFAULT_PERIOD_S)
 

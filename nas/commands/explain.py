@@ -48,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     """Print the layers, the totals by kind of layer, and the neighbours."""
     run = RunDirectory.open(options.run)
     arch = arch_of(run, options.id)
-    model = cost_model(run, options.device or run.config.device)
+    model = cost_model(run, run.device(options.device))
     layers = layer_rows(space_of(run.config).lower(arch), model)
     evaluated = query_run(run, Query(device=options.device, is_front_only=False)).rows
     here = next(row for row in evaluated if row.arch_id == arch.id)

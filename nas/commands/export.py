@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
 from hwmodels.basics.errors import InputError
@@ -16,7 +17,8 @@ from nas.assembly.run_space import space_of
 from nas.compress.finish import finish_subnet, is_finished
 from nas.compress.quantize import input_settings
 from nas.compress.streaming_subnets import SETTINGS, adapt_to_streaming, adapted_model, require_streamable, save_adapted
-from nas.deploy.bundle import CODE, check_destination
+from nas.deploy.bundle import CODE
+from nas.deploy.destination import check_destination, check_replacement
 from nas.deploy.export import export_bundle
 from nas.deploy.formats.registry import FORMATS, check_formats
 from nas.deploy.sensor_options import HELP, sensors
@@ -53,6 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--personal", action="store_true", help="with the C that learns its wearer")
     parser.add_argument("--sensors", type=sensors, default=Sensors(), metavar="LIST", help=HELP)
+    parser.add_argument("--force", action="store_true", help="replace a bundle that holds what this one would not")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
 
@@ -71,14 +74,33 @@ def execute(options: argparse.Namespace) -> int:
         out = options.out or run.subnet(arch.id) / folder
         # Whatever can go wrong is found out before minutes of training.
         check_destination(out)
-        cost_model(run, options.device or run.config.device)
+        device = run.device(options.device)
+        identity = {"id": arch.id, "mode": options.mode, "device": device.name}
+        identity |= {
+            "sensors": asdict(options.sensors),
+            "personal": asdict(PersonalSettings()) if options.personal else None,
+        }
+        check_replacement(out, identity, options.formats, options.force)
+        cost_model(run, device)
         require_small_filters(Front.of(options.sensors, input_settings(run.config, arch)))
         learner = _learner(run, arch, options) if options.personal else None
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
         streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
-        manifest = export_bundle(run, arch, out, options.device, streamed, options.formats, options.sensors, learner)
+        manifest, kept = export_bundle(
+            run,
+            arch,
+            out,
+            device,
+            streamed=streamed,
+            formats=options.formats,
+            sensors=options.sensors,
+            learner=learner,
+            is_forced=options.force,
+        )
+    if kept:
+        run.say(f"kept as you edited them: {', '.join(kept)}")
     if options.json:
         print_json(manifest)
     else:

@@ -144,10 +144,10 @@ def import_one(options: argparse.Namespace) -> int:
     """Make a table of measurements; the old one stays as it is when anything is wrong with them."""
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
-    device = load_device(options.device or (run.config.device if run else DEFAULT_DEVICE))
+    device = run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)
     path: Path | None = options.out or (measured_path(run, device) if run else None)
     if run is not None and options.out is None:
-        _refuse_mixture(run, options.device or run.config.device)
+        _refuse_mixture(run, device.name)
     if path is None:
         raise InputError("lut import: give a run directory or --out FILE for the table")
     memory = memory_of(run) if run else "whole"
@@ -195,4 +195,4 @@ def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
 
 def _target(options: argparse.Namespace, run: RunDirectory | None = None) -> Target:
     """Core and memory of the wanted device: the one given, else the run's, else the default."""
-    return load_device(options.device or (run.config.device if run else DEFAULT_DEVICE)).target
+    return (run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)).target

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nas.assembly.choice import budgets_of
 from nas.assembly.hardware import cost_plan
+from nas.run.carried import carry_device
 from nas.run.run_directory import RunDirectory
 from nas.stages.search import search_run
 from nas.terminal.arguments import positive_count
@@ -43,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
     run.summary("supernet")
     run.cluster = options.cluster
     with run.exclusive():
-        device = options.device or run.config.device
+        device = carry_device(run.path, options.device) if options.device else run.device()
         result = search_run(run, device, budgets, options.evaluations, options.objectives)
     rows = Answer(result.front, len(result.rows), len(result.rows)).table()
     if options.json:
@@ -60,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -> int:
     """Print what share of the space each budget leaves, which one binds, and what relaxing it buys."""
-    plan = cost_plan(run, options.device or run.config.device)
+    plan = cost_plan(run, run.device(options.device))
     found = explain(plan, budgets)
     if options.json:
         print_json({"architectures": found.size, "binding": found.binding, "budgets": found.rows()})

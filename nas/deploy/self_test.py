@@ -34,7 +34,8 @@ typedef struct {
 /* Returns 0 when all is right; from 1 on the number of the first golden vector that is wrong, readings
    counted after windows; below 0 the negative ppgnet_status of a call that was refused. The context is
    written over: start it anew. `cycles` reads a counter of cycles, or is NULL, and then `costs` is left as
-it is. */ int ppgnet_selftest(ppgnet *context, uint32_t (*cycles)(void), ppgnet_selftest_costs *costs);
+   it is. */
+int ppgnet_selftest(ppgnet *context, uint32_t (*cycles)(void), ppgnet_selftest_costs *costs);
 
 #ifdef __cplusplus
 }

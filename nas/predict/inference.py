@@ -14,13 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.firmware.front_end import REASONS, UNCERTAIN, Front, readings
-from hwmodels.firmware.tracker import Tracker, load_tracker
+from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel
 from nas.assembly.choice import chosen_arch
 from nas.compress.finish import finished_model, finished_tracker
 from nas.data.recording import Recording
 from nas.data.windows import make_windows
-from nas.deploy.bundle import MANIFEST, TRACKER, read_bundle
+from nas.deploy.bundle import read_bundle
+from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import Estimates, integer_estimates
 from nas.evaluation.tracker_fit import tracked_estimates
 from nas.predict.sensor_counts import continued, counts_of
@@ -71,8 +72,7 @@ def load_network(path: Path) -> tuple[IntegerModel, Tracker | None]:
     """
     if (path / MANIFEST).exists():
         bundle = read_bundle(path)
-        tracker = path / TRACKER
-        return bundle.model, load_tracker(tracker) if tracker.exists() else None
+        return bundle.model, bundle.tracker
     if (path / "config.yaml").exists():
         run = RunDirectory.open(path)
         arch = chosen_arch(run)

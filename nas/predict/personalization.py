@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.c.toolchain import ElfImage, Toolchain
+from hwmodels.device.device import load_device
 from hwmodels.firmware.emulated_learner import LEARNER_ENTRIES, learn_on_core
 from hwmodels.firmware.learner import Personalized, PersonalSettings, last_features, personalize
 from hwmodels.firmware.learner_source import generate_personal
@@ -210,5 +211,7 @@ def check_on_device(
 
 def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> tuple[int, int]:
     """Bytes of the learner's context in the linker's map of a firmware that learns, and of all its RAM."""
-    linked = build_example(generate_personal(model, settings), example_files(), toolchain, extra=learner_program())
+    linked = build_example(
+        generate_personal(model, settings), example_files(load_device()), toolchain, extra=learner_program()
+    )
     return linked.by_symbol["learner"], linked.ram_bytes

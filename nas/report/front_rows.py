@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodels.device.device import Device
 from nas.assembly.choice import archive_path, shared_weights
 from nas.assembly.hardware import cost_plan
 from nas.run.run_directory import RunDirectory
@@ -24,20 +25,20 @@ def query_run(run: RunDirectory, query: Query) -> Answer:
 
     Rows that an earlier supernet of this run measured, from other recordings, are left out.
     """
-    query = replace(query, device=query.device or run.config.device, weights=query.weights or shared_weights(run))
-    device = str(query.device)
+    device, own = run.device(query.device), run.device().name
+    query = replace(query, device=device.name, weights=query.weights or shared_weights(run))
     with Archive(archive_path(run), create=False) as archive:
         cost_steps(run, archive)
-        if device == run.config.device or len(archive) == 0 or archive.count("device = ?", [device]):
+        if device.name == own or len(archive) == 0 or archive.count("device = ?", [device.name]):
             return run_query(archive, query)
-        rows = archive.rows("device = ? AND weights = ?", [run.config.device, query.weights])
-    return _on_other_device(run, query, rows)
+        rows = archive.rows("device = ? AND weights = ?", [own, query.weights])
+    return _on_other_device(run, query, device, rows)
 
 
 def cost_steps(run: RunDirectory, archive: Archive) -> None:
     """Cost the streaming steps of rows that a program wrote which did not know them."""
     for device in archive.uncosted():
-        plan = cost_plan(run, device)
+        plan = cost_plan(run, run.device(device))
 
         def costs(genes: Genes, plan: CostPlan = plan) -> list[dict[str, Any]]:
             found = plan.costs(genes)
@@ -46,13 +47,13 @@ def cost_steps(run: RunDirectory, archive: Archive) -> None:
         archive.cost_steps(device, plan.space.name, costs)
 
 
-def _on_other_device(run: RunDirectory, query: Query, rows: list[Row]) -> Answer:
+def _on_other_device(run: RunDirectory, query: Query, device: Device, rows: list[Row]) -> Answer:
     """The same architectures, with what they cost on a device that no search was made for."""
-    plan = cost_plan(run, str(query.device))
+    plan = cost_plan(run, device)
     costs = plan.costs(np.array([row.genes for row in rows]))
     moved = []
     for index, row in enumerate(rows):
-        own: dict[str, Any] = {**costs.row(index), "device": str(query.device)}
+        own: dict[str, Any] = {**costs.row(index), "device": device.name}
         moved.append(replace(row, **own))
     with TemporaryDirectory() as folder, Archive(Path(folder) / "other.sqlite") as archive:
         archive.append(moved)

@@ -61,7 +61,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page = Page(
         f"ppg-nas: {run.config.name}",
         f"Subnet {chosen}, found among {run.summary('supernet')['architectures']} architectures for "
-        f"{run.config.device}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
+        f"{run.device().name}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
         f"{measured['flash_kb']:.1f} KB of flash, {measured['ram_kb']:.1f} KB of RAM.",
     )
     rows = rows_for_pictures(query_run(run, Query(is_front_only=False)))

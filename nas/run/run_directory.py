@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -11,12 +12,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from numpy.typing import NDArray
 
+from hwmodels.basics import documents
+from hwmodels.basics.documents import read_text
 from hwmodels.basics.errors import InputError
+from hwmodels.device.device import Device, load_device
+from nas.run.carried import find_device, placed, relative, resolved
 from nas.run.config import Config, parse_config
-from nas.run.run_files import is_temporary, read_arrays, read_json, remove_leftovers, write_json, write_text
+from nas.run.run_files import (
+    append_line,
+    is_temporary,
+    read_arrays,
+    read_json,
+    remove_leftovers,
+    write_json,
+    write_text,
+)
 
 if TYPE_CHECKING:
     from supernet.training.distributed import Team
@@ -52,36 +64,47 @@ class RunDirectory:
         A run that failed before its first stage was done holds nothing yet and takes any configuration.
         """
         stored = path / "config.yaml"
+        config, files = placed(path, config)
         if path.exists() and not path.is_dir():
             raise RunError(f"run directory {path}: is a file; give another folder with --run")
         if (path / "stages").exists() and stored.exists():
             run = cls.open(path)
-            if run.config != config:
-                field = _first_difference(run.config.model_dump(), config.model_dump())
+            altered = [file for file, text in files.items() if not file.is_file() or read_text(file) != text]
+            if run.config != config or altered:
+                field = _first_difference(run.config.model_dump(), config.model_dump()) or altered[0].stem
                 raise RunError(
                     f"run directory {path}: holds a run of another configuration ({field} differs); "
                     "give another folder with --run, or remove this one"
                 )
             run.data_root = data_root
         else:
+            _refuse_links(path)
             if path.exists() and not stored.exists() and not all(map(_is_own, path.iterdir())):
                 raise RunError(f"run directory {path}: holds something else; give another folder with --run")
             path.mkdir(parents=True, exist_ok=True)
             run = cls(path, config, data_root)
             with run.exclusive():
-                write_text(stored, config.to_yaml())
+                for file, text in files.items():
+                    write_text(file, text)
+                write_text(stored, relative(config).to_yaml())
         write_json(path / "data_root.json", {"data_root": str(data_root.resolve())})
         return run
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
         """Open an existing run. Raises RunError when there is none at `path`."""
+        _refuse_links(path)
         try:
-            content = yaml.safe_load((path / "config.yaml").read_text())
-        except (OSError, yaml.YAMLError, UnicodeDecodeError):
+            content = documents.read_yaml(path / "config.yaml")
+        except InputError:
             raise RunError(f"{path}: not a run directory (no readable config.yaml); run ppg-nas run first") from None
         root = _read_json(path / "data_root.json")
-        return cls(path, parse_config(content, str(path / "config.yaml")), Path(root["data_root"]) if root else None)
+        config = resolved(path, parse_config(content, str(path / "config.yaml")))
+        return cls(path, config, Path(root["data_root"]) if root else None)
+
+    def device(self, name_or_path: str | None = None) -> Device:
+        """The run's device, or another one by a name or a file's path; see `carried.find_device`."""
+        return find_device(self.path, name_or_path) if name_or_path else load_device(self.config.device)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -102,8 +125,7 @@ class RunDirectory:
     def log(self, event: str, **fields: Any) -> None:
         """Append one line to log.jsonl."""
         line = json.dumps({"time": round(time.time(), 3), "event": event, **fields}, allow_nan=False)
-        with (self.path / "log.jsonl").open("a") as stream:
-            stream.write(line + "\n")
+        append_line(self.path / "log.jsonl", line)
 
     def say(self, text: str) -> None:
         """Tell the user one line, on standard error, so that --json output stays clean."""
@@ -143,14 +165,23 @@ class RunDirectory:
         return self.path / "subnets" / arch_id
 
 
+def _refuse_links(path: Path) -> None:
+    """Raise RunError for a link inside a run, through which something outside of it would be written."""
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            place = Path(folder) / name
+            if place.is_symlink():
+                raise RunError(f"{place}: is a link; a run writes into its own folder alone, put the file itself there")
+
+
 def _is_own(path: Path) -> bool:
     return path.name == _LOCK or is_temporary(path)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        content = documents.read_json(path)
+    except InputError:
         return None
     return content if isinstance(content, dict) else None
 

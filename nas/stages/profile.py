@@ -12,7 +12,6 @@ from typing import Any
 from hwmodels.c.toolchain import find_toolchain
 from hwmodels.cost.lut import LookUpTable, rules_hash
 from hwmodels.cost.network_cost import CostModel
-from hwmodels.device.device import load_device
 from hwmodels.device.energy import DEFAULT_PERIOD_S
 from hwmodels.kernels.variants import kernel_hash
 from hwmodels.network.graph import Memory
@@ -35,12 +34,12 @@ def inputs(run: RunDirectory) -> object:
     facts = [kernel_hash(), rules_hash(), toolchain.version, list(toolchain.flags)]
     if run.config.budgets.memory == "striped":
         facts.append(source_hash())
-    return [*facts, load_device(run.config.device).model_dump(), run.config.budgets.model_dump(), space]
+    return [*facts, run.device().model_dump(), run.config.budgets.model_dump(), space]
 
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
     """The table."""
-    return (table_path(run, load_device(run.config.device).target),)
+    return (table_path(run, run.device().target),)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
     Raises InfeasibleBudget, with the nearest feasible point.
     """
-    device, space, given = load_device(run.config.device), space_of(run.config), run.config.budgets
+    device, space, given = run.device(), space_of(run.config), run.config.budgets
 
     @cache
     def table_of(memory: Memory) -> LookUpTable:

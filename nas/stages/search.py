@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hwmodels.device.device import load_device
+from hwmodels.device.device import Device
 from nas.assembly.choice import archive_path, budgets_of
 from nas.assembly.hardware import cost_plan
 from nas.assembly.run_space import space_of
@@ -30,7 +30,7 @@ NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
 def inputs(run: RunDirectory) -> object:
     """Budgets, device, the search's section, and how many candidates are wanted."""
     search = run.config.search.model_dump(exclude={"workers", "memory_mb"})
-    device = load_device(run.config.device).model_dump()
+    device = run.device().model_dump()
     return [run.config.budgets.model_dump(), device, search, run.config.finish.candidates]
 
 
@@ -41,7 +41,7 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Search for the configured device and budgets; names the candidates to finish."""
-    result = search_run(run, run.config.device, budgets_of(run.config.budgets))
+    result = search_run(run, run.device(), budgets_of(run.config.budgets))
     best = result.front[0]
     return {
         "evaluated": len(result.rows),
@@ -58,7 +58,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
 def search_run(
     run: RunDirectory,
-    device: str,
+    device: Device,
     budgets: Budgets,
     evaluations: int | None = None,
     objectives: tuple[str, ...] | None = None,
@@ -107,7 +107,7 @@ def search_run(
             budgets,
             settings,
             archive,
-            device=device,
+            device=device.name,
             students=students_within(space),
             finer=finer,
             examined=examined,

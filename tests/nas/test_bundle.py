@@ -11,13 +11,14 @@ import pytest
 
 from hwmodels.c.toolchain import compile_host, run_compiler
 from hwmodels.codegen.network_source import entry_points, generate
+from hwmodels.device.device import load_device
 from hwmodels.firmware.sources import context_parts
 from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import IntegerModel, prepare_window, run
 from hwmodels.schedule.step_graph import streaming_model
 from hwmodels.signals.spectrum import POSITIONS
 from hwmodels.validation.network_check import random_model, random_windows
-from nas.deploy.bundle import BundleError, read_bundle, write_bundle
+from nas.deploy.bundle import BundleError, Contents, read_bundle, write_bundle
 from nas.deploy.example import build_example, example_files
 from nas.deploy.verification.verify import verify_bundle
 from supernet.space.search_space import load_space
@@ -36,8 +37,8 @@ def model() -> IntegerModel:
 
 def written(model: IntegerModel, path: Path, tracker: Tracker | None = None) -> Path:
     windows = random_windows(model.graph, 5, np.random.default_rng(2))
-    facts = {"id": "x", "arch": "a", "device": "cortex-m7-64mhz", "predicted": PREDICTED}
-    write_bundle(path, model, windows, facts, tracker)
+    facts = {"id": "x", "arch": "a", "predicted": PREDICTED}
+    write_bundle(path, Contents(model, windows, facts, load_device(), tracker))
     return path
 
 
@@ -187,8 +188,8 @@ def test_the_example_firmware_boots_and_passes_its_self_test(
     if shutil.which("qemu-system-arm") is None:
         pytest.skip("no qemu-system-arm")
     found = read_bundle(request.getfixturevalue(kind))
-    product = build_example(found.sources, example_files(), toolchain())
-    tested = build_example(found.sources, example_files(), toolchain(), self_test=True)
+    product = build_example(found.sources, example_files(load_device()), toolchain())
+    tested = build_example(found.sources, example_files(load_device()), toolchain(), self_test=True)
     context = product.by_symbol["wearer"]
     parts = context_parts(found.front, found.model, found.tracker)
     assert sum(parts.values()) <= context <= sum(parts.values()) + 64

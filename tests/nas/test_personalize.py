@@ -13,6 +13,7 @@ from benchmarks.accuracy_studies.personalization import means
 from hwmodels.basics.errors import InputError
 from hwmodels.c.toolchain import compile_host, find_toolchain
 from hwmodels.codegen.network_source import default_plan
+from hwmodels.device.device import load_device
 from hwmodels.firmware.emulated_firmware import HostFirmware, blocks
 from hwmodels.firmware.emulated_learner import LEARNER_ENTRIES, learn_on_core
 from hwmodels.firmware.front_end import Front, Sensors, network_input, readings, signals
@@ -23,7 +24,7 @@ from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import HeartRateSettings, InputSettings, IntegerModel, run
 from hwmodels.validation.network_check import random_model, random_windows
 from nas.cli import main
-from nas.deploy.bundle import BundleError, read_bundle, write_bundle
+from nas.deploy.bundle import BundleError, Contents, read_bundle, write_bundle
 from nas.deploy.example import STACK_BYTES
 from nas.deploy.verification.verify import verify_bundle
 from nas.predict.personalization import Protocol, learning_ram
@@ -163,11 +164,12 @@ def test_a_bundle_with_a_learner_is_verified_and_says_what_it_takes(model: Integ
     facts: dict[str, object] = {
         "id": "x",
         "arch": "a",
-        "device": "cortex-m7-64mhz",
         "predicted": {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1},
     }
     given = random_windows(model.graph, 5, np.random.default_rng(2))
-    write_bundle(tmp_path / "bundle", model, given, facts, learner=PersonalSettings(iterations=8))
+    write_bundle(
+        tmp_path / "bundle", Contents(model, given, facts, load_device(), learner=PersonalSettings(iterations=8))
+    )
     found = verify_bundle(tmp_path / "bundle", toolchain=find_toolchain())
     assert found["mismatches"] == found["learner"]["mismatches"] == 0
     assert 4000 < found["learner"]["ram_bytes"] < 50 * 1024
@@ -176,7 +178,7 @@ def test_a_bundle_with_a_learner_is_verified_and_says_what_it_takes(model: Integ
     assert "| RAM of learning the wearer, besides | - |" in text
     manifest = tmp_path / "bundle" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"fewest": 60', '"fewest": "sixty"'))
-    with pytest.raises(BundleError, match="its learner is damaged"):
+    with pytest.raises(BundleError, match=r"personal\.fewest"):
         read_bundle(tmp_path / "bundle")
 
 

@@ -16,7 +16,7 @@ from nas.data.loaders.tabular import save_recording
 from nas.data.recording import Recording
 from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
-from nas.deploy.bundle import MANIFEST
+from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import integer_estimates
 from nas.run.run_directory import RunDirectory
 from tests.nas.tiny_run import finished_run

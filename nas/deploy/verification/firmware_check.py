@@ -16,7 +16,8 @@ from hwmodels.emulation.emulator import Emulator
 from hwmodels.firmware.emulated_firmware import run_firmware
 from hwmodels.firmware.front_end import readings
 from hwmodels.firmware.sources import entry_points
-from nas.deploy.bundle import README, Bundle, read_board
+from nas.deploy.bundle import Bundle, read_board
+from nas.deploy.destination import README
 from nas.deploy.example import STACK_BYTES, build_example, example_files
 from nas.deploy.self_test import made_up_samples
 from nas.run.run_files import write_text
@@ -46,7 +47,7 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
     expected = readings(front, bundle.model, ppg, acc if front.reads_motion else None, tracker)
     shared = min(len(found.readings), len(expected))
     wrong = (found.readings[:shared] != expected[:shared]).any(axis=1)
-    example = build_example(bundle.sources, example_files(), toolchain.for_core(device.core))
+    example = build_example(bundle.sources, example_files(device), toolchain.for_core(device.core))
     cycles = {"estimate": found.estimate_cycles, "push": found.push_cycles, "track": found.track_cycles}
     total = sum(cycles.values())
     cycles["first"] = found.first_cycles

@@ -36,7 +36,7 @@ def module_of(bundle: Bundle, given: Path | None) -> FakeQuantNetwork | str:
         return "name the run with --run"
     directory = RunDirectory.open(path)
     try:
-        arch = arch_of(directory, bundle.manifest["id"])
+        arch = arch_of(directory, bundle.manifest.id)
     except RunError:
         if given is not None:
             raise

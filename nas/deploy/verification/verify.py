@@ -12,13 +12,15 @@ from hwmodels.c.toolchain import Toolchain, find_toolchain
 from hwmodels.codegen.network_source import entry_points
 from hwmodels.cost.network_cost import CostModel, readable_cost
 from hwmodels.cost.stripe_profiling import build_with_stripes
-from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.network.interpreter import run as interpret
 from hwmodels.schedule.stripes import scheduled
 from hwmodels.validation.network_check import check_image, run_preparation
 from nas.assembly.layer_costs import layer_rows
-from nas.deploy.bundle import VERIFICATION, Bundle, BundleError, read_bundle
+from nas.deploy.bundle import Bundle, bundle_sources, read_bundle
+from nas.deploy.destination import VERIFICATION
+from nas.deploy.formats.registry import written
+from nas.deploy.manifest import BundleError
 from nas.deploy.verification.comparison import firmware_sources, of_everyone, of_files
 from nas.deploy.verification.firmware_check import check_firmware, tell_in_readme
 from nas.deploy.verification.learner_check import check_learner
@@ -31,8 +33,12 @@ def verify_bundle(
     toolchain: Toolchain | None = None,
     full: bool = False,
     run: Path | None = None,
+    is_trusted: bool = False,
 ) -> dict[str, Any]:
     """Compile, execute and compare a bundle; the result is also written to verification.json.
+
+    Nothing of a bundle is compiled or run that this version would not itself make of the model in it, unless
+    `is_trusted`.
 
     Without `cost_model`, the operations of this one network are profiled first. With `full`, witnesses are
     heard that the bundle does not need; `run` is the run that it came from. Raises BundleError when a file is
@@ -46,10 +52,12 @@ def verify_bundle(
     expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
     if not np.array_equal(expected, bundle.golden_outputs):
         raise BundleError(f"{path / 'golden.npz'}: not what model.npz computes; export the subnet again")
+    if not is_trusted:
+        require_own_code(bundle)
     result: dict[str, Any] = {
-        "id": bundle.manifest["id"],
-        "arch": bundle.manifest["arch"],
-        "device": cost_model.device.name if cost_model else bundle.manifest["device"],
+        "id": bundle.manifest.id,
+        "arch": bundle.manifest.arch,
+        "device": (cost_model.device if cost_model else bundle.device).name,
         "golden_vectors": len(bundle.golden_inputs),
         "mismatches": 0,
     }
@@ -73,6 +81,22 @@ def verify_bundle(
     if bundle.sources:
         tell_in_readme(path, result)
     return result
+
+
+def require_own_code(bundle: Bundle) -> None:
+    """Raise BundleError naming a source or network file that is not what this version makes of the bundle's model."""
+    made: dict[str, str | bytes] = {}
+    if bundle.sources:
+        golden = bundle.golden_inputs, bundle.golden_outputs
+        made |= bundle_sources(bundle.front, bundle.model, bundle.tracker, bundle.learner, golden)
+    made |= {kind: written(kind, bundle.model) for kind in bundle.files}
+    held: dict[str, str | bytes] = {**bundle.sources, **bundle.files}
+    for name in sorted({*made, *held}):
+        if made.get(name) != held.get(name):
+            raise BundleError(
+                f"{bundle.path / name}: not what this version generates from model.npz (the bundle says it is of "
+                f"{bundle.manifest.tool}); export the subnet again, or verify it with --trust if you know who made it"
+            )
 
 
 def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> dict[str, Any]:
@@ -105,6 +129,5 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
 
 def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
     """A table of this network's operations alone, for the device of the manifest."""
-    device = load_device(bundle.manifest["device"])
-    table = build_with_stripes(scheduled(bundle.model.graph), toolchain, "", device.target)
-    return CostModel(table, device)
+    table = build_with_stripes(scheduled(bundle.model.graph), toolchain, "", bundle.device.target)
+    return CostModel(table, bundle.device)

@@ -1,4 +1,4 @@
-/* Yours to fill in: sensors, display. Cycle counter and semihosting work on any Cortex-M7 under a debugger. */
+/* Yours to fill in: sensors, display. Cycle counter and semihosting work on any {@ core_title @} under a debugger. */
 #include "board.h"
 
 #define DEMCR (*(volatile uint32_t *)0xe000edfcu)
