@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 
 from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
@@ -21,12 +22,18 @@ from hwmodels.basics.shipped import shipped_folder, shipped_names
 from hwmodels.cost import lut
 from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_hash, rules_hash
 from hwmodels.device.device import load_device
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.interpreter import load_model, save_model
+from hwmodels.validation.network_check import random_model
 from nas.data.loaders.ppg_dalia import load_ppg_dalia_file
+from nas.data.synthetic import simulate
+from nas.data.windows import WindowSet, make_windows
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
 from search.archive.archive import Archive, Row
 from search.archive.query import Query, run_query
 from supernet.space.search_space import load_space
+from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
 
 
@@ -140,6 +147,37 @@ def _npz() -> list[bytes]:
         return [plain, path.read_bytes()]
 
 
+def _checkpoints() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        save_checkpoint(
+            path, {"module": {"a.weight": torch.zeros(3, 2)}, "fingerprint": "a", "history": [{"epoch": 1}]}
+        )
+        return [path.read_bytes()]
+
+
+def _models() -> list[bytes]:
+    space = load_space("demo")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.npz"
+        save_model(random_model(space.lower(space.smallest()), np.random.default_rng(0)), path)
+        return [path.read_bytes()]
+
+
+def _trackers() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tracker.json"
+        save_tracker(Tracker((1000, 7000, 16000, 7000, 1000), 4, 0.6, 12.0), path)
+        return [path.read_bytes()]
+
+
+def _windows() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "windows.npz"
+        make_windows(simulate(2, minutes=0.6, seed=0)).save(path)
+        return [path.read_bytes()]
+
+
 TARGETS = {
     "configuration": Target(".yaml", _shipped(""), load_config),
     "run_configuration": Target(".yaml", lambda: [load_config("demo").to_yaml().encode()], _run_configuration),
@@ -150,6 +188,10 @@ TARGETS = {
     "archive": Target(".sqlite", _archives, _query),
     "pickle": Target(".pkl", _pickles, load_ppg_dalia_file),
     "npz": Target(".npz", _npz, read_npz),
+    "checkpoint": Target(".pt", _checkpoints, load_checkpoint),
+    "model": Target(".npz", _models, load_model),
+    "tracker": Target(".json", _trackers, load_tracker),
+    "windows": Target(".npz", _windows, WindowSet.load),
 }
 
 
