@@ -19,6 +19,11 @@ def print_json(content: Any) -> None:
     print(json.dumps(content, indent=1, allow_nan=False))
 
 
+def print_note(text: str) -> None:
+    """One line on standard error, which leaves the result on standard output clean."""
+    print(f"ppg-nas: note: {text}", file=sys.stderr, flush=True)
+
+
 def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Rows as CSV on standard output, a header first."""
     writer = csv.DictWriter(sys.stdout, list(columns), extrasaction="ignore", lineterminator="\n")

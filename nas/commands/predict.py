@@ -10,10 +10,11 @@ from typing import Any
 
 from hwmodels.errors import InputError
 from nas.arguments import picture_path
-from nas.data.registry import detect_and_load
+from nas.data.registry import detect_and_load, reference_of
+from nas.data.remarks import remarks
 from nas.files import replace_file, write_text
 from nas.inference import Inference, infer, load_network
-from nas.output import print_json, print_table
+from nas.output import print_json, print_note, print_table
 from nas.report.plots import heart_rate_trace
 
 
@@ -36,27 +37,40 @@ def execute(options: argparse.Namespace) -> int:
     recordings = detect_and_load(options.recording)
     if options.plot and len(recordings) != 1:
         raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
-    found = [infer(model, recording, tracker if options.track else None) for recording in recordings]
+    found = []
+    for recording in recordings:
+        for text in (*recording.notes, *(remark.message for remark in remarks(recording))):
+            print_note(f"{recording.name}: {text}")
+        found.append(infer(model, recording, tracker if options.track else None))
     if options.out:
         write_text(options.out, _csv(found))
     if options.plot:
-        figure = _trace(found[0])
+        figure = _trace(found[0], reference_of(recordings[0].source))
         replace_file(options.plot, lambda path: figure.savefig(path, dpi=130))
     rows = [_summary(one) for one in found]
     if options.json:
         print_json([{**row, "windows": _rows(one)} for row, one in zip(rows, found, strict=True)])
     else:
-        print_table(rows, tuple(rows[0]))
+        table = [{**row, "reasons": _in_words(row["reasons"])} for row in rows]
+        print_table(table, tuple(table[0]))
     return 0
 
 
 def _summary(one: Inference) -> dict[str, Any]:
+    """How many windows are valid, why the others are not, and the error where there are labels."""
+    judged = {"accuracy": one.accuracy} if one.classes else {"mae_bpm": one.mae_bpm}
     return {
         "recording": one.recording,
         "windows": len(one.time_s),
         "valid": int(one.valid.sum()),
-        "mae_bpm": one.mae_bpm,
+        "reasons": one.reason_counts,
+        **judged,
     }
+
+
+def _in_words(reasons: dict[str, int]) -> str:
+    """Such as "uncertain 12, no pulse 5"; windows count under each of their reasons."""
+    return ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "-"
 
 
 def _rows(one: Inference) -> list[dict[str, Any]]:
@@ -87,8 +101,9 @@ def _csv(found: list[Inference]) -> str:
     return stream.getvalue()
 
 
-def _trace(one: Inference) -> Any:
+def _trace(one: Inference, measured_with: str) -> Any:
     if one.classes:
         raise InputError("--plot draws heart rates; this network tells rhythms apart")
     error = "" if one.mae_bpm is None else f", MAE {one.mae_bpm:.1f} BPM"
-    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, f"{one.recording}{error}")
+    title = f"{one.recording}{error}"
+    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, title, measured_with)

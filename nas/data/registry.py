@@ -29,26 +29,38 @@ class Loader:
     """One kind of data set: finds its files under a path (folder or file), loads everything under a path.
 
     labels: finds the label files that lie apart from the recordings, for kinds that have such.
+    reference: what the labels were measured with, for legends; "" where the kind does not say.
     """
 
     kind: str
     find: Callable[[Path], list[Path]]
     load: Callable[[Path], list[Recording]]
     labels: Callable[[Path], list[Path]] = _no_files
+    reference: str = ""
 
 
 LOADERS: Mapping[str, Loader] = MappingProxyType(
     {
         loader.kind: loader
         for loader in (
-            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels),
-            Loader("bami", find_bami, load_bami),
-            Loader("liu", find_liu, load_liu),
-            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia),
+            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels, reference="ECG"),
+            Loader("bami", find_bami, load_bami, reference="ECG"),
+            Loader("liu", find_liu, load_liu, reference="ECG"),
+            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia, reference="ECG"),
             Loader("tabular", find_tabular, load_tabular, find_tabular_labels),
         )
     }
 )
+
+
+def reference_of(source: str) -> str:
+    """What the labels of a recording's `source` were measured with: ECG, or as far as is known."""
+    known = {"synthetic": "simulated beats"} | {
+        loader.kind: loader.reference for loader in LOADERS.values() if loader.reference
+    }
+    return next(
+        (measured for kind, measured in known.items() if source.startswith(kind)), "the file's labels"
+    )
 
 
 def find_source_files(kind: str, path: str | Path) -> list[Path]:

@@ -11,6 +11,7 @@ from nas.config import Source
 from nas.data.folds import Fold, subject_folds
 from nas.data.recording import Recording
 from nas.data.registry import find_source_files, load_source
+from nas.data.remarks import remarks
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
 from nas.files import digest_files, replace_file
@@ -40,6 +41,9 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data
     recordings = [recording for source in data.sources for recording in _load(run, source)]
+    for recording in recordings:
+        for remark in remarks(recording):
+            run.say(f"{recording.name}: {remark.message}")
     windows = make_windows(
         recordings, rates=sorted(space_of(run.config).rates), window_s=data.window_s, step_s=data.step_s,
         margin_s=data.margin_s,
