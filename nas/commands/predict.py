@@ -14,7 +14,7 @@ from nas.predict.inference import Inference, infer, load_network
 from nas.report.plots import heart_rate_trace
 from nas.run.run_files import replace_file, write_text
 from nas.terminal.arguments import picture_path
-from nas.terminal.output import print_json, print_table
+from nas.terminal.output import print_json, print_notes, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,8 @@ def execute(options: argparse.Namespace) -> int:
     model, tracker = load_network(options.model)
     if options.track and tracker is None:
         raise InputError(f"{options.model}: has no tracker; leave --track out")
-    recordings = detect_and_load(options.recording)
+    recordings = detect_and_load(options.recording, needs_labels=False)
+    print_notes(recordings)
     if options.plot and len(recordings) != 1:
         raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
     found = [infer(model, recording, tracker if options.track else None) for recording in recordings]

@@ -20,7 +20,7 @@ from nas.data.recording import Recording
 from nas.data.windows import make_windows
 from nas.evaluation.baselines import power_spectra
 
-Level = Literal["found", "warning", "error"]
+Level = Literal["found", "note", "warning", "error"]
 
 LARGEST_LAG_WINDOWS = 8
 _RATE_HZ = 32
@@ -35,7 +35,8 @@ _UNLABELLED_S = 60.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact. level "found" describes a recording; "warning" looks wrong; "error" could not be read.
+    """One fact. level "found" describes a recording; "note" says what its loader did; "warning" looks wrong; "error"
+    could not be read.
 
     check: short name of what was looked at. details: figures, ready for JSON.
     """
@@ -74,8 +75,9 @@ def check_path(path: str | Path) -> list[Finding]:
 
 
 def check_recording(recording: Recording) -> list[Finding]:
-    """A "found" finding, then one warning for each thing that looks wrong."""
-    return [_summary(recording), *_warnings(recording)]
+    """A "found" finding, its loader's notes, then one warning for each thing that looks wrong."""
+    notes = [Finding("note", recording.name, "loading", note) for note in recording.notes]
+    return [_summary(recording), *notes, *_warnings(recording)]
 
 
 def _summary(recording: Recording) -> Finding:
@@ -104,7 +106,6 @@ def _summary(recording: Recording) -> Finding:
         words.append("rhythms " + ", ".join(f"{name} {count}" for name, count in named.items() if count))
     if recording.activity is not None:
         details["activities"] = sorted(set(recording.activity.tolist()))
-    words.extend(recording.notes)
     return Finding("found", recording.name, "recording", f"{recording.subject}: {', '.join(words)}", details)
 
 
