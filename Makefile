@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test lint compiler clean
+.PHONY: demo test lint bench compiler clean
 
 demo: $(INSTALLED) compiler
 	$(BIN)/ppg-nas run configs/demo.yaml
@@ -13,6 +13,9 @@ demo: $(INSTALLED) compiler
 
 test: $(INSTALLED) compiler lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: $(INSTALLED) compiler
+	$(BIN)/python -m benchmarks $(NAME) --json
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hwmodels.errors import InputError
+    from hwmodels.basics.errors import InputError
     from nas.deploy.bundle import BundleError
-    from nas.inference import Inference, infer_heart_rate
-    from nas.run_directory import RunError
+    from nas.predict.inference import Inference, infer_heart_rate
+    from nas.run.run_directory import RunError
 
     __version__: str
 
@@ -21,10 +21,10 @@ __all__ = ["BundleError", "Inference", "InputError", "RunError", "__version__", 
 
 _MODULES = {
     "BundleError": "nas.deploy.bundle",
-    "Inference": "nas.inference",
-    "InputError": "hwmodels.errors",
-    "RunError": "nas.run_directory",
-    "infer_heart_rate": "nas.inference",
+    "Inference": "nas.predict.inference",
+    "InputError": "hwmodels.basics.errors",
+    "RunError": "nas.run.run_directory",
+    "infer_heart_rate": "nas.predict.inference",
 }
 
 

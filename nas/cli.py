@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from hwmodels.errors import InputError
-from nas.arguments import Parser
+from hwmodels.basics.errors import InputError
+from nas.terminal.arguments import Parser
 
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 """What goes wrong outside of the program and names no file."""
@@ -33,7 +33,6 @@ _COMMANDS = {
     "predict": "run an exported or finished network over recordings",
     "personalize": "fit a run's network to each wearer, and judge it on what follows",
     "report": "write the report of a run again and print its summary",
-    "bench": "measure speed and exactness on this machine",
 }
 
 
@@ -57,7 +56,11 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = build_parser(given[0] if given else None)
+    return run_command(build_parser(given[0] if given else None), given)
+
+
+def run_command(parser: argparse.ArgumentParser, given: Sequence[str]) -> int:
+    """Parse and execute; what a user can mend is one line on standard error, and an exit code."""
     if not given:
         parser.print_help(sys.stderr)
         return 2

@@ -1,15 +1,15 @@
 """Floor 3: evolutionary search, feasibility, evaluation, Pareto archive and queries."""
 
-from search.archive import Archive, ArchiveError, Metrics, Provenance, Row
-from search.budgets import BudgetError, Budgets
-from search.cost_plan import CostPlan, Costs, compile_costs, required_ops
-from search.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
-from search.explain import Explanation, explain
-from search.feasibility import Feasibility, InfeasibleBudget, check
-from search.predictor import Predictor, fit_predictor
-from search.query import Answer, Query, QueryError, run_query
-from search.search import SearchResult, run_search
-from search.settings import SearchSettings
+from search.archive.archive import Archive, ArchiveError, Metrics, Provenance, Row
+from search.archive.query import Answer, Query, QueryError, run_query
+from search.costs.budgets import BudgetError, Budgets
+from search.costs.cost_plan import CostPlan, Costs, compile_costs, required_ops
+from search.feasibility.budget_check import Feasibility, InfeasibleBudget, check
+from search.feasibility.explain import Explanation, explain
+from search.loop.evaluator import Evaluator, MacroF1Error, MeanOfSubjects
+from search.loop.predictor import Predictor, fit_predictor
+from search.loop.search_loop import SearchResult, run_search
+from search.loop.settings import SearchSettings
 
 __all__ = [
     "Answer",

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hwmodels import lut
-from hwmodels.cost import readable_cost
-from hwmodels.device import DEFAULT_DEVICE, Device, load_device
-from hwmodels.energy import energy_mj, latency_ms
-from hwmodels.model_cost import LayerCost, ModelCost, cost_tflite
-from hwmodels.toolchain import find_toolchain
-from nas.arguments import CC_HELP
-from nas.output import print_fields, print_json, print_table
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.cost import lut
+from hwmodels.cost.network_cost import readable_cost
+from hwmodels.device.device import DEFAULT_DEVICE, Device, load_device
+from hwmodels.device.energy import energy_mj, latency_ms
+from hwmodels.foreign.model_cost import LayerCost, ModelCost, cost_tflite
+from nas.terminal.arguments import CC_HELP
+from nas.terminal.output import print_fields, print_json, print_table
 
 _COLUMNS = ("index", "operator", "kernel", "macs", "cycles", "ms", "flash_bytes", "ram_bytes", "energy_uj")
 

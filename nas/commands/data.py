@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hwmodels.errors import InputError
-from nas.arguments import count, positive_count, positive_number
-from nas.data.check import check_path
+from hwmodels.basics.errors import InputError
+from nas.data.loaders.tabular import save_recording
 from nas.data.synthetic import simulate
-from nas.data.tabular import save_recording
-from nas.output import print_json, print_table
+from nas.evaluation.recording_check import check_path
+from nas.terminal.arguments import count, positive_count, positive_number
+from nas.terminal.output import print_json, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +24,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     synthetic.add_argument("--out", type=Path, required=True, help="new folder for the files")
     synthetic.add_argument("--subjects", type=positive_count, default=12, help="people (default 12)")
     synthetic.add_argument("--minutes", type=positive_number, default=10.0, help="minutes each (default 10)")
-    synthetic.add_argument(
-        "--task", choices=("heart_rate", "rhythm"), default="heart_rate", help="what is labelled"
-    )
+    synthetic.add_argument("--task", choices=("heart_rate", "rhythm"), default="heart_rate", help="what is labelled")
     synthetic.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     synthetic.add_argument("--json", action="store_true", help="print JSON")
     synthetic.set_defaults(execute=simulate_recordings)

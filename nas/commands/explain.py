@@ -6,22 +6,31 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from hwmodels.energy import DEFAULT_PERIOD_S
-from nas.hardware import cost_model
-from nas.layer_costs import layer_rows
-from nas.output import print_json, print_table
-from nas.pareto import query_run
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.choice import arch_of
-from search.archive import Row
-from search.budgets import KB
-from search.query import Query, table_row
+from hwmodels.device.energy import DEFAULT_PERIOD_S
+from nas.assembly.choice import arch_of
+from nas.assembly.hardware import cost_model
+from nas.assembly.layer_costs import layer_rows
+from nas.assembly.run_space import space_of
+from nas.report.front_rows import query_run
+from nas.run.run_directory import RunDirectory
+from nas.terminal.output import print_json, print_table
+from search.archive.archive import Row
+from search.archive.query import Query, table_row
+from search.costs.budgets import KB
 
 _LAYER_COLUMNS = (
-    "name", "kind", "detail", "length_out", "channels_out", "macs", "cycles", "latency_ms", "share",
-    "flash_bytes", "ram_bytes",
-)  # fmt: skip
+    "name",
+    "kind",
+    "detail",
+    "length_out",
+    "channels_out",
+    "macs",
+    "cycles",
+    "latency_ms",
+    "share",
+    "flash_bytes",
+    "ram_bytes",
+)
 _HIDDEN = ("device", "generation", "energy_mj", "cycles", "step_energy_mj", "step_cycles")
 _NEIGHBOURS = 3
 
@@ -39,7 +48,7 @@ def execute(options: argparse.Namespace) -> int:
     """Print the layers, the totals by kind of layer, and the neighbours."""
     run = RunDirectory.open(options.run)
     arch = arch_of(run, options.id)
-    model = cost_model(run, options.device or run.config.device)
+    model = cost_model(run, run.device(options.device))
     layers = layer_rows(space_of(run.config).lower(arch), model)
     evaluated = query_run(run, Query(device=options.device, is_front_only=False)).rows
     here = next(row for row in evaluated if row.arch_id == arch.id)
@@ -59,9 +68,7 @@ def execute(options: argparse.Namespace) -> int:
     print_table(found["by_kind"], tuple(found["by_kind"][0]), "by kind of layer")
     most = max(layers, key=lambda row: row["cycles"])
     deepest = max(layers, key=lambda row: row["ram_bytes"])
-    print(
-        f"dearest: {most['name']}, {100 * most['share']:.0f} % of the cycles; RAM peaks at {deepest['name']}"
-    )
+    print(f"dearest: {most['name']}, {100 * most['share']:.0f} % of the cycles; RAM peaks at {deepest['name']}")
     if here.step_latency_ms is None or here.step_ram_bytes is None or here.step_energy_mj is None:
         print("streaming: - (this network reads whole windows)")
     else:

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
-from hwmodels.errors import InputError
-from hwmodels.firmware import require_small_filters
-from hwmodels.front import Front, Sensors
-from hwmodels.integer import IntegerModel
-from hwmodels.personalize import PersonalSettings, learnt_form
-from nas.arguments import positive_count
+from hwmodels.basics.errors import InputError
+from hwmodels.firmware.front_end import Front, Sensors
+from hwmodels.firmware.learner import PersonalSettings, learnt_form
+from hwmodels.firmware.sources import require_small_filters
+from hwmodels.network.interpreter import IntegerModel
+from nas.assembly.choice import arch_of, chosen_arch
+from nas.assembly.hardware import cost_model
+from nas.assembly.run_space import space_of
 from nas.compress.finish import finish_subnet, is_finished
 from nas.compress.quantize import input_settings
-from nas.compress.streaming import (
-    SETTINGS,
-    adapt_to_streaming,
-    adapted_model,
-    require_streamable,
-    save_adapted,
-)
-from nas.deploy.bundle import CODE, check_destination
+from nas.compress.streaming_subnets import SETTINGS, adapt_to_streaming, adapted_model, require_streamable, save_adapted
+from nas.deploy.bundle import CODE
+from nas.deploy.destination import check_destination, check_replacement
 from nas.deploy.export import export_bundle
-from nas.deploy.formats import FORMATS, check_formats
-from nas.hardware import cost_model
-from nas.output import print_fields, print_json
-from nas.run_directory import RunDirectory
-from nas.sensor_options import HELP, sensors
-from nas.space import space_of
-from nas.stages.choice import arch_of, chosen_arch
-from supernet.arch import Arch
+from nas.deploy.formats.registry import FORMATS, check_formats
+from nas.deploy.sensor_options import HELP, sensors
+from nas.run.run_directory import RunDirectory
+from nas.terminal.arguments import positive_count
+from nas.terminal.output import print_fields, print_json
+from supernet.space.arch import Arch
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -39,13 +35,19 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder to write (default: subnets/ID/export of the run)")
     parser.add_argument("--device", help="device that the prediction is for (default: the run's)")
     parser.add_argument(
-        "--mode", choices=("window", "streaming"), default="window",
+        "--mode",
+        choices=("window", "streaming"),
+        default="window",
         help="read whole windows, or new samples alone (fine-tuned for it first)",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--format", type=_formats, default=(CODE,), metavar="LIST", dest="formats",
+        "--format",
+        type=_formats,
+        default=(CODE,),
+        metavar="LIST",
+        dest="formats",
         help=f"what to write, of {','.join(FORMATS)} (default: {CODE})",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--epochs",
         type=positive_count,
@@ -53,6 +55,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--personal", action="store_true", help="with the C that learns its wearer")
     parser.add_argument("--sensors", type=sensors, default=Sensors(), metavar="LIST", help=HELP)
+    parser.add_argument("--force", action="store_true", help="replace a bundle that holds what this one would not")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
 
@@ -60,9 +63,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Finish the subnet where needed, write the bundle, and say where it is."""
     if options.epochs and options.mode == "window":
-        raise InputError(
-            "--epochs: is for --mode streaming; window mode is fine-tuned as the run's file says"
-        )
+        raise InputError("--epochs: is for --mode streaming; window mode is fine-tuned as the run's file says")
     run = RunDirectory.open(options.run)
     with run.exclusive():
         arch = arch_of(run, options.arch) if options.arch else chosen_arch(run)
@@ -73,16 +74,33 @@ def execute(options: argparse.Namespace) -> int:
         out = options.out or run.subnet(arch.id) / folder
         # Whatever can go wrong is found out before minutes of training.
         check_destination(out)
-        cost_model(run, options.device or run.config.device)
+        device = run.device(options.device)
+        identity = {"id": arch.id, "mode": options.mode, "device": device.name}
+        identity |= {
+            "sensors": asdict(options.sensors),
+            "personal": asdict(PersonalSettings()) if options.personal else None,
+        }
+        check_replacement(out, identity, options.formats, options.force)
+        cost_model(run, device)
         require_small_filters(Front.of(options.sensors, input_settings(run.config, arch)))
         learner = _learner(run, arch, options) if options.personal else None
         if not is_finished(run, arch):
             run.say(f"{arch.id} is not finished yet: fine-tuning and quantizing it")
             finish_subnet(run, arch)
         streamed = _streamed(run, arch, options.epochs) if options.mode == "streaming" else None
-        manifest = export_bundle(
-            run, arch, out, options.device, streamed, options.formats, options.sensors, learner
+        manifest, kept = export_bundle(
+            run,
+            arch,
+            out,
+            device,
+            streamed=streamed,
+            formats=options.formats,
+            sensors=options.sensors,
+            learner=learner,
+            is_forced=options.force,
         )
+    if kept:
+        run.say(f"kept as you edited them: {', '.join(kept)}")
     if options.json:
         print_json(manifest)
     else:
@@ -114,8 +132,6 @@ def _streamed(run: RunDirectory, arch: Arch, epochs: int | None) -> IntegerModel
     model = adapted_model(run, arch) if epochs is None else None
     if model is None:
         run.say(f"{arch.id}: fine-tuning for incremental mode")
-        model = adapt_to_streaming(
-            run, arch, SETTINGS.model_copy(update={"epochs": epochs or SETTINGS.epochs})
-        )
+        model = adapt_to_streaming(run, arch, SETTINGS.model_copy(update={"epochs": epochs or SETTINGS.epochs}))
         save_adapted(run, arch, model)
     return model

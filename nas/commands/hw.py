@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels import second_emulator, second_model
-from hwmodels.check import random_model, random_windows, run_network
-from hwmodels.codegen import generate
-from hwmodels.device import known_devices, load_device
-from hwmodels.emulator import Emulator
-from hwmodels.hot_loops import hot_loops
-from hwmodels.integer import run
-from hwmodels.published import published_sequences
-from hwmodels.published_boards import BOARDS, engine_comparisons
-from hwmodels.toolchain import find_toolchain
-from nas.arguments import CC_HELP, count
-from nas.output import print_json, print_table
-from supernet.space import load_space
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.codegen.network_source import generate
+from hwmodels.device.device import known_devices, load_device
+from hwmodels.emulation import qemu as second_emulator
+from hwmodels.emulation.emulator import Emulator
+from hwmodels.network.interpreter import run
+from hwmodels.validation import llvm_mca as second_model
+from hwmodels.validation.hot_loops import hot_loops
+from hwmodels.validation.network_check import random_model, random_windows, run_network
+from hwmodels.validation.published_boards import BOARDS, engine_comparisons
+from hwmodels.validation.published_sequences import published_sequences
+from nas.terminal.arguments import CC_HELP, count
+from nas.terminal.output import print_json, print_table
+from supernet.space.search_space import load_space
 
 _WINDOWS = 3
 

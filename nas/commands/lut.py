@@ -8,36 +8,28 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from hwmodels import lut
-from hwmodels.bench_firmware import benchmark_project, choose_calls
-from hwmodels.cost import CostModel
-from hwmodels.device import DEFAULT_DEVICE, load_device
-from hwmodels.errors import InputError
-from hwmodels.files import replace_file
-from hwmodels.lut import LookUpTable
-from hwmodels.measured import measured_table, read_measurements
-from hwmodels.target import Target
-from hwmodels.toolchain import find_toolchain
-from nas.arguments import CC_HELP, count, positive_count
-from nas.hardware import (
-    all_ops,
-    build_table,
-    cache_path,
-    cached_table,
-    measured_path,
-    memory_of,
-    table_path,
-)
-from nas.lut_check import check_table, is_bad
-from nas.output import plain, print_fields, print_json, print_table
-from nas.progress import progress
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.choice import archive_path
-from nas.workers import worker_pool
-from search.archive import Archive
-from search.code_choice import CODES, MEMORIES
-from supernet.space import SearchSpace, load_space
+from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.errors import InputError
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.cost import lut
+from hwmodels.cost.board_measurements import measured_table, read_measurements
+from hwmodels.cost.board_project import benchmark_project, choose_calls
+from hwmodels.cost.lut import LookUpTable
+from hwmodels.cost.network_cost import CostModel
+from hwmodels.device.device import DEFAULT_DEVICE, load_device
+from hwmodels.device.target import Target
+from nas.assembly.choice import archive_path
+from nas.assembly.hardware import all_ops, build_table, cache_path, cached_table, measured_path, memory_of, table_path
+from nas.assembly.lut_check import check_table, is_bad
+from nas.assembly.run_space import space_of
+from nas.run.run_directory import RunDirectory
+from nas.run.workers import worker_pool
+from nas.terminal.arguments import CC_HELP, count, positive_count
+from nas.terminal.output import plain, print_fields, print_json, print_table
+from nas.terminal.progress import progress
+from search.archive.archive import Archive
+from search.feasibility.build_choice import CODES, MEMORIES
+from supernet.space.search_space import SearchSpace, load_space
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -152,10 +144,10 @@ def import_one(options: argparse.Namespace) -> int:
     """Make a table of measurements; the old one stays as it is when anything is wrong with them."""
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
-    device = load_device(options.device or (run.config.device if run else DEFAULT_DEVICE))
+    device = run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)
     path: Path | None = options.out or (measured_path(run, device) if run else None)
     if run is not None and options.out is None:
-        _refuse_mixture(run, options.device or run.config.device)
+        _refuse_mixture(run, device.name)
     if path is None:
         raise InputError("lut import: give a run directory or --out FILE for the table")
     memory = memory_of(run) if run else "whole"
@@ -203,4 +195,4 @@ def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
 
 def _target(options: argparse.Namespace, run: RunDirectory | None = None) -> Target:
     """Core and memory of the wanted device: the one given, else the run's, else the default."""
-    return load_device(options.device or (run.config.device if run else DEFAULT_DEVICE)).target
+    return (run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)).target

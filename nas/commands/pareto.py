@@ -6,17 +6,17 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from nas.arguments import picture_path, positive_count
-from nas.commands.budgets import add_budgets, given_budgets, objectives
-from nas.files import replace_file
-from nas.output import print_csv, print_json, print_table
-from nas.pareto import query_run, rows_for_pictures
+from nas.report.front_rows import query_run, rows_for_pictures
 from nas.report.plots import pareto_front
-from nas.run_directory import RunDirectory
-from search.budgets import Budgets
-from search.compare import compare_fronts
-from search.query import Answer, Query, QueryError
-from search.racing import objectives_of
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import replace_file
+from nas.terminal.arguments import picture_path, positive_count
+from nas.terminal.budget_options import add_budgets, given_budgets, objectives
+from nas.terminal.output import print_csv, print_json, print_table
+from search.archive.query import Answer, Query, QueryError
+from search.costs.budgets import Budgets
+from search.loop.racing import objectives_of
+from search.pareto.compare import compare_fronts
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,16 @@ def execute(options: argparse.Namespace) -> int:
     """Query and print."""
     run = RunDirectory.open(options.run)
     query = Query(
-        budgets=given_budgets(options, Budgets()), where=options.where, device=options.device,
-        sort=options.sort, is_descending=options.descending, top=options.top,
-        is_knee_only=options.knee, is_front_only=not options.all,
+        budgets=given_budgets(options, Budgets()),
+        where=options.where,
+        device=options.device,
+        sort=options.sort,
+        is_descending=options.descending,
+        top=options.top,
+        is_knee_only=options.knee,
+        is_front_only=not options.all,
         objectives=options.objectives or run.config.search.objectives,
-    )  # fmt: skip
+    )
     answer = query_run(run, query)
     if options.against:
         return _against(options, answer, query)
@@ -77,9 +82,7 @@ def _against(options: argparse.Namespace, answer: Answer, query: Query) -> int:
     theirs = query_run(other, replace(query, device=answer.rows[0].device))
     metrics = answer.rows[0].metric, theirs.rows[0].metric
     if metrics[0] != metrics[1]:
-        raise QueryError(
-            f"{options.against}: its errors are {metrics[1]}, those of {options.run} {metrics[0]}"
-        )
+        raise QueryError(f"{options.against}: its errors are {metrics[1]}, those of {options.run} {metrics[0]}")
     fronts = [objectives_of(held.rows, query.objectives) for held in (answer, theirs)]
     found = compare_fronts(*fronts)
     rows = [

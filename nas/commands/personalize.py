@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.personalize import PersonalSettings
-from hwmodels.toolchain import find_toolchain
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.firmware.learner import PersonalSettings
+from nas.assembly.choice import chosen_arch
+from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model
-from nas.output import print_json, print_table
-from nas.personal import Protocol, learn_each, minutes_of, recordings_of
-from nas.run_directory import RunDirectory, RunError
-from nas.stages.choice import chosen_arch
-from nas.stages.loading import windows_of
+from nas.predict.personalization import Protocol, learn_each, minutes_of, recordings_of
+from nas.run.run_directory import RunDirectory, RunError
+from nas.terminal.output import print_json, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +36,7 @@ def execute(options: argparse.Namespace) -> int:
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))
-    taught, needed = protocol.needed_minutes(
-        settings.fewest, run.config.data.window_s, run.config.data.step_s
-    )
+    taught, needed = protocol.needed_minutes(settings.fewest, run.config.data.window_s, run.config.data.step_s)
     recordings = recordings_of(windows_of(run, options.side), options.recording)
     minutes = {one.recording_names[int(one.recording[0])]: minutes_of(one) for one in recordings}
     toolchain = find_toolchain() if options.emulate else None

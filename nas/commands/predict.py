@@ -8,14 +8,14 @@ import io
 from pathlib import Path
 from typing import Any
 
-from hwmodels.errors import InputError
-from nas.arguments import picture_path
-from nas.data.registry import detect_and_load, reference_of
-from nas.data.remarks import remarks
-from nas.files import replace_file, write_text
-from nas.inference import Inference, infer, load_network
-from nas.output import print_json, print_note, print_table
+from hwmodels.basics.errors import InputError
+from nas.data.loaders.registry import detect_and_load, reference_of
+from nas.data.remarks import with_remarks
+from nas.predict.inference import Inference, infer, load_network
 from nas.report.plots import heart_rate_trace
+from nas.run.run_files import replace_file, write_text
+from nas.terminal.arguments import picture_path
+from nas.terminal.output import print_json, print_notes, print_table
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -34,14 +34,11 @@ def execute(options: argparse.Namespace) -> int:
     model, tracker = load_network(options.model)
     if options.track and tracker is None:
         raise InputError(f"{options.model}: has no tracker; leave --track out")
-    recordings = detect_and_load(options.recording)
+    recordings = detect_and_load(options.recording, needs_labels=False)
+    print_notes([with_remarks(recording) for recording in recordings])
     if options.plot and len(recordings) != 1:
         raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
-    found = []
-    for recording in recordings:
-        for text in (*recording.notes, *(remark.message for remark in remarks(recording))):
-            print_note(f"{recording.name}: {text}")
-        found.append(infer(model, recording, tracker if options.track else None))
+    found = [infer(model, recording, tracker if options.track else None) for recording in recordings]
     if options.out:
         write_text(options.out, _csv(found))
     if options.plot:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.output import print_json
 from nas.report.closing import closing_lines, closing_summary
 from nas.report.run_report import write_report
-from nas.run_directory import RunDirectory
+from nas.run.run_directory import RunDirectory
+from nas.terminal.output import print_json
 
 
 def declare(parser: argparse.ArgumentParser) -> None:

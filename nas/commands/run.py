@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from nas.arguments import count, positive_count
-from nas.config import Config, absolute, load_config, parse_config
-from nas.output import plain, print_fields, print_json
-from nas.pipeline import NAMES, run_pipeline
 from nas.report.closing import closing_lines, closing_summary
-from nas.run_directory import RunDirectory
+from nas.run.config import Config, absolute, load_config, parse_config
+from nas.run.overrides import overridden
+from nas.run.run_directory import RunDirectory
 from nas.stages import supernet
-from supernet.distributed import Team, joined
+from nas.stages.job import NAMES, run_pipeline
+from nas.terminal.arguments import count, positive_count
+from nas.terminal.output import plain, print_fields, print_json
+from supernet.training.distributed import Team, joined
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("config", type=Path, help="configuration file, such as configs/bami.yaml")
+    parser.add_argument("config", type=Path, help="configuration file, or a shipped one's name, such as demo")
     parser.add_argument("--data", type=Path, help="folder of the recordings (default: PPG_DATA, else .)")
     parser.add_argument("--run", type=Path, help="run directory (default: runs/NAME)")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="PATH=VALUE",
+        help="a setting instead of the file's, such as teacher.epochs=2; may be repeated",
+    )
     parser.add_argument("--fold", type=count, help="which fold of subjects to hold out, from 0")
     parser.add_argument("--seed", type=count, help="seed, instead of the configuration's")
     parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
-    parser.add_argument(
-        "--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's"
-    )
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--until", choices=NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
@@ -50,10 +58,15 @@ def execute(options: argparse.Namespace) -> int:
 def _lead(options: argparse.Namespace, team: Team) -> int:
     """Do the whole job, with the others' help where a supernet is trained."""
     run = prepared_run(
-        options.config, options.data, options.run,
-        fold=options.fold, seed=options.seed, threads=options.threads,
+        options.config,
+        options.data,
+        options.run,
+        fold=options.fold,
+        seed=options.seed,
+        threads=options.threads,
         accelerator=options.accelerator,
-    )  # fmt: skip
+        settings=options.settings,
+    )
     run.cluster, run.team = options.cluster, team
     run_pipeline(run, options.until)
     if options.until not in (None, NAMES[-1]):
@@ -76,12 +89,13 @@ def prepared_run(
     seed: int | None = None,
     threads: int | None = None,
     accelerator: str | None = None,
+    settings: Sequence[str] = (),
 ) -> RunDirectory:
     """The run directory of a configuration file, made or opened, with what the command line sets instead."""
-    content = load_config(config).model_dump()
+    content = overridden(load_config(config).model_dump(mode="json"), settings)
     # The run directory is read from other folders later on.
-    content |= {name: absolute(content[name]) for name in ("space", "device")}
-    if fold is not None:
+    content |= {name: absolute(content[name]) for name in ("space", "device") if isinstance(content[name], str)}
+    if fold is not None and isinstance(content["data"], dict):
         content["data"]["fold"] = fold
     given = {"seed": seed, "threads": threads, "accelerator": accelerator}
     content |= {name: value for name, value in given.items() if value is not None}

@@ -6,16 +6,17 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from nas.arguments import positive_count
-from nas.commands.budgets import add_budgets, given_budgets, objectives
-from nas.hardware import cost_plan
-from nas.output import print_json, print_table
-from nas.run_directory import RunDirectory
-from nas.stages.choice import budgets_of
+from nas.assembly.choice import budgets_of
+from nas.assembly.hardware import cost_plan
+from nas.run.carried import carry_device
+from nas.run.run_directory import RunDirectory
 from nas.stages.search import search_run
-from search.budgets import Budgets
-from search.explain import explain
-from search.query import Answer
+from nas.terminal.arguments import positive_count
+from nas.terminal.budget_options import add_budgets, given_budgets, objectives
+from nas.terminal.output import print_json, print_table
+from search.archive.query import Answer
+from search.costs.budgets import Budgets
+from search.feasibility.explain import explain
 
 HIDDEN = ("space", "weights", "fold", "seed", "device")
 
@@ -29,9 +30,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objectives", type=objectives, help="columns to minimise (default: the run's)")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
-    parser.add_argument(
-        "--explain", action="store_true", help="say what the budgets mean, and search nothing"
-    )
+    parser.add_argument("--explain", action="store_true", help="say what the budgets mean, and search nothing")
     parser.add_argument("--json", action="store_true", help="print the whole front as JSON")
     parser.set_defaults(execute=execute)
 
@@ -45,7 +44,7 @@ def execute(options: argparse.Namespace) -> int:
     run.summary("supernet")
     run.cluster = options.cluster
     with run.exclusive():
-        device = options.device or run.config.device
+        device = carry_device(run.path, options.device) if options.device else run.device()
         result = search_run(run, device, budgets, options.evaluations, options.objectives)
     rows = Answer(result.front, len(result.rows), len(result.rows)).table()
     if options.json:
@@ -62,7 +61,7 @@ def execute(options: argparse.Namespace) -> int:
 
 def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -> int:
     """Print what share of the space each budget leaves, which one binds, and what relaxing it buys."""
-    plan = cost_plan(run, options.device or run.config.device)
+    plan = cost_plan(run, run.device(options.device))
     found = explain(plan, budgets)
     if options.json:
         print_json({"architectures": found.size, "binding": found.binding, "budgets": found.rows()})

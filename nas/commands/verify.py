@@ -5,25 +5,41 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hwmodels.errors import InputError
-from hwmodels.toolchain import find_toolchain
+from hwmodels.basics.errors import InputError
+from hwmodels.c.toolchain import find_toolchain
+from nas.assembly.choice import bundle_path
 from nas.deploy.bundle import read_board
-from nas.deploy.firmware_check import cost_rows
-from nas.deploy.testimony import COLUMNS
-from nas.deploy.verify import verify_bundle
-from nas.output import print_json, print_table
+from nas.deploy.manifest import MANIFEST
+from nas.deploy.verification.comparison import COLUMNS
+from nas.deploy.verification.firmware_check import cost_rows
+from nas.deploy.verification.verify import verify_bundle
+from nas.run.run_directory import RunDirectory
+from nas.terminal.output import print_json, print_table
 
 _ROWS = ("latency_ms", "cycles", "flash_bytes", "ram_bytes", "energy_mj", "power_mw")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("bundle", type=Path, help="folder of an exported bundle")
+    parser.add_argument("bundle", type=Path, help="folder of an exported bundle, or of a run for its own")
     parser.add_argument("--cc", help="compiler: a command, or zig (default: arm-none-eabi-gcc, else zig)")
+    parser.add_argument(
+        "--trust", action="store_true", help="compile and run sources that this version did not generate"
+    )
     parser.add_argument("--full", action="store_true", help="hear every witness, tensor by tensor")
     parser.add_argument("--run", type=Path, help="run that the bundle came from (default: the one around it)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(execute=execute)
+
+
+def _bundle_of(path: Path) -> Path:
+    """The bundle that a user means: the folder itself, or that of a run's chosen subnet."""
+    if (path / MANIFEST).exists() or not (path / "config.yaml").exists():
+        return path
+    bundle = bundle_path(RunDirectory.open(path))
+    if not (bundle / MANIFEST).exists():
+        raise InputError(f"{path}: the run has exported no bundle yet; give `ppg-nas export {path}` first")
+    return bundle
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -34,7 +50,8 @@ def execute(options: argparse.Namespace) -> int:
     if options.run and not options.full:
         raise InputError("--run: is for --full, which hears the quantized module of the run")
     toolchain = find_toolchain(options.cc) if options.cc else None
-    found = verify_bundle(options.bundle, toolchain=toolchain, full=options.full, run=options.run)
+    path = _bundle_of(options.bundle)
+    found = verify_bundle(path, toolchain=toolchain, full=options.full, run=options.run, is_trusted=options.trust)
     stack_fits = "firmware" not in found or found["firmware"]["stack_fits"]
     code = 0 if stack_fits and not found["mismatches"] else 1
     if options.json:
@@ -49,15 +66,13 @@ def execute(options: argparse.Namespace) -> int:
             }
             for key in _ROWS
         ]
-        print_table(
-            rows, ("cost", "predicted", "on the emulated core"), f"{found['id']} on {found['device']}"
-        )
+        print_table(rows, ("cost", "predicted", "on the emulated core"), f"{found['id']} on {found['device']}")
         made = found["preparation"]
         print(
             f"making the input, besides: {made['cycles']} cycles, {made['latency_ms']:.2f} ms, "
             f"{made['energy_mj']:.3f} mJ, {made['stack_bytes']} bytes of stack"
         )
-        rows = cost_rows(found, read_board(options.bundle))
+        rows = cost_rows(found, read_board(path))
         print_table(rows, tuple(rows[0]), "the whole firmware, front end and example included")
         if not stack_fits:
             print(f"the examples' stack is too small: {found['firmware']['stack_bytes']} bytes are needed")

@@ -1,0 +1,1 @@
+"""From float networks to small integer ones: quantization, pruning, fine-tuning."""

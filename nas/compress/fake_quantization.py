@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from hwmodels.graph import LayerGraph, Op
-from hwmodels.integer import (
+from hwmodels.kernels.packing import FastFormError, add_constants
+from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.interpreter import (
     FloatParameters,
     HeadSettings,
     InputSettings,
@@ -22,16 +23,15 @@ from hwmodels.integer import (
     quantize,
     quantize_parameters,
 )
-from hwmodels.packing import FastFormError, add_constants
-from hwmodels.preparation import on_input_grid
+from hwmodels.network.preparation import on_input_grid
 from nas.compress.integer_arithmetic import integer_tensors
-from supernet.subnet import OnTensor, Subnet, execute, observed
+from supernet.network.subnet import OnTensor, Subnet, execute, observed
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
 _SMALLEST_RANGE = 1e-4
 _LARGEST_MULTIPLIER = 0.4995
-"""Fast kernels need every requantization multiplier below a half (hwmodels/packing.py proves it)."""
+"""Fast kernels need every requantization multiplier below a half (hwmodels/c/kernels/packing.py proves it)."""
 _LARGEST_ADD_RATIO = 6.5
 _NUDGE, _NUDGES = 1 / 1024, 24
 _WINDOWS_AT_ONCE = 32

@@ -10,22 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from hwmodels.integer import (
-    ClassSettings,
-    HeartRateSettings,
-    IntegerModel,
-    load_model,
-    save_model,
-)
-from hwmodels.tracker import Tracker, load_tracker, save_tracker
-from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.compress.quantize import input_settings, open_head
-from nas.data.windows import WindowSet
-from nas.estimates import Estimates, integer_estimates
-from nas.files import digest, digest_files, write_json, write_text
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.loading import (
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel, load_model, save_model
+from nas.assembly.loading import (
     CHECKPOINT,
     load_network,
     network_files,
@@ -36,12 +23,19 @@ from nas.stages.loading import (
     training_task,
     windows_of,
 )
-from nas.tasks import targets_of
-from nas.tracking import fit_tracker, tracked_estimates
-from supernet.arch import Arch
-from supernet.evaluate import calibration_batches, predict, ready_subnet
-from supernet.methods import SingleNetwork
-from supernet.subnet import Subnet
+from nas.assembly.run_space import space_of
+from nas.assembly.task_setup import targets_of
+from nas.compress.fake_quantization import FakeQuantNetwork
+from nas.compress.quantize import input_settings, open_head
+from nas.data.windows import WindowSet
+from nas.evaluation.estimates import Estimates, integer_estimates
+from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import digest, digest_files, write_json, write_text
+from supernet.network.subnet import Subnet
+from supernet.space.arch import Arch
+from supernet.training.methods import SingleNetwork
+from supernet.training.window_outputs import calibration_batches, predict, ready_subnet
 
 _SHARE_VALID = 0.95
 _ERRORS = "errors.json"
@@ -71,8 +65,16 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     errors = {"inherited": error(subnet)}
     method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, f"fine-tuning {arch.id}", arch.reads)
     if not _is_trained(folder / "float", subnet):
-        train(run, f"fine-tuning {arch.id}", folder / "float", method, (training, validation), task,
-              settings.fine_tuning, teacher)  # fmt: skip
+        train(
+            run,
+            f"fine-tuning {arch.id}",
+            folder / "float",
+            method,
+            (training, validation),
+            task,
+            settings.fine_tuning,
+            teacher,
+        )
     errors["fine_tuned"] = error(subnet)
 
     network = FakeQuantNetwork(subnet)
@@ -80,12 +82,18 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     errors["post_training_quantized"] = error(network)
     method = SingleNetwork(network, task, arch.rate_hz, arch.channels, f"quantization {arch.id}", arch.reads)
     if settings.quantization.epochs and not _is_trained(folder / "int8", network):
-        train(run, f"quantization {arch.id}", folder / "int8", method, (training, validation), task,
-              settings.quantization, teacher)  # fmt: skip
+        train(
+            run,
+            f"quantization {arch.id}",
+            folder / "int8",
+            method,
+            (training, validation),
+            task,
+            settings.quantization,
+            teacher,
+        )
     windows = windows_of(run, "validation")
-    model = _with_verdicts(
-        network.eval().export(open_head(run.config), input_settings(run.config, arch)), windows
-    )
+    model = _with_verdicts(network.eval().export(open_head(run.config), input_settings(run.config, arch)), windows)
     estimates = integer_estimates(model, windows)
     errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
     save_model(model, folder / "int8" / "model.npz")

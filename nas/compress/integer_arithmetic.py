@@ -1,7 +1,7 @@
 """The deployed integers in torch: what a fake-quantized network computes once it is not being trained.
 
-Written apart from hwmodels.integer, in another form of TFLite's rounding, and held against it by tests: it is
-the witness `qat`.
+Written apart from hwmodels.network.interpreter, in another form of TFLite's rounding, and held against it by
+tests: it is the witness `qat`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hwmodels.graph import LayerGraph, Op
-from hwmodels.integer import IntegerParameters, Quantization, add_factors
-from supernet.convolution import convolve
+from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.interpreter import IntegerParameters, Quantization, add_factors
+from supernet.network.convolution import convolve
 
 _ADD_LEFT_SHIFT = 20
 _LARGEST_EXACT_FLOAT = 1 << 24

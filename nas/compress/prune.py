@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from hwmodels.errors import InputError
-from hwmodels.graph import LayerGraph
-from supernet.subnet import Subnet
+from hwmodels.basics.errors import InputError
+from hwmodels.network.graph import LayerGraph
+from supernet.network.subnet import Subnet
 
 _MULTIPLE = 4
 
@@ -74,8 +74,7 @@ def pruned(subnet: Subnet, share: float) -> Subnet:
         count = min(len(importance), _MULTIPLE * max(1, -(-round(share * len(importance)) // _MULTIPLE)))
         keep[group] = importance.topk(count).indices.sort().values
     kept = {
-        op.name: keep[groups[op.name]] if groups[op.name] in keep else torch.arange(op.channels_out)
-        for op in graph
+        op.name: keep[groups[op.name]] if groups[op.name] in keep else torch.arange(op.channels_out) for op in graph
     }
     nodes = []
     for op in graph:

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwmodels.integer import ClassSettings, HeadSettings, HeartRateSettings, InputSettings, IntegerModel
-from hwmodels.preparation import ACC_SCALE_G
-from hwmodels.spectrum import POSITIONS
+from hwmodels.network.interpreter import ClassSettings, HeadSettings, HeartRateSettings, InputSettings, IntegerModel
+from hwmodels.network.preparation import ACC_SCALE_G
+from hwmodels.signals.spectrum import POSITIONS
 from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.config import Config
 from nas.data.preprocess import BAND_HZ
-from supernet.accelerator import CPU
-from supernet.arch import SENSOR_CHANNELS, input_channels
-from supernet.batches import Reader, TrainingSet
-from supernet.methods import SingleNetwork
-from supernet.settings import TrainSettings
-from supernet.subnet import Subnet
-from supernet.tasks import HeartRateTask, RhythmTask
-from supernet.teaching import Teaching
-from supernet.train import fit
+from nas.run.config import Config
+from supernet.compute.accelerator import CPU
+from supernet.network.subnet import Subnet
+from supernet.space.arch import SENSOR_CHANNELS, input_channels
+from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.training.methods import SingleNetwork
+from supernet.training.teaching import Teaching
+from supernet.training.trainer import fit
+from supernet.training.training_settings import TrainSettings
+from supernet.windows.training_set import Reader, TrainingSet
 
 
 def quantized(
-    config: Config, method: SingleNetwork, training: TrainingSet, task: HeartRateTask | RhythmTask,
-    settings: TrainSettings | None = None, teacher: Teaching | None = None,
-) -> IntegerModel:  # fmt: skip
+    config: Config,
+    method: SingleNetwork,
+    training: TrainingSet,
+    task: HeartRateTask | RhythmTask,
+    settings: TrainSettings | None = None,
+    teacher: Teaching | None = None,
+) -> IntegerModel:
     """The integer network of a trained one, whose norms have statistics.
 
     Without `settings`, activation ranges come from 512 training windows (post-training quantization); with

@@ -1,0 +1,1 @@
+"""Recordings: loaded, simulated, split by person, cut into windows."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hwmodels.errors import InputError
+from hwmodels.basics.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Fold:
             for other in names[number + 1 :]:
                 both = sorted(set(sides[side]) & set(sides[other]))
                 if both:
-                    raise InputError(
-                        f"folds: subject {both[0]!r} is in {side} and in {other}; keep it in one"
-                    )
+                    raise InputError(f"folds: subject {both[0]!r} is in {side} and in {other}; keep it in one")
 
 
 def subject_folds(
@@ -78,9 +76,7 @@ def subject_folds(
             next_fold += 1
     folds = []
     for number, test in enumerate(tested):
-        held = _validation_subjects(
-            members, set(test), validation_share, np.random.default_rng([seed, number])
-        )
+        held = _validation_subjects(members, set(test), validation_share, np.random.default_rng([seed, number]))
         train = [subject for subject in sorted(stratum_of) if subject not in held and subject not in test]
         folds.append(Fold(tuple(train), tuple(sorted(held)), tuple(sorted(test))))
     return folds

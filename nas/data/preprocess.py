@@ -1,6 +1,6 @@
 """From a recording's own rates to a network's rate: polyphase resampling and the causal band-pass.
 
-Between Recording and windows. Firmware runs the same filters in integers (hwmodels/front.py).
+Between Recording and windows. Firmware runs the same filters in integers (hwmodels/firmware/front_end.py).
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly, sosfilt, sosfilt_zi
 
-from hwmodels.errors import InputError
-from hwmodels.filters import BAND_HZ, band_pass_sections, filter_rate_hz, rate_ratio
+from hwmodels.basics.errors import InputError
+from hwmodels.signals.filters import BAND_HZ, band_pass_sections, filter_rate_hz, rate_ratio
 from nas.data.recording import FloatArray, Recording
 
 _PRE_ROLL_S = 4.0
@@ -29,9 +29,7 @@ def resample(signal: FloatArray, from_hz: float, to_hz: float) -> NDArray[np.flo
     return resample_poly(wide, ratio.numerator, ratio.denominator, axis=-1, padtype="edge")
 
 
-def band_pass(
-    signal: FloatArray, rate_hz: float, band_hz: tuple[float, float] = BAND_HZ
-) -> NDArray[np.float64]:
+def band_pass(signal: FloatArray, rate_hz: float, band_hz: tuple[float, float] = BAND_HZ) -> NDArray[np.float64]:
     """The last axis filtered forward only; the filter starts settled on the first sample's level."""
     wide = np.asarray(signal, dtype=np.float64)
     sections = band_pass_sections(rate_hz, band_hz)
@@ -55,9 +53,7 @@ def segments_of(recording: Recording, signal: FloatArray, rate_hz: float) -> Flo
     return signal.reshape(signal.shape[0], -1, length)
 
 
-def pulse_at(
-    recording: Recording, rate_hz: int, band_hz: tuple[float, float] = BAND_HZ
-) -> NDArray[np.float64]:
+def pulse_at(recording: Recording, rate_hz: int, band_hz: tuple[float, float] = BAND_HZ) -> NDArray[np.float64]:
     """The PPG band-passed and at rate_hz: (channels, segments, samples).
 
     A rate too low to hold the band is reached by filtering at a multiple of it and decimating.

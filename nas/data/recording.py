@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.errors import InputError
-from hwmodels.filters import BAND_HZ, require_rate
+from hwmodels.basics.errors import InputError
+from hwmodels.signals.filters import BAND_HZ, require_rate
 
 FloatArray = NDArray[np.floating]
 
@@ -102,9 +102,7 @@ class Recording:
         if self.heart_rate_bpm is not None:
             known = self.heart_rate_bpm
             if not np.isfinite(known).all() or ((known < 20) | (known > 260)).any():
-                raise self._error(
-                    "heart_rate_bpm", "has values outside 20 to 260 BPM or NaN", "remove those labels"
-                )
+                raise self._error("heart_rate_bpm", "has values outside 20 to 260 BPM or NaN", "remove those labels")
 
     def _error(self, field: str, what: str, remedy: str) -> InputError:
         return InputError(f"{self.name}: {field} {what}; {remedy}")

@@ -6,12 +6,12 @@ After Recording; `data check`, `predict`, `infer_heart_rate` and the preparation
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from hwmodels.filters import LEAST_ACC_HZ
+from hwmodels.signals.filters import LEAST_ACC_HZ
 from nas.data.recording import Recording
 
 _DURATIONS_S = 1.0
@@ -56,3 +56,8 @@ def remarks(recording: Recording) -> Iterator[Remark]:
             "accelerometer scale", f"acceleration has a median of {size_g:.2f} g, not 1 g; {hint}",
             {"median_g": round(size_g, 3)},
         )  # fmt: skip
+
+
+def with_remarks(recording: Recording) -> Recording:
+    """The recording with its remarks behind its loader's notes, for who prints both."""
+    return replace(recording, notes=(*recording.notes, *(remark.message for remark in remarks(recording))))

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.errors import InputError
-from hwmodels.preparation import normalized_windows
+from hwmodels.basics.errors import InputError
+from hwmodels.network.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
-from nas.files import replace_file
+from nas.run.run_files import replace_file
 
 _SMALLEST_DEVIATION = 1e-8
 _PER_WINDOW = (
@@ -80,9 +80,7 @@ class WindowSet:
     def centre(self, rate_hz: int) -> NDArray[np.float32]:
         """The windows proper, margins cut off: (n, 4, window_s * rate_hz)."""
         if rate_hz not in self.inputs:
-            raise InputError(
-                f"windows: no rate {rate_hz} Hz, held are {self.rates}; make them with that rate"
-            )
+            raise InputError(f"windows: no rate {rate_hz} Hz, held are {self.rates}; make them with that rate")
         margin = round(self.margin_s * rate_hz)
         return self.inputs[rate_hz][:, :, margin : margin + round(self.window_s * rate_hz)]
 
@@ -163,16 +161,12 @@ def make_windows(
     if len(classes) > 1:
         raise InputError("data: recordings name different rhythm classes; train on one set at a time")
     parts = [
-        _windows_of(
-            recording, index, tuple(rates), window_s, step_s, margin_s, band_hz, next(iter(classes), ())
-        )
+        _windows_of(recording, index, tuple(rates), window_s, step_s, margin_s, band_hz, next(iter(classes), ()))
         for index, recording in enumerate(recordings)
     ]
     windows = concatenate(parts)
     if len(windows) == 0:
-        raise InputError(
-            f"data: no recording is as long as one window of {window_s} s; check rates and window_s"
-        )
+        raise InputError(f"data: no recording is as long as one window of {window_s} s; check rates and window_s")
     return replace(windows, recording_names=tuple(recording.name for recording in recordings))
 
 
@@ -182,12 +176,8 @@ def concatenate(parts: Sequence[WindowSet]) -> WindowSet:
     for part in parts[1:]:
         shape = (part.rates, part.window_s, part.margin_s, part.rhythm_classes)
         if shape != (first.rates, first.window_s, first.margin_s, first.rhythm_classes):
-            raise InputError(
-                "windows: sets of different rates, lengths or classes can't be joined; make them alike"
-            )
-    joined: dict[str, Any] = {
-        name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_WINDOW
-    }
+            raise InputError("windows: sets of different rates, lengths or classes can't be joined; make them alike")
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _PER_WINDOW}
     if any(part.recording_names != first.recording_names for part in parts):
         names = tuple(name for part in parts for name in part.recording_names)
         offsets = np.cumsum([0] + [len(part.recording_names) for part in parts[:-1]])
@@ -219,16 +209,12 @@ def _chosen_labels(recording: Recording, window_s: float, step_s: float) -> tupl
     return np.maximum(starts[inside], 0.0), chosen[inside]
 
 
-def _cut(
-    signal: NDArray, starts: NDArray, rate_hz: int, window_s: float, margin_s: float
-) -> NDArray[np.float64]:
+def _cut(signal: NDArray, starts: NDArray, rate_hz: int, window_s: float, margin_s: float) -> NDArray[np.float64]:
     """Windows with margins of a (channels, segments, samples) signal: (n, channels, window + 2 margins)."""
     _, segments, length = signal.shape
     window, margin = round(window_s * rate_hz), round(margin_s * rate_hz)
     if length < window or length <= margin:
-        raise InputError(
-            f"window_s: {window_s} s is longer than a segment of {length / rate_hz:g} s; shorten it"
-        )
+        raise InputError(f"window_s: {window_s} s is longer than a segment of {length / rate_hz:g} s; shorten it")
     first = np.rint(starts * rate_hz).astype(np.int64)
     segment = np.clip((first + window // 2) // length, 0, segments - 1)
     # A label may overhang the end by a fraction of a sample after resampling; the window is pushed back.

@@ -1,48 +1,81 @@
 """The bundle: a folder with everything firmware needs of one integer network, and what proves it right.
 
-Written whole or not at all. `ppg-nas verify` (nas/deploy/verify.py) reads it back.
+Written whole or not at all. `ppg-nas verify` (nas/deploy/verification/verify.py) reads it back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
-from hwmodels.codegen import default_plan
-from hwmodels.errors import InputError
-from hwmodels.firmware import context_parts, generate_firmware
-from hwmodels.front import Front, Sensors
-from hwmodels.integer import IntegerModel, load_model, run, save_model
-from hwmodels.personalize import PersonalSettings
-from hwmodels.tracker import Tracker, load_tracker, save_tracker
-from nas.deploy.description import logits_of, readme_section
+from hwmodels.basics.documents import read_json
+from hwmodels.basics.errors import InputError
+from hwmodels.basics.tool import LICENCE, LICENCE_FILE, SPDX_LINE, today, tool_version
+from hwmodels.codegen.network_source import default_plan
+from hwmodels.device.device import Device, load_device
+from hwmodels.firmware.front_end import Front, Sensors
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.firmware.sources import context_parts, generate_firmware
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.interpreter import IntegerModel, load_model, run, save_model
+from nas.deploy.destination import BOARD, README, check_destination, check_replacement, digest, users_files
 from nas.deploy.example import example_files
-from nas.deploy.formats import FILES, FORMATS, written
+from nas.deploy.formats.description import logits_of, readme_section
+from nas.deploy.formats.registry import FILES, FORMATS, written
+from nas.deploy.manifest import EXPORT_AGAIN, FORMAT, MANIFEST, BundleError, Manifest, read_manifest
 from nas.deploy.self_test import self_test
 from nas.deploy.texts import cmake_lists, memory_map, readme
-from nas.files import read_arrays, replace_folder, write_json
+from nas.run.run_files import MARKER, read_arrays, replace_folder, write_json
 
-FORMAT = 2
-MANIFEST = "manifest.json"
-VERIFICATION = "verification.json"
-README = "README.md"
-"""Rewritten by verification, so that it prints what was measured; altering it harms nothing."""
-BOARD = "board.json"
-"""What the self-test printed on a board, put there by the user: estimate_cycles, push_cycles."""
 TRACKER = "tracker.json"
+DEVICE = "device.yaml"
 CODE = "c"
 SELF_TEST_VECTORS = 4
+_MOST_GOLDEN_BYTES = 256 << 20
 
 
-class BundleError(InputError):
-    """A folder that is no whole, unaltered bundle; the message names the file."""
+@dataclass(frozen=True)
+class Contents:
+    """What a bundle is made of.
+
+    `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (id, arch, mode, code,
+    predicted cost) go into manifest and README. A `tracker` comes with it as sources that are linked only where they
+    are used, and so does what personalizes the network, with a `learner`. `formats` are of
+    nas.deploy.formats.registry.FORMATS. `sensors` are those whose samples the C front end takes.
+    """
+
+    model: IntegerModel
+    windows: NDArray[np.int8]
+    facts: Mapping[str, Any]
+    device: Device
+    tracker: Tracker | None = None
+    formats: tuple[str, ...] = (CODE,)
+    sensors: Sensors = field(default_factory=Sensors)
+    learner: PersonalSettings | None = None
+
+    @cached_property
+    def front(self) -> Front:
+        """The front end that takes the sensors' samples."""
+        return Front.of(self.sensors, self.model.input)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells this bundle from another one, as `check_replacement` compares it."""
+        return {
+            "id": self.facts["id"],
+            "mode": self.facts.get("mode", "window"),
+            "device": self.device.name,
+            "sensors": asdict(self.sensors),
+            "personal": self.learner and asdict(self.learner),
+        }
 
 
 @dataclass(frozen=True)
@@ -54,7 +87,8 @@ class Bundle:
     """
 
     path: Path
-    manifest: Mapping[str, Any]
+    manifest: Manifest
+    device: Device
     model: IntegerModel
     sources: Mapping[str, str]
     files: Mapping[str, bytes]
@@ -72,38 +106,46 @@ def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np
     return np.concatenate([windows, low, high, alternating])
 
 
-def write_bundle(
-    path: Path,
+def bundle_sources(
+    front: Front,
     model: IntegerModel,
-    windows: NDArray[np.int8],
-    facts: Mapping[str, Any],
-    tracker: Tracker | None = None,
-    formats: Sequence[str] = ("c",),
-    sensors: Sensors | None = None,
-    learner: PersonalSettings | None = None,
-) -> dict[str, Any]:
-    """Write the bundle of `model` to the folder `path` and return its manifest.
+    tracker: Tracker | None,
+    learner: PersonalSettings | None,
+    golden: tuple[NDArray[np.int8], NDArray[np.int32]],
+) -> dict[str, str]:
+    """Every C file of a bundle, licensed; `golden` are all golden inputs and outputs, of which the last are tested."""
+    last = slice(-SELF_TEST_VECTORS, None)
+    sources = generate_firmware(front, model, tracker, learner)
+    sources |= self_test(front, model, tracker, golden[0][last], golden[1][last])
+    return {name: SPDX_LINE + text for name, text in sources.items()}
 
-    `windows` int8 (n, T, C) become golden vectors beside three adversarial ones. `facts` (arch,
-    device, predicted cost, accuracy) go into manifest and README. A `tracker` comes with it as sources that
-    are linked only where they are used, and so does what personalizes the network, with a `learner`.
-    `formats` are of nas.deploy.formats.FORMATS. `sensors` are those whose samples the C front end takes.
-    Raises BundleError when `path` holds something that is not a bundle; it is left as it was.
+
+def write_bundle(path: Path, contents: Contents, is_forced: bool = False) -> tuple[dict[str, Any], list[str]]:
+    """Write a bundle to the folder `path`; its manifest, and the files that a user had edited and that were kept.
+
+    Raises BundleError when `path` holds something that is not a bundle, or, unless forced, a bundle with something
+    that this one lacks; it is left as it was.
     """
     check_destination(path)
-    inputs = golden_vectors(model, windows)
+    check_replacement(path, contents.identity, contents.formats, is_forced)
+    kept = users_files(path)
+    model, formats = contents.model, contents.formats
+    inputs = golden_vectors(model, contents.windows)
     tensors = run(model, inputs)
     outputs = tensors[model.graph.output.name].astype(np.int32)
-    front = Front.of(sensors or Sensors(), model.input)
-    sources = {}
+    sources: dict[str, str] = {}
     if CODE in formats:
-        last = slice(-SELF_TEST_VECTORS, None)
-        sources = generate_firmware(front, model, tracker, learner)
-        sources |= self_test(front, model, tracker, inputs[last], outputs[last])
+        sources = bundle_sources(contents.front, model, contents.tracker, contents.learner, (inputs, outputs))
     files = {FILES[name].file: written(name, model) for chosen in formats for name in FORMATS[chosen]}
-    manifest: dict[str, Any] = {"format": FORMAT, "formats": list(formats), **facts}
-    manifest["sensors"] = asdict(front.sensors)
-    manifest["personal"] = None if learner is None else asdict(learner)
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "tool": f"ppg-nas {tool_version()}",
+        "exported": today(),
+        "licence": LICENCE,
+        **contents.facts,
+        **contents.identity,
+        "formats": list(formats),
+    }
 
     def fill(folder: Path) -> None:
         for name, text in sources.items():
@@ -111,79 +153,87 @@ def write_bundle(
         for name, content in files.items():
             (folder / name).write_bytes(content)
         save_model(model, folder / "model.npz")
-        if tracker is not None:
-            save_tracker(tracker, folder / TRACKER)
-        logits = tensors[logits_of(model).name]
-        np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs, logits=logits)
-        text = f"# {facts['id']}\n"
-        if CODE in formats:
-            arena = default_plan(model)
-            parts = context_parts(front, model, tracker)
-            (folder / "memory_map.txt").write_text(memory_map(model, arena, parts), encoding="utf-8")
-            (folder / "CMakeLists.txt").write_text(cmake_lists(), encoding="utf-8")
-            for name, example in example_files().items():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_text(example, encoding="utf-8")
-            text = readme(front, model, facts, arena, tracker is not None, learner)
-        text += readme_section(files) if files else ""
+        if contents.tracker is not None:
+            save_tracker(contents.tracker, folder / TRACKER)
+        (folder / DEVICE).write_text(yaml.safe_dump(contents.device.model_dump(), sort_keys=False), encoding="utf-8")
+        np.savez(folder / "golden.npz", inputs=inputs, outputs=outputs, logits=tensors[logits_of(model).name])
         manifest["sources"] = sorted(sources)
-        held = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
-        manifest["files"] = {name: _digest(folder / name) for name in held}
-        (folder / README).write_text(text, encoding="utf-8")
+        manifest["files"] = {file.name: digest(file) for file in sorted(folder.iterdir()) if file.name != MARKER}
+        shutil.copyfile(LICENCE_FILE, folder / "LICENSE")
+        text = _around_the_code(folder, contents) if CODE in formats else f"# {contents.facts['id']}\n"
+        templates = sorted(
+            file for file in folder.rglob("*") if file.is_file() and file.name not in {*manifest["files"], MARKER}
+        )
+        manifest["templates"] = {file.relative_to(folder).as_posix(): digest(file) for file in templates}
+        (folder / README).write_text(text + (readme_section(files) if files else ""), encoding="utf-8")
+        for name, content in kept.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
         write_json(folder / MANIFEST, manifest)
 
     replace_folder(path, fill)
-    return manifest
+    return manifest, sorted(kept)
 
 
-def check_destination(path: Path) -> None:
-    """Raise BundleError unless `path` is free: absent, an empty folder, or a bundle and nothing else."""
-    if path.exists() and not path.is_dir():
-        raise BundleError(f"{path}: is a file; choose an empty or new folder for the export")
-    held = {str(file.relative_to(path)) for file in path.rglob("*") if not file.is_dir()}
-    known = {MANIFEST, VERIFICATION, README, BOARD, *_files_of(path)} if MANIFEST in held else set()
-    if others := sorted(held - known):
-        raise BundleError(
-            f"{path}: the folder holds something else ({others[0]}); export to an empty or new one"
-        )
-
-
-def _files_of(path: Path) -> set[str]:
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        return set(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
+def _around_the_code(folder: Path, contents: Contents) -> str:
+    """Write what goes with C sources, of which the user may change anything; the text of their README."""
+    model, arena = contents.model, default_plan(contents.model)
+    parts = context_parts(contents.front, model, contents.tracker)
+    texts = {
+        "memory_map.txt": memory_map(model, arena, parts),
+        "CMakeLists.txt": cmake_lists(contents.device),
+        **example_files(contents.device),
+    }
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    has_tracker = contents.tracker is not None
+    return readme(contents.front, model, contents.facts, contents.device, arena, has_tracker, contents.learner)
 
 
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle. Raises BundleError when it is none, or a file is missing or altered."""
-    try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise BundleError(f"{path}: no readable {MANIFEST}; export the subnet again") from None
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{path / MANIFEST}: not a bundle of format {FORMAT}; export the subnet again")
-    if not _is_complete(manifest):
-        raise BundleError(f"{path / MANIFEST}: entries are missing or altered; export the subnet again")
-    for name, expected in manifest["files"].items():
+    manifest = read_manifest(path)
+    for name, expected in manifest.files.items():
         file = path / name
-        if Path(name).is_absolute() or ".." in Path(name).parts or not file.is_file():
-            raise BundleError(f"{file}: missing from the bundle; export the subnet again")
-        if _digest(file) != expected:
-            raise BundleError(f"{file}: altered since the export; export the subnet again")
-    golden = read_arrays(path / "golden.npz", "export the subnet again")
-    inputs, outputs = golden["inputs"], golden["outputs"]
-    sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest["sources"]}
-    files = {
-        kind: (path / held.file).read_bytes()
-        for kind, held in FILES.items()
-        if held.file in manifest["files"]
-    }
+        if any(one.is_symlink() for one in (file, *file.parents) if one.is_relative_to(path) and one != path):
+            raise BundleError(f"{file}: is a link; a bundle holds files alone, {EXPORT_AGAIN}")
+        if not file.is_file():
+            raise BundleError(f"{file}: missing from the bundle; {EXPORT_AGAIN}")
+        if digest(file) != expected:
+            raise BundleError(f"{file}: altered since the export; {EXPORT_AGAIN}")
     model = load_model(path / "model.npz")
-    tracker = load_tracker(path / TRACKER) if TRACKER in manifest["files"] else None
-    front, learner = _front_of(manifest, model), _learner_of(manifest)
-    return Bundle(path, manifest, model, sources, files, inputs, outputs, front, tracker, learner)
+    inputs, outputs = _golden(path, model)
+    try:
+        sources = {name: (path / name).read_text(encoding="utf-8") for name in manifest.sources}
+    except UnicodeDecodeError:
+        raise BundleError(f"{path}: a source is not UTF-8 text; {EXPORT_AGAIN}") from None
+    files = {kind: (path / held.file).read_bytes() for kind, held in FILES.items() if held.file in manifest.files}
+    tracker = load_tracker(path / TRACKER) if TRACKER in manifest.files else None
+    front = Front.of(manifest.sensors, model.input)
+    device = load_device(path / DEVICE)
+    return Bundle(path, manifest, device, model, sources, files, inputs, outputs, front, tracker, manifest.personal)
+
+
+def _golden(path: Path, model: IntegerModel) -> tuple[NDArray[np.int8], NDArray[np.int32]]:
+    """Golden inputs and outputs, of the shapes that the model has. Raises BundleError when they are not."""
+    file = path / "golden.npz"
+    golden = read_arrays(file, EXPORT_AGAIN, _MOST_GOLDEN_BYTES)
+    inputs, outputs = golden.get("inputs"), golden.get("outputs")
+    given = model.graph.input
+    shape = (given.length_in, given.channels_in)
+    fits = (
+        inputs is not None
+        and outputs is not None
+        and (inputs.dtype, outputs.dtype) == (np.int8, np.int32)
+        and inputs.shape[1:] == shape
+        and outputs.shape == (len(inputs), 3)
+        and len(inputs) > 0
+    )
+    if not fits:
+        raise BundleError(f"{file}: not golden vectors of this network; {EXPORT_AGAIN}")
+    assert inputs is not None and outputs is not None
+    return inputs, outputs
 
 
 def read_board(path: Path) -> dict[str, int]:
@@ -192,43 +242,9 @@ def read_board(path: Path) -> dict[str, int]:
     if not file.exists():
         return {}
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = read_json(file)
         return {name: int(content[name]) for name in ("estimate_cycles", "push_cycles")}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (InputError, ValueError, KeyError, TypeError):
         raise BundleError(
             f'{file}: must read {{"estimate_cycles": N, "push_cycles": N}}, as the self-test printed them'
         ) from None
-
-
-def _front_of(manifest: Mapping[str, Any], model: IntegerModel) -> Front:
-    try:
-        held: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in manifest["sensors"].items()
-        }
-        return Front.of(Sensors(**held), model.input)
-    except (KeyError, TypeError, AttributeError):
-        raise BundleError(f"{MANIFEST}: its sensors are damaged; export the subnet again") from None
-
-
-def _learner_of(manifest: Mapping[str, Any]) -> PersonalSettings | None:
-    held = manifest.get("personal")
-    try:
-        return None if held is None else PersonalSettings(**held)
-    except TypeError:
-        raise BundleError(f"{MANIFEST}: its learner is damaged; export the subnet again") from None
-
-
-def _is_complete(manifest: Mapping[str, Any]) -> bool:
-    """Whether a manifest has every entry that reading and verifying need, each of its kind."""
-    files, sources = manifest.get("files"), manifest.get("sources")
-    return (
-        all(isinstance(manifest.get(name), str) for name in ("id", "arch", "device"))
-        and isinstance(files, dict)
-        and isinstance(sources, list)
-        and {"golden.npz", "model.npz", *sources} <= set(files)
-    )
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -9,38 +9,42 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.cost import readable_cost
-from hwmodels.front import Sensors
-from hwmodels.integer import IntegerModel
-from hwmodels.personalize import PersonalSettings
-from hwmodels.streaming import streaming_model
+from hwmodels.cost.network_cost import readable_cost
+from hwmodels.device.device import Device
+from hwmodels.firmware.front_end import Sensors
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.network.interpreter import IntegerModel
+from hwmodels.schedule.step_graph import streaming_model
+from nas.assembly.hardware import code_of, cost_model, memory_of
+from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model, finished_tracker
-from nas.compress.streaming import adapted_tracker
-from nas.deploy.bundle import CODE, write_bundle
-from nas.estimates import integer_inputs
-from nas.hardware import code_of, cost_model, memory_of
-from nas.run_directory import RunDirectory
-from nas.stages.loading import windows_of
-from supernet.arch import Arch
+from nas.compress.streaming_subnets import adapted_tracker
+from nas.deploy.bundle import CODE, Contents, write_bundle
+from nas.evaluation.estimates import integer_inputs
+from nas.run.run_directory import RunDirectory
+from supernet.space.arch import Arch
 
 
 def export_bundle(
     run: RunDirectory,
     arch: Arch,
     path: Path,
-    device: str | None = None,
+    device: Device | None = None,
+    *,
     streamed: IntegerModel | None = None,
     formats: Sequence[str] = (CODE,),
     sensors: Sensors | None = None,
     learner: PersonalSettings | None = None,
-) -> dict[str, Any]:
+    is_forced: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
     """Write the bundle of a finished arch to `path`; golden vectors are windows of validation subjects.
 
     With `streamed`, the window form of a network for incremental mode, that one's steps are exported; golden
     vectors are then first steps, and the tracker is the one fitted on steps. `sensors` are those whose
-    samples the C front end takes; a `learner` adds what personalizes the network.
+    samples the C front end takes; a `learner` adds what personalizes the network. Returns the manifest, and the files
+    that a user had edited and that were kept; raises what `write_bundle` does.
     """
-    device = device or run.config.device
+    device = device or run.device()
     model = streamed or finished_model(run, arch)
     windows = windows_of(run, "validation")
     count = min(run.config.finish.golden_vectors, len(windows))
@@ -54,10 +58,15 @@ def export_bundle(
     model = replace(model, graph=model.graph.with_code(code).with_memory(memory))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
-        "id": arch.id, "arch": str(arch), "mode": mode, "device": device, "code": code,
+        "id": arch.id,
+        "arch": str(arch),
+        "mode": mode,
+        "code": code,
         "predicted": readable_cost(cost),
-    }  # fmt: skip
+    }
     if memory != "whole":
         facts["memory"] = memory
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
-    return write_bundle(path, model, inputs, facts, tracker, formats, sensors, learner)
+    chosen_sensors = sensors or Sensors()
+    contents = Contents(model, inputs, facts, device, tracker, tuple(formats), chosen_sensors, learner)
+    return write_bundle(path, contents, is_forced)

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.front import Front, readings
-from hwmodels.integer import IntegerModel
-from hwmodels.tracker import Tracker
+from hwmodels.firmware.front_end import Front, readings
+from hwmodels.firmware.tracker import Tracker
+from hwmodels.network.interpreter import IntegerModel
 
 READINGS = 3
 _BEATS_PER_MINUTE = 84
@@ -34,7 +34,8 @@ typedef struct {
 /* Returns 0 when all is right; from 1 on the number of the first golden vector that is wrong, readings
    counted after windows; below 0 the negative ppgnet_status of a call that was refused. The context is
    written over: start it anew. `cycles` reads a counter of cycles, or is NULL, and then `costs` is left as
-it is. */ int ppgnet_selftest(ppgnet *context, uint32_t (*cycles)(void), ppgnet_selftest_costs *costs);
+   it is. */
+int ppgnet_selftest(ppgnet *context, uint32_t (*cycles)(void), ppgnet_selftest_costs *costs);
 
 #ifdef __cplusplus
 }
@@ -219,10 +220,16 @@ def self_test(
     rows = readings(front, model, ppg, acc if front.reads_motion else None, tracker)[:READINGS]
     period, half, slope = _pulse(front)
     source = _SOURCE.format(
-        vectors=len(inputs), readings=len(rows), period=period, half=half, slope=slope,
-        inputs="\n".join(f"    {{{row}}}," for row in wrapped), expected=_rows(outputs), rows=_rows(rows),
+        vectors=len(inputs),
+        readings=len(rows),
+        period=period,
+        half=half,
+        slope=slope,
+        inputs="\n".join(f"    {{{row}}}," for row in wrapped),
+        expected=_rows(outputs),
+        rows=_rows(rows),
         reset="        ppgnet_stream_reset(context->arena);\n" if model.graph.state_bytes else "",
-    )  # fmt: skip
+    )
     return {"ppgnet_selftest.c": source, "ppgnet_selftest.h": _HEADER}
 
 

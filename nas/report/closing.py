@@ -7,9 +7,10 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from nas.files import digest
-from nas.output import format_value
-from nas.run_directory import RunDirectory
+from nas.run.carried import relative
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import digest
+from nas.terminal.output import format_value
 
 COST_ROWS = (
     ("latency_ms", "latency, ms"),
@@ -31,7 +32,7 @@ def closing_summary(run: RunDirectory) -> dict[str, Any]:
         "is_synthetic": is_synthetic(run),
         "chosen": finished["chosen"],
         "arch": verified["arch"],
-        "device": run.config.device,
+        "device": run.device().name,
         "predicted": verified["predicted"],
         "verified": verified["measured"],
         "preparation": verified["preparation"],
@@ -42,7 +43,7 @@ def closing_summary(run: RunDirectory) -> dict[str, Any]:
         "metrics": run.json("evaluation", "results.json"),
         "seed": run.config.seed,
         "fold": f"{run.config.data.fold} of {run.config.data.folds}",
-        "config_digest": digest(run.config.model_dump(mode="json")),
+        "config_digest": digest(relative(run.config).model_dump(mode="json")),
         **made_with(),
         "seconds_by_stage": {stage: stamp["seconds"] for stage, stamp in stamps.items()},
         "seconds": round(sum(stamp["seconds"] for stamp in stamps.values()), 1),

@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from nas.output import format_value
 from nas.report.plots import to_svg
+from nas.terminal.output import format_value
 
 _STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#22272e;background:#fff}
@@ -56,18 +56,12 @@ class Page:
         )
         self._parts.append(f"<dl>{lines}</dl>")
 
-    def table(
-        self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], chosen: str | None = None
-    ) -> None:
+    def table(self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], chosen: str | None = None) -> None:
         """Rows under headings (`columns`: key -> heading); the row whose id is `chosen` stands out."""
         figures = {key: all(isinstance(row.get(key), int | float | None) for row in rows) for key in columns}
 
         def cell(tag: str, key: str, text: str) -> str:
-            return (
-                f'<{tag} class="n">{escape(text)}</{tag}>'
-                if figures[key]
-                else f"<{tag}>{escape(text)}</{tag}>"
-            )
+            return f'<{tag} class="n">{escape(text)}</{tag}>' if figures[key] else f"<{tag}>{escape(text)}</{tag}>"
 
         head = "".join(cell("th", key, heading) for key, heading in columns.items())
         body = "".join(

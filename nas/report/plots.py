@@ -87,30 +87,52 @@ def pareto_front(
     figure, axes = new_axes(8, 4.4)
     others = [row for row in rows if row["id"] not in {member["id"] for member in front}]
     axes.scatter(
-        [row["latency_ms"] for row in others], [row["error"] for row in others],
-        s=14, color="#c3cad3", label="evaluated", zorder=2,
-    )  # fmt: skip
+        [row["latency_ms"] for row in others],
+        [row["error"] for row in others],
+        s=14,
+        color="#c3cad3",
+        label="evaluated",
+        zorder=2,
+    )
     if front:
         latency, error = _column(front, "latency_ms"), _column(front, "error")
         spans = np.abs(np.stack([_column(front, "error_low"), _column(front, "error_high")]) - error)
         axes.errorbar(latency, error, yerr=spans, fmt="none", ecolor=GRID, elinewidth=1, zorder=1)
         shown = axes.scatter(
-            latency, error, c=_column(front, "flash_kb"), cmap="viridis", s=38, zorder=3,
-            edgecolors="white", linewidths=0.6, label="Pareto front",
-        )  # fmt: skip
+            latency,
+            error,
+            c=_column(front, "flash_kb"),
+            cmap="viridis",
+            s=38,
+            zorder=3,
+            edgecolors="white",
+            linewidths=0.6,
+            label="Pareto front",
+        )
         figure.colorbar(shown, ax=axes, label="flash, KB")
         alike = [row for row in front if row.get("quicker_tie")]
         axes.scatter(
-            _column(alike, "latency_ms"), _column(alike, "error"), s=11, color="white", zorder=4,
-            edgecolors="#5d6773", linewidths=0.5,
+            _column(alike, "latency_ms"),
+            _column(alike, "error"),
+            s=11,
+            color="white",
+            zorder=4,
+            edgecolors="#5d6773",
+            linewidths=0.5,
             label="no surer than a quicker one" if alike else None,
-        )  # fmt: skip
+        )
     for row in front:
         if row["id"] == chosen_id:
             axes.scatter(
-                [row["latency_ms"]], [row["error"]], s=150, facecolors="none", edgecolors=RED, linewidths=1.8,
-                zorder=4, label=f"chosen: {chosen_id}",
-            )  # fmt: skip
+                [row["latency_ms"]],
+                [row["error"]],
+                s=150,
+                facecolors="none",
+                edgecolors=RED,
+                linewidths=1.8,
+                zorder=4,
+                label=f"chosen: {chosen_id}",
+            )
     limit = budgets.get("latency_ms")
     if limit is not None and rows and limit < 1.6 * max(row["latency_ms"] for row in rows):
         axes.axvline(limit, color=RED, linewidth=1, linestyle="--", label=f"budget: {limit:g} ms")
@@ -137,18 +159,20 @@ def subnet_drawing(layers: Sequence[Mapping[str, Any]]) -> Figure:
     widest = max(layer["cycles"] for layer in layers) / total
     rows = {layer["name"]: -index for index, layer in enumerate(layers)}
     headings = (
-        (0.02, "operation", "left"), (0.27, "kind", "left"), (0.47, "output", "left"),
-        (0.615, "cycles", "right"), (0.7, "flash, B", "right"), (0.73, "share", "left"),
-    )  # fmt: skip
+        (0.02, "operation", "left"),
+        (0.27, "kind", "left"),
+        (0.47, "output", "left"),
+        (0.615, "cycles", "right"),
+        (0.7, "flash, B", "right"),
+        (0.73, "share", "left"),
+    )
     for x, text, side in headings:
         axes.text(x, 1.1, text, color=MUTED, fontsize=8.5, va="center", ha=side)
     for layer in layers:
         y = rows[layer["name"]]
         colour = KIND_COLOURS.get(layer["kind"], PURPLE)
         axes.text(0.02, y, layer["name"], fontsize=8.5, color=INK, va="center")
-        axes.text(
-            0.27, y, f"{layer['kind']} {layer['detail']}".strip(), fontsize=8.5, color=colour, va="center"
-        )
+        axes.text(0.27, y, f"{layer['kind']} {layer['detail']}".strip(), fontsize=8.5, color=colour, va="center")
         shape = f"{layer['length_out']} x {layer['channels_out']}"
         axes.text(0.47, y, shape, fontsize=8.5, color=INK, va="center")
         axes.text(0.615, y, f"{layer['cycles']:,}", fontsize=8.5, color=INK, va="center", ha="right")
@@ -156,9 +180,13 @@ def subnet_drawing(layers: Sequence[Mapping[str, Any]]) -> Figure:
         share = layer["cycles"] / total
         length = 0.19 * share / widest
         box = FancyBboxPatch(
-            (0.73, y - 0.28), max(length, 0.001), 0.56, boxstyle="round,pad=0,rounding_size=0.004",
-            facecolor=colour, edgecolor="none",
-        )  # fmt: skip
+            (0.73, y - 0.28),
+            max(length, 0.001),
+            0.56,
+            boxstyle="round,pad=0,rounding_size=0.004",
+            facecolor=colour,
+            edgecolor="none",
+        )
         axes.add_patch(box)
         axes.text(0.735 + length, y, f"{100 * share:.1f} %", fontsize=8, color=MUTED, va="center")
         if layer["kind"] == "add":
@@ -196,9 +224,15 @@ def heart_rate_trace(
     trusted = valid.astype(bool)
     axes.scatter(time_s[trusted], estimate[trusted], s=9, color=BLUE, label="int8 estimate", zorder=3)
     axes.scatter(
-        time_s[~trusted], estimate[~trusted], s=12, facecolors="none", edgecolors=ORANGE, linewidths=0.9,
-        label="called invalid", zorder=3,
-    )  # fmt: skip
+        time_s[~trusted],
+        estimate[~trusted],
+        s=12,
+        facecolors="none",
+        edgecolors=ORANGE,
+        linewidths=0.9,
+        label="called invalid",
+        zorder=3,
+    )
     axes.set_xlabel("time, s")
     axes.set_ylabel("heart rate, BPM")
     axes.set_title(title, loc="left", fontsize=11, color=INK)
@@ -215,9 +249,14 @@ def bland_altman(reference: NDArray, estimate: NDArray) -> Figure:
     for value, style in ((bias, "-"), (bias - spread, "--"), (bias + spread, "--")):
         axes.axhline(value, color=RED, linewidth=1, linestyle=style)
         axes.annotate(
-            f"{value:+.1f}", (1, value), xycoords=("axes fraction", "data"), fontsize=8, color=RED,
-            ha="right", va="bottom",
-        )  # fmt: skip
+            f"{value:+.1f}",
+            (1, value),
+            xycoords=("axes fraction", "data"),
+            fontsize=8,
+            color=RED,
+            ha="right",
+            va="bottom",
+        )
     axes.set_xlabel("mean of estimate and reference, BPM")
     axes.set_ylabel("difference, BPM")
     return figure

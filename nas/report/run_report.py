@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.registry import reference_of
-from nas.files import replace_file, write_text
-from nas.pareto import query_run, rows_for_pictures
+from nas.data.loaders.registry import reference_of
 from nas.report.closing import COST_ROWS, STAGES, is_synthetic
+from nas.report.front_rows import query_run, rows_for_pictures
 from nas.report.page import Page
 from nas.report.plots import (
     bland_altman,
@@ -21,20 +20,36 @@ from nas.report.plots import (
     subnet_drawing,
     training_curves,
 )
-from nas.run_directory import RunDirectory
-from search.query import Query
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import replace_file, write_text
+from search.archive.query import Query
 
 _HEART_RATE_COLUMNS = {
-    "estimator": "estimator", "source": "set", "subjects": "subjects", "mae": "MAE, mean of subjects",
-    "pooled": "MAE, pooled", "median": "median", "p90": "p90", "within_5": "within 5 BPM",
-    "within_10": "within 10 BPM", "valid": "called valid", "mae_valid": "MAE of valid",
-}  # fmt: skip
+    "estimator": "estimator",
+    "source": "set",
+    "subjects": "subjects",
+    "mae": "MAE, mean of subjects",
+    "pooled": "MAE, pooled",
+    "median": "median",
+    "p90": "p90",
+    "within_5": "within 5 BPM",
+    "within_10": "within 10 BPM",
+    "valid": "called valid",
+    "mae_valid": "MAE of valid",
+}
 _STEPS = ("inherited", "fine_tuned", "post_training_quantized", "int8")
 _FRONT_COLUMNS = {
-    "id": "subnet", "error": "error", "error_low": "low", "error_high": "high", "latency_ms": "ms",
-    "flash_kb": "flash KB", "ram_kb": "RAM KB", "energy_mj": "mJ", "quicker_tie": "as good, quicker",
+    "id": "subnet",
+    "error": "error",
+    "error_low": "low",
+    "error_high": "high",
+    "latency_ms": "ms",
+    "flash_kb": "flash KB",
+    "ram_kb": "RAM KB",
+    "energy_mj": "mJ",
+    "quicker_tie": "as good, quicker",
     "arch": "architecture",
-}  # fmt: skip
+}
 
 
 def write_report(run: RunDirectory) -> tuple[Path, Path]:
@@ -47,7 +62,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page = Page(
         f"ppg-nas: {run.config.name}",
         f"Subnet {chosen}, found among {run.summary('supernet')['architectures']} architectures for "
-        f"{run.config.device}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
+        f"{run.device().name}, executed on an emulated core: {measured['latency_ms']:.1f} ms, "
         f"{measured['flash_kb']:.1f} KB of flash, {measured['ram_kb']:.1f} KB of RAM.",
     )
     rows = rows_for_pictures(query_run(run, Query(is_front_only=False)))
@@ -66,10 +81,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
 
     page.heading("Chosen subnet")
     page.table(
-        [
-            {"cost": name, "predicted": predicted.get(key), "emulator": measured.get(key)}
-            for key, name in COST_ROWS
-        ],
+        [{"cost": name, "predicted": predicted.get(key), "emulator": measured.get(key)} for key, name in COST_ROWS],
         {"cost": "cost", "predicted": "predicted", "emulator": "on the emulated core"},
     )
     page.note(
@@ -86,9 +98,11 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     histories = {
         name: run.json(*folder, "history.json")
         for name, folder in {
-            "teacher": ("teacher",), "supernet": ("supernet",), "fine-tuning": ("subnets", chosen, "float"),
+            "teacher": ("teacher",),
+            "supernet": ("supernet",),
+            "fine-tuning": ("subnets", chosen, "float"),
         }.items()
-    }  # fmt: skip
+    }
     page.figures(training_curves(histories, error_name))
 
     page.heading("Provenance")
@@ -118,9 +132,7 @@ def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:
 def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name: str) -> None:
     results = run.json("evaluation", "results.json")
     if is_synthetic(run):
-        page.note(
-            "Synthetic recordings: these figures show that the chain works; they say nothing about people."
-        )
+        page.note("Synthetic recordings: these figures show that the chain works; they say nothing about people.")
     if is_heart_rate:
         page.table(_heart_rate_table(results), _HEART_RATE_COLUMNS)
         page.note("BPM, with 95 % bootstrap intervals over subjects, on whom nothing was tuned.")

@@ -1,0 +1,1 @@
+"""The stages of the main job, and the job that puts them in order."""

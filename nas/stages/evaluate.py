@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from nas.baselines import spectral_argmax, spectral_tracker
+from nas.assembly.choice import chosen_arch
+from nas.assembly.loading import trained_teacher, windows_of
+from nas.assembly.task_setup import targets_of, task_of
 from nas.compress.finish import finished_float, finished_model, finished_tracker
 from nas.data.windows import WindowSet
-from nas.estimates import TRACKED, Estimates, integer_estimates, network_estimates
-from nas.files import replace_file, write_json
-from nas.metrics import HeartRateMetrics, RhythmMetrics, heart_rate_metrics, rhythm_metrics
-from nas.run_directory import RunDirectory
-from nas.stages.choice import chosen_arch
-from nas.stages.loading import trained_teacher, windows_of
-from nas.tasks import targets_of, task_of
-from nas.tracking import tracked_estimates
+from nas.evaluation.baselines import spectral_argmax, spectral_tracker
+from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates, network_estimates
+from nas.evaluation.metrics import HeartRateMetrics, RhythmMetrics, heart_rate_metrics, rhythm_metrics
+from nas.evaluation.tracker_fit import tracked_estimates
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import replace_file, write_json
 
 NAME = "evaluate"
 _RESULTS = "results.json"
@@ -47,14 +47,16 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         }
     write_json(run.path / "evaluation" / _RESULTS, results)
     arrays = {
-        "reference": targets_of(windows), "subject": windows.subject, "source": windows.source,
-        "start_s": windows.start_s, "recording": windows.recording, "activity": windows.activity,
-    }  # fmt: skip
+        "reference": targets_of(windows),
+        "subject": windows.subject,
+        "source": windows.source,
+        "start_s": windows.start_s,
+        "recording": windows.recording,
+        "activity": windows.activity,
+    }
     for name, estimates in found.items():
         arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
-    replace_file(
-        run.path / "evaluation" / _PREDICTIONS, lambda path: np.savez(path, allow_pickle=False, **arrays)
-    )
+    replace_file(run.path / "evaluation" / _PREDICTIONS, lambda path: np.savez(path, allow_pickle=False, **arrays))
     key, figure = ("mae_bpm", "MAE") if run.config.task.kind == "heart_rate" else ("macro_f1", "macro-F1")
     return {
         f"{name}, {source}, {figure}": round(value[key]["value"], 3)
@@ -80,9 +82,7 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
         estimate = spectral_argmax(windows, teacher.rate_hz)
         nothing = np.full(len(windows), np.nan)
         found["spectral argmax"] = Estimates(estimate, nothing, np.ones(len(windows), bool))
-        found["spectral tracker"] = Estimates(
-            *spectral_tracker(windows, teacher.rate_hz), np.ones(len(windows), bool)
-        )
+        found["spectral tracker"] = Estimates(*spectral_tracker(windows, teacher.rate_hz), np.ones(len(windows), bool))
     return found
 
 
@@ -96,7 +96,10 @@ def metrics(
         return rhythm_metrics(estimates.probabilities[chosen], labels, subjects, run.config.task.classes)
     has_spread = np.isfinite(estimates.spread).all()
     return heart_rate_metrics(
-        estimates.estimate[chosen], labels, subjects,
+        estimates.estimate[chosen],
+        labels,
+        subjects,
         spread_bpm=estimates.spread[chosen] if has_spread else None,
-        valid=estimates.valid[chosen], activity=windows.activity[chosen],
-    )  # fmt: skip
+        valid=estimates.valid[chosen],
+        activity=windows.activity[chosen],
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nas.assembly.choice import arch_of
 from nas.compress.finish import finish_subnet, finished_files
-from nas.run_directory import RunDirectory
-from nas.stages.choice import arch_of
+from nas.run.run_directory import RunDirectory
 
 NAME = "finish"
 NEEDS: tuple[str, ...] = ("prepare", "teacher", "supernet", "search")

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from nas.config import Source
+from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
+from nas.data.loaders.registry import find_source_files, load_source
 from nas.data.recording import Recording
-from nas.data.registry import find_source_files, load_source
-from nas.data.remarks import remarks
+from nas.data.remarks import with_remarks
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
-from nas.files import digest_files, replace_file
-from nas.run_directory import RunDirectory, RunError
-from nas.space import space_of
+from nas.run.config import Source
+from nas.run.run_directory import RunDirectory, RunError
+from nas.run.run_files import digest_files, replace_file
+from nas.terminal.output import print_notes
 
 NAME = "prepare"
 NEEDS: tuple[str, ...] = ()
@@ -40,14 +41,15 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data
-    recordings = [recording for source in data.sources for recording in _load(run, source)]
-    for recording in recordings:
-        for remark in remarks(recording):
-            run.say(f"{recording.name}: {remark.message}")
+    recordings = [with_remarks(recording) for source in data.sources for recording in _load(run, source)]
+    print_notes(recordings)
     windows = make_windows(
-        recordings, rates=sorted(space_of(run.config).rates), window_s=data.window_s, step_s=data.step_s,
+        recordings,
+        rates=sorted(space_of(run.config).rates),
+        window_s=data.window_s,
+        step_s=data.step_s,
         margin_s=data.margin_s,
-    )  # fmt: skip
+    )
     if windows.label_kind != run.config.task.kind:
         raise RunError(
             f"{run.path}: the task is {run.config.task.kind} but the recordings are labelled with "
@@ -57,6 +59,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     replace_file(run.path / "data" / "windows.npz", windows.save)
     return {
         "recordings": len(recordings),
+        "notes": [f"{recording.name}: {note}" for recording in recordings for note in recording.notes],
         "windows": len(windows),
         "subjects": len(np.unique(windows.subject)),
         "train_subjects": list(fold.train),
@@ -68,9 +71,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 def split(windows: WindowSet, run: RunDirectory) -> Fold:
     """The fold of the configuration: disjoint train, validation and test subjects."""
     data = run.config.data
-    folds = subject_folds(
-        windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist()
-    )
+    folds = subject_folds(windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist())
     return folds[data.fold]
 
 

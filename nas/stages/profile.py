@@ -9,20 +9,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hwmodels.cost import CostModel
-from hwmodels.device import load_device
-from hwmodels.energy import DEFAULT_PERIOD_S
-from hwmodels.graph import Memory
-from hwmodels.lut import LookUpTable, rules_hash
-from hwmodels.striped_block import source_hash
-from hwmodels.toolchain import find_toolchain
-from hwmodels.variants import kernel_hash
-from nas.hardware import cached_table, table_path
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.choice import budgets_of
-from search.code_choice import CODES, MEMORIES, Form, choose_form
-from search.cost_plan import CostPlan, compile_both_modes
+from hwmodels.c.toolchain import find_toolchain
+from hwmodels.cost.lut import LookUpTable, rules_hash
+from hwmodels.cost.network_cost import CostModel
+from hwmodels.device.energy import DEFAULT_PERIOD_S
+from hwmodels.kernels.variants import kernel_hash
+from hwmodels.network.graph import Memory
+from hwmodels.schedule.striped_block import source_hash
+from nas.assembly.choice import budgets_of
+from nas.assembly.hardware import cached_table, table_path
+from nas.assembly.run_space import space_of
+from nas.run.run_directory import RunDirectory
+from search.costs.cost_plan import CostPlan, compile_both_modes
+from search.feasibility.build_choice import CODES, MEMORIES, Form, choose_form
 
 NAME = "profile"
 NEEDS: tuple[str, ...] = ()
@@ -35,12 +34,12 @@ def inputs(run: RunDirectory) -> object:
     facts = [kernel_hash(), rules_hash(), toolchain.version, list(toolchain.flags)]
     if run.config.budgets.memory == "striped":
         facts.append(source_hash())
-    return [*facts, load_device(run.config.device).model_dump(), run.config.budgets.model_dump(), space]
+    return [*facts, run.device().model_dump(), run.config.budgets.model_dump(), space]
 
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
     """The table."""
-    return (table_path(run, load_device(run.config.device).target),)
+    return (table_path(run, run.device().target),)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
@@ -48,7 +47,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
     Raises InfeasibleBudget, with the nearest feasible point.
     """
-    device, space, given = load_device(run.config.device), space_of(run.config), run.config.budgets
+    device, space, given = run.device(), space_of(run.config), run.config.budgets
 
     @cache
     def table_of(memory: Memory) -> LookUpTable:

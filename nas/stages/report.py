@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.report.run_report import write_report
-from nas.run_directory import RunDirectory
+from nas.run.run_directory import RunDirectory
 
 NAME = "report"
 NEEDS: tuple[str, ...] = (

@@ -6,22 +6,22 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hwmodels.device import load_device
-from nas.cluster import spread
-from nas.hardware import cost_plan
-from nas.progress import progress
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.choice import archive_path, budgets_of
-from nas.subnet_evaluation import SubnetEvaluation
-from search.archive import Archive
-from search.budgets import Budgets
-from search.prefix import block_work
-from search.search import SearchResult, examine, run_search
-from search.settings import SearchSettings
-from supernet.arch import Arch
-from supernet.space import SearchSpace, SpaceError
-from supernet.students import mobilenet_1d, temporal_convolutions
+from hwmodels.device.device import Device
+from nas.assembly.choice import archive_path, budgets_of
+from nas.assembly.hardware import cost_plan
+from nas.assembly.run_space import space_of
+from nas.assembly.subnet_evaluation import SubnetEvaluation
+from nas.run.cluster import spread
+from nas.run.run_directory import RunDirectory
+from nas.terminal.progress import progress
+from search.archive.archive import Archive
+from search.costs.budgets import Budgets
+from search.loop.prefix_tree import block_work
+from search.loop.search_loop import SearchResult, examine, run_search
+from search.loop.settings import SearchSettings
+from supernet.space.arch import Arch
+from supernet.space.search_space import SearchSpace, SpaceError
+from supernet.space.students import mobilenet_1d, temporal_convolutions
 
 NAME = "search"
 NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
@@ -30,7 +30,7 @@ NEEDS: tuple[str, ...] = ("prepare", "profile", "supernet")
 def inputs(run: RunDirectory) -> object:
     """Budgets, device, the search's section, and how many candidates are wanted."""
     search = run.config.search.model_dump(exclude={"workers", "memory_mb"})
-    device = load_device(run.config.device).model_dump()
+    device = run.device().model_dump()
     return [run.config.budgets.model_dump(), device, search, run.config.finish.candidates]
 
 
@@ -41,7 +41,7 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Search for the configured device and budgets; names the candidates to finish."""
-    result = search_run(run, run.config.device, budgets_of(run.config.budgets))
+    result = search_run(run, run.device(), budgets_of(run.config.budgets))
     best = result.front[0]
     return {
         "evaluated": len(result.rows),
@@ -58,7 +58,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
 def search_run(
     run: RunDirectory,
-    device: str,
+    device: Device,
     budgets: Budgets,
     evaluations: int | None = None,
     objectives: tuple[str, ...] | None = None,
@@ -70,12 +70,18 @@ def search_run(
     section, space = run.config.search, space_of(run.config)
     plan = cost_plan(run, device)
     settings = SearchSettings(
-        evaluations=evaluations or section.evaluations, population=section.population,
-        batch=section.batch, ahead=section.ahead, seed=run.config.seed,
-        is_screened=section.screening == "predictor", reevaluations=section.reevaluations,
-        confidence=section.confidence, algorithm=section.algorithm, patience=section.patience,
+        evaluations=evaluations or section.evaluations,
+        population=section.population,
+        batch=section.batch,
+        ahead=section.ahead,
+        seed=run.config.seed,
+        is_screened=section.screening == "predictor",
+        reevaluations=section.reevaluations,
+        confidence=section.confidence,
+        algorithm=section.algorithm,
+        patience=section.patience,
         objectives=objectives or section.objectives,
-    )  # fmt: skip
+    )
     examined = examine(plan, budgets, settings)  # before any window is read
 
     def say(text: str) -> None:
@@ -95,9 +101,19 @@ def search_run(
             for name, measure in measures.items()
         )
         return run_search(
-            space, plan, first, budgets, settings, archive, device=device, students=students_within(space),
-            finer=finer, examined=examined, progress=advance, say=say,
-        )  # fmt: skip
+            space,
+            plan,
+            first,
+            budgets,
+            settings,
+            archive,
+            device=device.name,
+            students=students_within(space),
+            finer=finer,
+            examined=examined,
+            progress=advance,
+            say=say,
+        )
 
 
 def students_within(space: SearchSpace) -> list[Arch]:

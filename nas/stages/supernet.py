@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.errors import InputError
-from nas.run_directory import RunDirectory
-from nas.space import space_of
-from nas.stages.loading import network_files, sides, train, trained_teacher, training_task
-from supernet.distributed import ALONE, Team
-from supernet.methods import Sandwich
-from supernet.network import SuperNet
-from supernet.shrinking import ProgressiveShrinking
-from supernet.tasks import HeartRateTask, RhythmTask
+from hwmodels.basics.errors import InputError
+from nas.assembly.loading import network_files, sides, train, trained_teacher, training_task
+from nas.assembly.run_space import space_of
+from nas.run.run_directory import RunDirectory
+from supernet.network.supernet import SuperNet
+from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.training.distributed import ALONE, Team
+from supernet.training.methods import Sandwich
+from supernet.training.shrinking import ProgressiveShrinking
 
 NAME = "supernet"
 NEEDS: tuple[str, ...] = ("prepare", "teacher")
@@ -57,9 +57,16 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     supernet = SuperNet(space, np.random.default_rng(run.config.seed))
     method = new_method(run.config.supernet.schedule, supernet, task)
     history = train(
-        run, "supernet", run.path / "supernet", method, (training, validation), task, run.config.supernet,
-        trained_teacher(run), team,
-    )  # fmt: skip
+        run,
+        "supernet",
+        run.path / "supernet",
+        method,
+        (training, validation),
+        task,
+        run.config.supernet,
+        trained_teacher(run),
+        team,
+    )
     errors = {f"validation_{name}": round(value, 4) for name, value in history[-1].validation.items()}
     return {
         "architectures": f"{space.size():.2e}",

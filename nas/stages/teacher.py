@@ -9,27 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from nas.config import Teacher
-from nas.files import write_json
-from nas.run_directory import RunDirectory
-from nas.stages.loading import (
-    beliefs_folder,
-    history_of,
-    network_files,
-    sides,
-    teacher_rate,
-    train,
-    training_task,
-)
-from nas.teachers import member_channels, new_teacher
-from supernet.batches import TrainingSet
-from supernet.checkpoint import save_checkpoint
-from supernet.evaluate import logits_of
-from supernet.methods import SingleNetwork
-from supernet.reliability import Reliability, fit_temperature, reliability
-from supernet.tasks import HeartRateTask, RhythmTask
+from nas.assembly.loading import beliefs_folder, history_of, network_files, sides, teacher_rate, train, training_task
+from nas.assembly.teacher_setup import member_channels, new_teacher
+from nas.run.config import Teacher
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import write_json
+from supernet.tasks.task import HeartRateTask, RhythmTask
 from supernet.teachers import Ensemble
-from supernet.teaching import Teaching
+from supernet.teachers.reliability import Reliability, fit_temperature, reliability
+from supernet.training.checkpoint import save_checkpoint
+from supernet.training.methods import SingleNetwork
+from supernet.training.teaching import Teaching
+from supernet.training.window_outputs import logits_of
+from supernet.windows.training_set import TrainingSet
 
 NAME = "teacher"
 NEEDS: tuple[str, ...] = ("prepare",)
@@ -77,9 +69,7 @@ def train_teacher(
     if isinstance(network, Ensemble):
         save_checkpoint(network_files(folder)[0], {"module": network.state_dict()})
         estimate, _ = task.estimate(logits_of(network, validation.windows(rate)[:, : max(channels)]))
-        errors["validation_error"] = round(
-            task.error(estimate.numpy(), validation.targets, validation.subjects), 4
-        )
+        errors["validation_error"] = round(task.error(estimate.numpy(), validation.targets, validation.subjects), 4)
         found["temperatures"] = [round(float(held), 4) for held in network.temperatures]
         # One member after the other, as a report draws them.
         told = [{**record, "epoch": at, "epochs": len(whole)} for at, record in enumerate(whole)]

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from search.pareto import Booleans, Floats
-from supernet.space import Genes
+from search.pareto.fronts import Booleans, Floats
+from supernet.space.search_space import Genes
 
 Screen = Callable[[Genes], Booleans]
 Sampler = Callable[[int, np.random.Generator], Genes]

@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from search.pareto import Booleans
-from supernet.space import Genes, SearchSpace
+from search.pareto.fronts import Booleans
+from supernet.space.search_space import Genes, SearchSpace
 
 
 class Ledger:

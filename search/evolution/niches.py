@@ -12,7 +12,7 @@ from math import comb
 import numpy as np
 import numpy.typing as npt
 
-from search.pareto import Floats, Integers, ranks
+from search.pareto.fronts import Floats, Integers, ranks
 
 _NEARLY = 1e-6
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from search.evolution.population import PopulationSearch
 from search.evolution.selection import survive, tournament
-from search.pareto import Floats, Integers
-from supernet.space import Genes
+from search.pareto.fronts import Floats, Integers
+from supernet.space.search_space import Genes
 
 
 class NSGA2(PopulationSearch):

@@ -6,8 +6,8 @@ import numpy as np
 
 from search.evolution.niches import reference_directions, survive_in_niches
 from search.evolution.population import PopulationSearch
-from search.pareto import Floats, Integers
-from supernet.space import Genes
+from search.pareto.fronts import Floats, Integers
+from supernet.space.search_space import Genes
 
 
 class NSGA3(PopulationSearch):

@@ -13,8 +13,8 @@ import numpy as np
 from search.evolution.algorithm import Sampler, Screen, State
 from search.evolution.ledger import Ledger
 from search.evolution.variation import Variation
-from search.pareto import Floats, Integers
-from supernet.space import Genes, SearchSpace
+from search.pareto.fronts import Floats, Integers
+from supernet.space.search_space import Genes, SearchSpace
 
 _BATCHES = 12
 _LARGEST_BATCH = 8192
@@ -136,8 +136,7 @@ class PopulationSearch(ABC):
         outside = np.zeros(len(genes)) if violations is None else np.asarray(violations, np.float64)
         if not len(genes) == len(objectives) == len(outside) or objectives.ndim != 2:
             raise ValueError(
-                f"tell: {len(genes)} candidates, objectives of shape {objectives.shape}, "
-                f"{len(outside)} violations"
+                f"tell: {len(genes)} candidates, objectives of shape {objectives.shape}, {len(outside)} violations"
             )
         self._ledger.take(genes)
         if self._has_started:

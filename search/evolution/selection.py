@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from search.pareto import Floats, Integers, crowding, ranks
+from search.pareto.fronts import Floats, Integers, crowding, ranks
 
 
 def survive(objectives: Floats, violations: Floats, count: int) -> Integers:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from search.pareto import Floats, hypervolume, non_dominated
+from search.pareto.fronts import Floats, hypervolume, non_dominated
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from supernet.space import Genes, SearchSpace
+from supernet.space.search_space import Genes, SearchSpace
 
 
 @dataclass(frozen=True, kw_only=True)

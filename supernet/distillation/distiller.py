@@ -11,18 +11,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hwmodels.errors import InputError
+from hwmodels.basics.errors import InputError
 from supernet.distillation.alpha_divergence import alpha_divergence
 from supernet.distillation.attention import attention_loss
 from supernet.distillation.bins import bin_divergence
 from supernet.distillation.cross_modal import cross_modal_loss
 from supernet.distillation.features import FeatureMimicry
+from supernet.distillation.kinds import KINDS, ON_LOGITS, Kind
 from supernet.distillation.regression import regression_loss
 from supernet.distillation.relations import relational_loss
 from supernet.distillation.seen import Seen
 from supernet.distillation.soft_labels import soft_label_loss
-from supernet.distillation_kinds import KINDS, ON_LOGITS, Kind
-from supernet.tasks import HeartRateTask, RhythmTask
+from supernet.tasks.task import HeartRateTask, RhythmTask
 
 
 class DistillationError(InputError):
@@ -113,9 +113,7 @@ def _check(term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: 
     require(term.kind in KINDS, f"unknown kind; one of {', '.join(KINDS)}")
     require(term.weight >= 0, f"weight {term.weight} is negative")
     ordered = isinstance(task, HeartRateTask)
-    require(
-        ordered or term.kind not in ("regression", "bins"), "is for heart rates; leave it out for rhythms"
-    )
+    require(ordered or term.kind not in ("regression", "bins"), "is for heart rates; leave it out for rhythms")
     if term.kind in ("features", "relations"):
         require(student > 0 and teacher > 0, "student or teacher shows no features; use a loss on logits")
     if term.kind == "attention":

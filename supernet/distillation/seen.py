@@ -31,9 +31,7 @@ class Seen:
 
     def __getitem__(self, chosen: Any) -> Seen:
         """The same of some of the windows."""
-        return Seen.of(
-            {name: None if held is None else held[chosen] for name, held in self.tensors().items()}
-        )
+        return Seen.of({name: None if held is None else held[chosen] for name, held in self.tensors().items()})
 
     def to(self, device: torch.device) -> Seen:
         """The same, held by another processor."""

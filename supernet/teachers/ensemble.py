@@ -1,6 +1,6 @@
 """An ensemble of teachers: the mean of their beliefs, each made as sure as it is right.
 
-Hansen and Salamon 1990; temperatures as in Guo et al. 2017 (supernet/reliability.py fits them).
+Hansen and Salamon 1990; temperatures as in Guo et al. 2017 (supernet/teachers/reliability.py fits them).
 """
 
 from __future__ import annotations

@@ -40,9 +40,7 @@ class ConvolutionalRecurrent(nn.Module):
                 nn.BatchNorm1d(width),
                 nn.ReLU(),
             )
-            self.memory = nn.LSTM(
-                width, hidden, num_layers=2, batch_first=True, bidirectional=True, dropout=dropout
-            )
+            self.memory = nn.LSTM(width, hidden, num_layers=2, batch_first=True, bidirectional=True, dropout=dropout)
             self.dropout = dropout
             self.logits = nn.Linear(2 * hidden, outputs)
 

@@ -58,9 +58,7 @@ class PatchTransformer(nn.Module):
             layer = nn.TransformerEncoderLayer(
                 width, heads, 2 * width, dropout, "gelu", batch_first=True, norm_first=True
             )
-            self.blocks = nn.TransformerEncoder(
-                layer, blocks, nn.LayerNorm(width), enable_nested_tensor=False
-            )
+            self.blocks = nn.TransformerEncoder(layer, blocks, nn.LayerNorm(width), enable_nested_tensor=False)
             self.logits = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The eight activities of PPG-DaLiA (and the ways between them) as the simulator knows them.
 
 Cadence of walking and stairs after published wrist measurements; efforts and motion sizes are chosen so that
-classical estimators land at the errors they have on real recordings (tests/test_synthetic.py).
+classical estimators land at the errors they have on real recordings (tests/nas/test_synthetic.py).
 """
 
 from __future__ import annotations

@@ -46,9 +46,7 @@ def motion_artifact(
     for part, code in blocks(course):
         seen = linear[part] / max(float(linear[part].std()), 1e-9)
         bent = np.tanh(seen / 2.0) * 2.0 + subject.coupling_square * (np.square(seen) - 1.0)
-        both = (
-            np.sqrt(1.0 - subject.hidden_share) * bent + np.sqrt(subject.hidden_share) * motion.hidden[part]
-        )
+        both = np.sqrt(1.0 - subject.hidden_share) * bent + np.sqrt(subject.hidden_share) * motion.hidden[part]
         size = ACTIVITIES[code].artifact * subject.coupling_gain * float(np.exp(0.25 * rng.standard_normal()))
         artifact[part] = np.clip(size, *_MEAN_ARTIFACT_RANGE) * both / max(float(both.std()), 1e-9)
     return gain * artifact

@@ -26,9 +26,7 @@ class Beats:
     amplitudes: NDArray[np.float64]
 
 
-def rate_course(
-    effort: NDArray[np.float64], subject: Subject, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def rate_course(effort: NDArray[np.float64], subject: Subject, rng: np.random.Generator) -> NDArray[np.float64]:
     """Heart rate in BPM at COURSE_HZ under an effort (share of the reserve) at COURSE_HZ."""
     target = subject.resting_bpm + effort * subject.reserve_bpm
     target = target * (1.0 + 0.04 * drift(target.size, COURSE_HZ, 30.0, rng))
@@ -54,9 +52,7 @@ def sinus_beats(course_bpm: NDArray[np.float64], subject: Subject, rng: np.rando
     return Beats(times_s, 1.0 + 0.05 * rng.standard_normal(times_s.size))
 
 
-def breathing_phase(
-    samples: int, hz: float, subject: Subject, rng: np.random.Generator
-) -> NDArray[np.float64]:
+def breathing_phase(samples: int, hz: float, subject: Subject, rng: np.random.Generator) -> NDArray[np.float64]:
     """Phase of a breath that wanders about the person's own frequency: (samples,) radians."""
     frequency = subject.breathing_hz * (1.0 + 0.1 * drift(samples, hz, 20.0, rng))
     return 2.0 * np.pi * np.cumsum(frequency) / hz

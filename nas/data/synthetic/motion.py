@@ -51,13 +51,9 @@ def _move_once(
     activity: Activity, samples: int, hz: int, subject: Subject, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     shape = (3, samples)
-    gesture = band_noise(shape, hz, activity.gesture_band_hz, rng) * gate(
-        samples, hz, activity.gesture_share, rng
-    )
+    gesture = band_noise(shape, hz, activity.gesture_band_hz, rng) * gate(samples, hz, activity.gesture_share, rng)
     dynamic = activity.gesture_g * rng.uniform(0.7, 1.4) * gesture
-    hidden = band_noise((samples,), hz, activity.gesture_band_hz, rng) * gate(
-        samples, hz, activity.gesture_share, rng
-    )
+    hidden = band_noise((samples,), hz, activity.gesture_band_hz, rng) * gate(samples, hz, activity.gesture_share, rng)
     if activity.cadence_hz is None:
         return dynamic, hidden / max(float(hidden.std()), 1e-9)
     mean_hz, deviation_hz = activity.cadence_hz

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.errors import InputError
+from hwmodels.basics.errors import InputError
 from nas.data.recording import Recording
 from nas.data.synthetic import artifact, heart, motion, pulse
 from nas.data.synthetic.activities import ACTIVITIES, EIGHT_ACTIVITIES, RESTFUL
@@ -65,10 +65,7 @@ def simulate(
         raise InputError("synthetic: ask for at least 1 subject and half a minute")
     codes = [names.index(name) for name in activities]
     make = _heart_rate_recording if task == "heart_rate" else _rhythm_recording
-    return [
-        make(number, minutes, codes, np.random.default_rng([seed, number, 0x5EED]))
-        for number in range(n_subjects)
-    ]
+    return [make(number, minutes, codes, np.random.default_rng([seed, number, 0x5EED])) for number in range(n_subjects)]
 
 
 def sense(
@@ -120,9 +117,7 @@ def _course(minutes: float, codes: Sequence[int], rng: np.random.Generator) -> N
     return course
 
 
-def _heart_rate_recording(
-    number: int, minutes: float, codes: Sequence[int], rng: np.random.Generator
-) -> Recording:
+def _heart_rate_recording(number: int, minutes: float, codes: Sequence[int], rng: np.random.Generator) -> Recording:
     subject = draw_subject(rng)
     course = _course(minutes, codes, rng)
     efforts = np.array([activity.effort for activity in ACTIVITIES])
@@ -146,9 +141,7 @@ def _heart_rate_recording(
     )
 
 
-def _rhythm_recording(
-    number: int, minutes: float, codes: Sequence[int], rng: np.random.Generator
-) -> Recording:
+def _rhythm_recording(number: int, minutes: float, codes: Sequence[int], rng: np.random.Generator) -> Recording:
     """Episodes of one rhythm each; noise is a sensor that lies loose and is knocked about."""
     subject = draw_subject(rng)
     restful = [code for code in codes if ACTIVITIES[code].name in RESTFUL] or list(codes)

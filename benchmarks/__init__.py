@@ -1,0 +1,1 @@
+"""Every study and benchmark: `python -m benchmarks NAME --json`."""

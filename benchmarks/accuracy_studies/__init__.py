@@ -1,0 +1,1 @@
+"""Studies of accuracy: trainings compared over people, losses, schedules and compression."""

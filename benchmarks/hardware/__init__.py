@@ -1,0 +1,1 @@
+"""Kernels, firmware and integer arithmetic, measured and compared."""

@@ -1,0 +1,1 @@
+"""Tables of README and documentation, rewritten from result files."""

@@ -1,0 +1,1 @@
+"""What every floor rests on: the root of users' errors, files written whole, documents read safely."""

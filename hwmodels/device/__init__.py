@@ -1,0 +1,1 @@
+"""Devices: their cores' cycle rules, memories, clocks and power."""

@@ -1,0 +1,1 @@
+"""Models that others made: TFLite files read, lowered to our operations, and priced."""

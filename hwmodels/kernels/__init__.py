@@ -1,0 +1,1 @@
+"""Which C kernel serves an operation, and weights as that kernel reads them."""

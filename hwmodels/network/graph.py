@@ -1,0 +1,299 @@
+"""The network as it will be deployed: a graph of operations with fixed integer shapes.
+
+Lowering writes it; the cost model, memory plan, code generator, integer interpreter and the torch
+subnet all read it. Nothing else describes a deployed network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import networkx as nx
+
+Kind = Literal[
+    "input",
+    "conv",
+    "depthwise",
+    "fully_connected",
+    "add",
+    "average_pool",
+    "history",
+    "stripes",
+    "heart_rate_head",
+    "class_head",
+]
+Padding = Literal["causal", "centred", "valid"]
+Activation = Literal["none", "relu"]
+Reads = Literal["samples", "spectrum"]
+Code = Literal["fast", "compact", "smallest"]
+Memory = Literal["whole", "striped"]
+
+_KINDS = get_args(Kind)
+_FAN_IN = {"input": 0, "add": 2}
+
+
+class GraphError(ValueError):
+    """A graph whose operations do not fit together; the message names the operation."""
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation: reads tensors of (length_in, channels_in), makes one of (length_out, channels_out).
+
+    Layout is time-major: element (t, c) of a tensor lies at t * channels + c, one byte each.
+    `conv` with kernel 1 is the pointwise convolution. Padding is with the input's zero point:
+    causal pads (kernel - 1) * dilation before the first sample and nothing after the last;
+    centred splits the same total as TFLite's SAME does, the smaller half first.
+    Both give length_out = ceil(length_in / stride). Valid pads nothing and makes the outputs whose taps all
+    lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
+    last in earlier executions before the new ones (hwmodels.schedule.step_graph). Heads read (1, bins) logits, or those
+    of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
+    samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). `code` says how much of it
+    to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
+    `memory` says whether the op may run in stripes with its neighbours (hwmodels.schedule.stripes); operations of kind
+    `stripes` stand in schedules alone.
+    """
+
+    name: str
+    kind: Kind
+    length_in: int
+    channels_in: int
+    length_out: int
+    channels_out: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    padding: Padding = "causal"
+    activation: Activation = "none"
+    reads: Reads = "samples"
+    code: Code = "fast"
+    memory: Memory = "whole"
+
+    def __post_init__(self) -> None:
+        def require(holds: bool, what: str) -> None:
+            if not holds:
+                raise GraphError(f"op {self.name!r} ({self.kind}): {what}")
+
+        require(self.kind in _KINDS, f"unknown kind, expected one of {', '.join(_KINDS)}")
+        sizes = ("length_in", "channels_in", "length_out", "channels_out", "kernel", "stride", "dilation")
+        for field in sizes:
+            value = getattr(self, field)
+            is_size = isinstance(value, int) and value >= 1
+            require(is_size, f"{field} must be a positive integer, got {value!r}")
+        require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
+        require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
+        require(self.code in get_args(Code), f"unknown code {self.code!r}")
+        require(self.memory in get_args(Memory), f"unknown memory {self.memory!r}")
+        is_known = self.reads == "samples" or (self.reads == "spectrum" and self.kind == "input")
+        require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
+        if self.kind in ("conv", "depthwise"):
+            inside = self.length_in - (self.reach if self.padding == "valid" else 0)
+            require(inside >= 1, f"needs more than {self.reach} samples without padding")
+            expected = -(-inside // self.stride)
+            require(self.length_out == expected, f"length_out must be {expected}, got {self.length_out}")
+        elif self.kind == "average_pool":
+            require(self.length_in % self.length_out == 0, "length_in must be a multiple of length_out")
+        elif self.kind == "history":
+            require(self.length_out > self.length_in, "must put rows before its input")
+        elif self.kind == "fully_connected":
+            require(self.length_in == 1 and self.length_out == 1, "works on one position; pool before it")
+        elif self.kind in ("input", "add"):
+            require(self.length_in == self.length_out, "must keep its length")
+        elif self.kind != "stripes":
+            require(self.length_in == 1 and self.length_out == 1, "reads the logits of one position")
+        if self.kind not in ("conv", "fully_connected", "stripes"):
+            require(self.channels_in == self.channels_out, "must keep its channels")
+        if self.kind not in ("conv", "depthwise"):
+            require(self.kernel == self.stride == self.dilation == 1, "kernel, stride and dilation must be 1")
+
+    @property
+    def reach(self) -> int:
+        """Samples between the first and the last tap."""
+        return (self.kernel - 1) * self.dilation
+
+    @property
+    def padding_before(self) -> int:
+        """Zero-point samples before the first input sample."""
+        if self.padding == "causal":
+            return self.reach
+        total = max(0, (self.length_out - 1) * self.stride + self.reach + 1 - self.length_in)
+        return total // 2
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution (the additions of `add` and pooling are not MACs)."""
+        if self.kind == "conv":
+            return self.length_out * self.kernel * self.channels_in * self.channels_out
+        if self.kind == "depthwise":
+            return self.length_out * self.kernel * self.channels_out
+        if self.kind == "fully_connected":
+            return self.channels_in * self.channels_out
+        return 0
+
+    @property
+    def weight_count(self) -> int:
+        """Elements of the weight array, biases not counted."""
+        if self.kind == "conv":
+            return self.kernel * self.channels_in * self.channels_out
+        if self.kind == "depthwise":
+            return self.kernel * self.channels_out
+        if self.kind == "fully_connected":
+            return self.channels_in * self.channels_out
+        return 0
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether the operation owns weights and biases."""
+        return self.weight_count > 0
+
+    @property
+    def input_bytes(self) -> int:
+        """Bytes of one int8 input tensor."""
+        return self.length_in * self.channels_in
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes of the int8 output tensor; a head writes its result elsewhere."""
+        return 0 if self.kind in ("heart_rate_head", "class_head") else self.length_out * self.channels_out
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that a history keeps from one execution to the next."""
+        return (self.length_out - self.length_in) * self.channels_in if self.kind == "history" else 0
+
+    @property
+    def shape(self) -> tuple[str | int, ...]:
+        """Everything but the name: equal shapes run the same kernel in the same number of cycles."""
+        return (
+            self.kind,
+            self.length_in,
+            self.channels_in,
+            self.length_out,
+            self.channels_out,
+            self.kernel,
+            self.stride,
+            self.dilation,
+            self.padding,
+            self.activation,
+            self.reads,
+            self.code,
+            self.memory,
+        )
+
+
+class LayerGraph:
+    """A validated, immutable graph of operations in execution order.
+
+    `nodes` are pairs (op, names of the ops whose outputs it reads, in order). The first must be the
+    only `input`; the last must be the only operation that nothing reads. Operations execute in the
+    order given. Raises GraphError when a name is unknown or repeated, or shapes do not fit.
+    """
+
+    def __init__(self, nodes: Iterable[tuple[Op, Sequence[str]]]) -> None:
+        self._graph: nx.DiGraph = nx.DiGraph()
+        self._order: list[Op] = []
+        for op, sources in nodes:
+            self._insert(op, tuple(sources))
+        if not self._order:
+            raise GraphError("a graph needs at least an input")
+        loose = [op.name for op in self._order[:-1] if self._graph.out_degree(op.name) == 0]
+        if loose:
+            raise GraphError(f"op {loose[0]!r}: nothing reads its output")
+
+    def _insert(self, op: Op, sources: tuple[str, ...]) -> None:
+        if op.name in self._graph:
+            raise GraphError(f"op {op.name!r}: name used twice")
+        if (op.kind == "input") != (not self._order):
+            raise GraphError(f"op {op.name!r}: the graph has exactly one input, and it comes first")
+        expected = _FAN_IN.get(op.kind, 1)
+        if len(sources) != expected:
+            raise GraphError(f"op {op.name!r}: reads {expected} tensors, {len(sources)} given")
+        for source in sources:
+            if source not in self._graph:
+                raise GraphError(f"op {op.name!r}: reads unknown op {source!r}")
+            before = self[source]
+            made = before.length_out, before.channels_out
+            if op.kind in ("heart_rate_head", "class_head") and before.channels_out == 1:
+                made = made[::-1]
+            if made != (op.length_in, op.channels_in):
+                raise GraphError(
+                    f"op {op.name!r}: expects ({op.length_in}, {op.channels_in}), but {source!r} makes "
+                    f"({before.length_out}, {before.channels_out})"
+                )
+            if before.kind in ("heart_rate_head", "class_head"):
+                raise GraphError(f"op {op.name!r}: reads the head {source!r}, which ends a graph")
+        self._graph.add_node(op.name, op=op, sources=sources)
+        self._graph.add_edges_from((source, op.name) for source in sources)
+        self._order.append(op)
+
+    def __iter__(self) -> Iterator[Op]:
+        return iter(self._order)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, name: str) -> Op:
+        op: Op = self._graph.nodes[name]["op"]
+        return op
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, LayerGraph) and self.nodes() == other.nodes()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.nodes()))
+
+    def nodes(self) -> list[tuple[Op, tuple[str, ...]]]:
+        """The pairs (op, source names) that rebuild this graph."""
+        return [(op, self.sources(op.name)) for op in self._order]
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        """Names of the ops whose outputs `name` reads, in argument order."""
+        found: tuple[str, ...] = self._graph.nodes[name]["sources"]
+        return found
+
+    def readers(self, name: str) -> tuple[str, ...]:
+        """Names of the ops that read the output of `name`, in execution order."""
+        return tuple(self._graph.successors(name))
+
+    @property
+    def input(self) -> Op:
+        """The input operation."""
+        return self._order[0]
+
+    @property
+    def output(self) -> Op:
+        """The operation that ends the graph."""
+        return self._order[-1]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(op.macs for op in self._order)
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that all histories keep between executions; 0 for a network that reads whole windows."""
+        return sum(op.state_bytes for op in self._order)
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases."""
+        return sum(op.weight_count + op.channels_out for op in self._order if op.has_parameters)
+
+    def with_code(self, code: Code) -> LayerGraph:
+        """The same network, all of its ops with such code."""
+        if all(op.code == code for op in self._order):
+            return self
+        return LayerGraph((replace(op, code=code), sources) for op, sources in self.nodes())
+
+    def with_memory(self, memory: Memory) -> LayerGraph:
+        """The same network, all of its ops whole, or in stripes where that helps."""
+        if all(op.memory == memory for op in self._order):
+            return self
+        return LayerGraph((replace(op, memory=memory), sources) for op, sources in self.nodes())
+
+    def networkx(self) -> nx.DiGraph:
+        """A copy as a networkx graph; node attribute `op` holds the operation."""
+        return self._graph.copy()

@@ -1,0 +1,93 @@
+"""An IntegerModel as one file: arrays in npz, everything else as JSON inside it; nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.errors import InputError
+from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.integer_model import (
+    ClassSettings,
+    HeartRateSettings,
+    InputSettings,
+    IntegerModel,
+    IntegerParameters,
+    Quantization,
+)
+
+_FORMAT = "ppg-nas integer model 1"
+_FIELDS = ("weight", "bias", "multiplier", "shift")
+
+
+class ModelFileError(InputError):
+    """A file that holds no integer model, or only part of one."""
+
+
+def save_model(model: IntegerModel, path: str | Path) -> None:
+    """Write the model to `path` (written beside it first, then renamed); equal models give equal bytes."""
+    path = Path(path)
+    description = {
+        "format": _FORMAT,
+        "graph": [{"op": _fields(op), "sources": list(sources)} for op, sources in model.graph.nodes()],
+        "quantization": {name: asdict(grid) for name, grid in sorted(model.quantization.items())},
+        "head": {"type": type(model.head).__name__, **asdict(model.head)},
+        "input": asdict(model.input),
+        "parameters": sorted(model.parameters),
+    }
+    text = json.dumps(description, sort_keys=True).encode()
+    arrays = {"description": np.frombuffer(text, np.uint8)}
+    for index, name in enumerate(sorted(model.parameters)):
+        for field in _FIELDS:
+            arrays[f"{field}_{index}"] = getattr(model.parameters[name], field)
+    replace_file(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
+
+
+def _fields(op: Op) -> dict[str, Any]:
+    """An op's fields; memory, which came after the first files, only where it says something."""
+    return {name: value for name, value in asdict(op).items() if (name, value) != ("memory", "whole")}
+
+
+def load_model(path: str | Path) -> IntegerModel:
+    """Read a model that `save_model` wrote. Raises ModelFileError when it is missing, cut or foreign."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        description = json.loads(arrays["description"].tobytes())
+        if description["format"] != _FORMAT:
+            raise ModelFileError(f"{path}: format {description['format']!r}, expected {_FORMAT!r}; export it again")
+        return _rebuild(description, arrays)
+    except OSError as error:
+        reason = error.strerror or "not a model file"
+        raise ModelFileError(f"{path}: {reason}; give the .npz file of an exported subnet") from error
+    except (ModelFileError, zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+        if isinstance(error, ModelFileError):
+            raise
+        raise ModelFileError(f"{path}: damaged or not an integer model ({error}); export it again") from error
+
+
+def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerModel:
+    graph = LayerGraph((Op(**node["op"]), node["sources"]) for node in description["graph"])
+    parameters = {
+        name: IntegerParameters(**{field: arrays[f"{field}_{index}"] for field in _FIELDS})
+        for index, name in enumerate(description["parameters"])
+    }
+    head = dict(description["head"])
+    kind = head.pop("type")
+    settings = dict(description["input"])
+    settings["band_hz"] = tuple(settings["band_hz"])
+    return IntegerModel(
+        graph,
+        {name: Quantization(**grid) for name, grid in description["quantization"].items()},
+        parameters,
+        HeartRateSettings(**head)
+        if kind == "HeartRateSettings"
+        else ClassSettings(tuple(head["names"]), head["min_probability"]),
+        InputSettings(**settings),
+    )

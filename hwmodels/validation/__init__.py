@@ -1,0 +1,1 @@
+"""The models beside executions, beside other emulators, and beside what others published."""

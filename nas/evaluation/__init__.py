@@ -1,0 +1,1 @@
+"""How good estimates are: metrics, classical baselines, trackers, checks of recordings."""

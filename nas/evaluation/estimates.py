@@ -1,0 +1,88 @@
+"""What an estimator says of windows, whatever it is made of: torch network, integer network, spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from hwmodels.network.interpreter import IntegerModel, class_probabilities, quantize_input, run
+from hwmodels.signals.spectrum import spectra
+from nas.data.windows import WindowSet
+from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.training.window_outputs import logits_of
+from supernet.windows.training_set import Inputs, Reader, input_of
+
+TRACKED = "int8 subnet, tracked"
+ESTIMATORS = ("spectral argmax", "spectral tracker", "teacher", "float subnet", "int8 subnet", TRACKED)
+"""Who is compared on test subjects, in the order of tables."""
+
+_PROBABILITY_ONE = 32768.0
+_Q8 = 256.0
+
+
+@dataclass(frozen=True, eq=False)
+class Estimates:
+    """Per window (n,): estimate in BPM or class index; spread in BPM or probability of being wrong.
+
+    valid: False where the estimator says that the window cannot be trusted. probabilities: (n,
+    classes) for rhythms, else None.
+    """
+
+    estimate: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    probabilities: NDArray[np.float64] | None = None
+
+    def arrays(self) -> dict[str, NDArray]:
+        """The fields that are there, by name."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def network_estimates(
+    network: nn.Module, windows: WindowSet, reader: Reader, task: HeartRateTask | RhythmTask
+) -> Estimates:
+    """Estimates of a torch network in eval mode on what `reader` reads; it never calls a window invalid."""
+    normalized = Inputs({reader.rate_hz: torch.from_numpy(windows.normalized(reader.rate_hz))})
+    logits = logits_of(network.eval(), input_of(normalized, reader))
+    estimate, spread = task.estimate(logits)
+    probabilities = logits.softmax(dim=1).double().numpy() if isinstance(task, RhythmTask) else None
+    return Estimates(estimate.double().numpy(), spread.double().numpy(), np.ones(len(windows), bool), probabilities)
+
+
+def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
+    """Windows as the integer network reads them: int8 (n, T, channels)."""
+    signals = windows.normalized(round(model.input.rate_hz))[:, : model.input.signals].transpose(0, 2, 1)
+    if model.input.positions is not None:
+        signals = spectra(signals, model.input.positions)
+    return quantize_input(model, signals)
+
+
+def integer_logits(model: IntegerModel, windows: WindowSet, batch: int = 256) -> NDArray[np.int8]:
+    """Logits of the integer network, int8 (n, outputs)."""
+    inputs = integer_inputs(model, windows)
+    name = model.graph.sources(model.graph.output.name)[0]
+    parts = [run(model, inputs[at : at + batch])[name] for at in range(0, len(inputs), batch)]
+    return np.concatenate(parts).reshape(len(inputs), -1)
+
+
+def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Estimates:
+    """Estimates of the integer network by the interpreter, which equals the firmware bit for bit."""
+    inputs = integer_inputs(model, windows)
+    head = model.graph.output
+    before = model.graph.sources(head.name)[0]
+    rows, probabilities = [], []
+    for start in range(0, len(inputs), batch):
+        tensors = run(model, inputs[start : start + batch])
+        rows.append(tensors[head.name])
+        if head.kind == "class_head":
+            logits = tensors[before].reshape(len(tensors[before]), -1)
+            probabilities.append(class_probabilities(logits, model.quantization[before].scale))
+    found = np.concatenate(rows)
+    if head.kind == "class_head":
+        wrong = 1.0 - found[:, 1] / _PROBABILITY_ONE
+        return Estimates(found[:, 0].astype(float), wrong, found[:, 2] > 0, np.concatenate(probabilities))
+    return Estimates(found[:, 0] / _Q8, found[:, 1] / _Q8, found[:, 2] > 0)

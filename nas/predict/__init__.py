@@ -1,0 +1,1 @@
+"""A finished network on any recording, and fitted to its wearer."""

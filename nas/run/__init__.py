@@ -1,0 +1,1 @@
+"""A run: its configuration, its directory and files, its worker processes."""

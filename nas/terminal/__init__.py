@@ -1,0 +1,1 @@
+"""What commands have in common: arguments in, tables, JSON and progress out."""

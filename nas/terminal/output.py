@@ -1,0 +1,90 @@
+"""What commands print: tables for people, JSON and CSV for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.table import Table
+
+Row = Mapping[str, Any]
+
+
+class Noted(Protocol):
+    """Anything that has a name and remarks, such as a Recording."""
+
+    @property
+    def name(self) -> str:
+        """What the remarks are about."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to it while it was read, in words."""
+        ...
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(content, indent=1, allow_nan=False))
+
+
+def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Rows as CSV on standard output, a header first."""
+    writer = csv.DictWriter(sys.stdout, list(columns), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_notes(noted: Sequence[Noted]) -> None:
+    """What loaders remarked, on standard error: one line a remark, those that several recordings share once."""
+    names: dict[str, list[str]] = {}
+    for one in noted:
+        for note in one.notes:
+            names.setdefault(note, []).append(one.name)
+    for note, (first, *others) in names.items():
+        more = f" and {len(others)} more" if others else ""
+        print(f"note: {first}{more}: {note}", file=sys.stderr)
+
+
+def format_value(value: Any) -> str:
+    """A table cell: figures to a sensible precision, nothing for None."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None = None) -> None:
+    """Rows as a table on standard output, figures to the right, every column whole."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for column in columns:
+        figures = all(isinstance(row.get(column), int | float | None) for row in rows)
+        table.add_column(column, justify="right" if figures else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(format_value(row.get(column)) for column in columns))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=max(400, console.width))
+    console.print(table)
+
+
+def plain(summary: Row) -> dict[str, Any]:
+    """The entries of a summary that are one figure or word."""
+    return {name: value for name, value in summary.items() if isinstance(value, int | float | str)}
+
+
+def print_fields(fields: Row) -> None:
+    """Name and value, one a line, names aligned."""
+    width = max((len(name) for name in fields), default=0)
+    for name, value in fields.items():
+        print(f"{name:<{width}}  {format_value(value)}")

@@ -1,0 +1,1 @@
+"""Every evaluated architecture, kept, and the queries on them."""

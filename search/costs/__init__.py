@@ -1,0 +1,1 @@
+"""Costs of a whole space, compiled into tables, and the budgets on them."""

@@ -1,0 +1,1 @@
+"""What budgets allow, found out before any search: extremes, counts, draws, explanations."""

@@ -1,0 +1,1 @@
+"""The search itself: proposals, evaluation, screening, racing, recording."""

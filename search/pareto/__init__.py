@@ -1,0 +1,1 @@
+"""Pareto mathematics on plain arrays."""

@@ -1,0 +1,1 @@
+"""Which processor trains, and how its memory is handed out."""

@@ -1,0 +1,1 @@
+"""The search space: genes, architectures, and the graphs that they stand for."""

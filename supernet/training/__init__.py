@@ -1,0 +1,1 @@
+"""One trainer for teacher, supernet and single networks, and what a step of each does."""

@@ -1,0 +1,142 @@
+"""A frozen teacher and what it says of every window of a draw, computed once, kept in memory and on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hwmodels.basics.atomic_files import replace_file
+from hwmodels.network.graph import Reads
+from hwmodels.signals.spectrum import POSITIONS
+from supernet.compute.accelerator import CPU
+from supernet.distillation import Distiller, Seen, Term, see
+from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.windows.training_set import Draw, TrainingSet, input_of
+
+
+class Teaching:
+    """`network` as a teacher that reads `channels` channels, of samples at `rate_hz` or of their spectra.
+
+    What it makes of a draw is computed in the order of the windows, so that it does not depend on how batches
+    fall. With `folder`, it is also written there, under a digest of the network's weights, the windows and
+    the draw, and read back by any later training on the same draw; a damaged file is made anew.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        rate_hz: int,
+        channels: int = 4,
+        folder: Path | None = None,
+        reads: Reads = "samples",
+    ) -> None:
+        self.network, self.rate_hz, self.channels, self.folder = network.eval(), rate_hz, channels, folder
+        self.reads = reads
+        self._training: TrainingSet | None = None
+        self._origin = ""
+        self._known: dict[object, Seen] = {}
+
+    def of(self, draw: Draw, *, with_maps: bool = False, batch: int = 256) -> Seen:
+        """What the teacher makes of all windows of a draw; features and attention only `with_maps`."""
+        if draw.training is not self._training:
+            self._training, self._origin = draw.training, ""
+            self._known.clear()
+        key = (draw.identity, with_maps)
+        if key not in self._known:
+            found = self._read(draw, with_maps) or self._computed(draw, with_maps, batch)
+            self._known[key] = found.to(draw.training.device)
+        return self._known[key]
+
+    def of_window(self, window_s: float) -> Seen:
+        """What it makes of two empty windows: the shapes of what it gives."""
+        with torch.no_grad():
+            positions = POSITIONS if self.reads == "spectrum" else round(window_s * self.rate_hz)
+            return see(self.network, torch.zeros(2, self.channels, positions))
+
+    def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Seen:
+        parts = []
+        network = self.network.to(draw.training.device)
+        with torch.no_grad():
+            for start in range(0, len(draw.training), batch):
+                chosen = np.arange(start, min(start + batch, len(draw.training)))
+                x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
+                parts.append(see(network, x) if with_maps else Seen(network(x)))
+        self.network.to(CPU)
+        found = Seen.of({name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}).to(
+            CPU
+        )
+        if self.folder is not None:
+            held = {name: value.numpy() for name, value in found.tensors().items() if value is not None}
+            self.folder.mkdir(parents=True, exist_ok=True)
+            replace_file(self._path(draw, with_maps), lambda path: _save(path, held))
+        return found
+
+    def _read(self, draw: Draw, with_maps: bool) -> Seen | None:
+        if self.folder is None or not (path := self._path(draw, with_maps)).exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as held:
+                found = Seen.of({name: torch.from_numpy(held[name]) for name in held.files})
+        except (OSError, ValueError, EOFError, KeyError, AssertionError, zipfile.BadZipFile):
+            return None
+        return found if len(found.logits) == len(draw.training) else None
+
+    def _path(self, draw: Draw, with_maps: bool) -> Path:
+        assert self.folder is not None
+        if not self._origin:
+            self._origin = _digest_of(self.network, draw.training)
+        name = hashlib.sha256(repr((self._origin, draw.identity, self.rate_hz, self.channels)).encode())
+        return self.folder / f"{name.hexdigest()[:16]}{'-maps' if with_maps else ''}.npz"
+
+
+def distiller_of(
+    terms: tuple[Term, ...],
+    task: HeartRateTask | RhythmTask,
+    student: nn.Module,
+    channels: int,
+    samples: int,
+    teacher: Teaching,
+    window_s: float,
+) -> Distiller:
+    """The distiller from `teacher` to `student`, which reads windows (n, channels, samples).
+
+    Raises DistillationError when one of them cannot give what a term looks at.
+    """
+    was_training = student.training
+    with torch.no_grad():
+        own = see(student.eval(), torch.zeros(2, channels, samples))
+    student.train(was_training)
+    taught = teacher.of_window(window_s)
+    return Distiller(
+        terms,
+        task,
+        student_channels=0 if own.features is None else own.features.shape[1],
+        teacher_channels=0 if taught.features is None else taught.features.shape[1],
+        are_timed=taught.attention is not None and own.attention is not None,
+    )
+
+
+def _joined(parts: list[Tensor | None]) -> Tensor | None:
+    held = [part for part in parts if part is not None]
+    return torch.cat(held) if held else None
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def _digest_of(network: nn.Module, training: TrainingSet) -> str:
+    """Of weights and windows."""
+    total = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        total.update(name.encode() + value.detach().contiguous().numpy().tobytes())
+    for rate, held in sorted(training.inputs.items()):
+        total.update(str((rate, held.shape)).encode() + np.ascontiguousarray(held).tobytes())
+    total.update(np.ascontiguousarray(training.targets).tobytes())
+    return total.hexdigest()

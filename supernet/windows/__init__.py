@@ -1,0 +1,1 @@
+"""Windows of signals as training draws them: normalized, varied, in batches."""

@@ -1,0 +1,299 @@
+"""TrainingSet and its augmentation: windows with margins in, normalized and varied batches out.
+
+What is drawn depends on (seed, draw, window) or (seed, epoch, step) alone, never on history, so that a
+resumed training sees what an undisturbed one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from hwmodels.basics.errors import InputError
+from hwmodels.network.graph import Reads
+from hwmodels.network.preparation import (
+    ACC_SCALE_G,
+    REACH,
+    RIDGE,
+    RIDGE_FLOOR,
+    SMALLEST_DEVIATION,
+    SMALLEST_REMAINDER,
+    lag_samples,
+)
+from hwmodels.signals.spectrum import RATE_HZ
+from supernet.compute.accelerator import CPU
+from supernet.distillation.seen import Seen
+from supernet.tasks.task import Task
+from supernet.windows.disturbances import Disturbances
+from supernet.windows.torch_spectrum import spectra_of
+
+_GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE = 1, 2, 3, 4
+
+
+class Inputs(dict[int, Tensor]):
+    """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
+
+    _spectra: Tensor | None = None
+
+    def spectra(self) -> Tensor:
+        """Their spectra (n, channels, positions), made when first asked for."""
+        if self._spectra is None:
+            self._spectra = spectra_of(self[RATE_HZ])
+        return self._spectra
+
+
+class Reader(Protocol):
+    """What says which part of the inputs it reads: an Arch, a network in training."""
+
+    @property
+    def rate_hz(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def reads(self) -> Reads: ...
+
+
+def normalize_windows(x: Tensor, rate_hz: int) -> Tensor:
+    """Windows (n, 4, samples) of PPG and acceleration in g -> the signals (n, 4, samples) that networks read.
+
+    Pulse, pulse less what motion explains, magnitude of motion, explained part: hwmodels/network/preparation.py,
+    which the exported C code equals, says how. This is the same in the order that is fast here.
+    """
+    centred = x - x.mean(dim=2, keepdim=True)
+    deviation = centred[:, :1].square().mean(dim=2, keepdim=True).sqrt()
+    pulse = centred[:, :1] / deviation.clamp(min=float(SMALLEST_DEVIATION))
+    axes = centred[:, 1:] / ACC_SCALE_G
+    step = lag_samples(rate_hz)
+    basis = torch.cat([axes.roll(lag * step, 2) for lag in range(-REACH, REACH + 1)], dim=1)
+    gram = basis @ basis.transpose(1, 2)
+    ridge = RIDGE * axes.square().sum(dim=(1, 2)) / 3 + RIDGE_FLOOR
+    gram.diagonal(dim1=1, dim2=2).add_(ridge[:, None])
+    weights = torch.cholesky_solve(basis @ pulse.transpose(1, 2), torch.linalg.cholesky(gram))
+    explained = weights.transpose(1, 2) @ basis
+    remainder = pulse - explained
+    left = remainder.square().mean(dim=2, keepdim=True).sqrt().clamp(min=SMALLEST_REMAINDER)
+    motion = axes.square().sum(dim=1, keepdim=True).sqrt()
+    return torch.cat([pulse, remainder / left, motion - motion.mean(dim=2, keepdim=True), explained], dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """n labelled windows with margins at one or more rates.
+
+    inputs: rate in Hz -> float32 (n, 4, (window_s + 2 margin_s) * rate): band-passed PPG, then the
+    accelerometer in g (zeros where has_acc is False). targets: (n,) BPM or class indices.
+    subjects: (n,) names, by which errors are averaged, or None. device: where windows are held, varied and
+    read from.
+    """
+
+    inputs: Mapping[int, npt.NDArray[np.float32]]
+    has_acc: npt.NDArray[np.bool_]
+    targets: npt.NDArray[Any]
+    window_s: float
+    margin_s: float
+    subjects: npt.NDArray[np.str_] | None = None
+    device: torch.device = CPU
+
+    def __post_init__(self) -> None:
+        if not len(self) or not self.inputs:
+            raise InputError("training set: no windows; check the fold and the labels")
+        if not np.isfinite(self.targets).all():
+            raise InputError("training set: targets hold values that are not finite; drop those windows")
+        for rate, held in self.inputs.items():
+            samples = round(self.window_s * rate) + 2 * round(self.margin_s * rate)
+            if held.shape != (len(self), 4, samples):
+                raise InputError(
+                    f"training set: inputs at {rate} Hz are {held.shape}, expected {(len(self), 4, samples)}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def subset(self, chosen: npt.NDArray[Any]) -> TrainingSet:
+        """Some of the windows, by mask or index."""
+        return replace(
+            self,
+            inputs={rate: held[chosen] for rate, held in self.inputs.items()},
+            has_acc=self.has_acc[chosen],
+            targets=self.targets[chosen],
+            subjects=None if self.subjects is None else self.subjects[chosen],
+        )
+
+    def on(self, device: torch.device) -> TrainingSet:
+        """The same windows, held by another processor."""
+        return self if device == self.device else replace(self, device=device)
+
+    @cached_property
+    def held(self) -> dict[int, Tensor]:
+        """The inputs as tensors where they are held."""
+        return {rate: torch.from_numpy(x).to(self.device) for rate, x in self.inputs.items()}
+
+    def windows(self, rate_hz: int, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
+        """Normalized windows proper, without margins or augmentation: (n, 4, window_s * rate_hz)."""
+        margin = round(self.margin_s * rate_hz)
+        samples = round(self.window_s * rate_hz)
+        return normalize_windows(self.held[rate_hz][chosen][:, :, margin : margin + samples], rate_hz)
+
+    def normalized(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Inputs:
+        """`windows` at every rate."""
+        return Inputs({rate: self.windows(rate, chosen) for rate in self.inputs})
+
+    def read(self, reader: Reader, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
+        """What `reader` reads of the windows proper: (n, channels, positions)."""
+        return input_of(Inputs({reader.rate_hz: self.windows(reader.rate_hz, chosen)}), reader)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training windows are varied.
+
+    A window is played between `slowest` and `fastest` times its speed, as far as its margins reach,
+    and its heart rate with it (share `stretch_share` of the windows). Noise of deviation up to `noise`
+    (in deviations of the PPG) is added, which a teacher is not shown.
+
+    The rest disturbs windows as worn sensors are (supernet/windows/disturbances.py) and is off by default, for want
+    of a gain on validation subjects (docs/accuracy.md): in motion_share of the windows, the motion of
+    another one is added, artifact and acceleration, by up to motion_gain; in contact_share, the pulse is
+    lost for up to contact_s; the amplitude drifts by up to exp(gain); in silence_share, the accelerometer
+    reads nothing.
+    """
+
+    slowest: float = 0.75
+    fastest: float = 1.3
+    stretch_share: float = 0.9
+    noise: float = 0.05
+    motion_share: float = 0.0
+    motion_gain: float = 1.0
+    contact_share: float = 0.0
+    contact_s: float = 1.5
+    gain: float = 0.0
+    silence_share: float = 0.0
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether anything but stretching and noise is done."""
+        return bool(self.motion_share or self.contact_share or self.gain or self.silence_share)
+
+
+NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them."""
+
+    inputs: Inputs
+    targets: Tensor
+    teacher: Seen | None = None
+
+
+class Draw:
+    """One random variation of a whole training set: a factor and a label per window.
+
+    The same arguments always make the same draw; `identity` tells draws of one set apart.
+    `targets`: labels (n,) after stretching.
+    """
+
+    def __init__(self, training: TrainingSet, augmentation: Augmentation, task: Task, seed: int, number: int) -> None:
+        rng = np.random.default_rng([seed, _GEOMETRY, number])
+        count = len(training)
+        labels = torch.from_numpy(np.asarray(training.targets, np.float32))
+        reach = 1.0 + 2.0 * training.margin_s / training.window_s
+        low, high = task.stretch_limits(labels, augmentation.slowest, min(augmentation.fastest, reach))
+        place = torch.from_numpy(rng.random(count, dtype=np.float32))
+        factor = torch.exp(low.log() + place * (high.log() - low.log()))
+        is_stretched = torch.from_numpy(rng.random(count) < augmentation.stretch_share)
+        self.training = training
+        self.identity = (seed, number, augmentation)
+        self.factor = torch.where(is_stretched, factor, 1.0).to(training.device)
+        self.targets = task.stretched(labels.to(training.device), self.factor)
+        self.disturbances: Disturbances | None = None
+        if augmentation.disturbs:
+            self.disturbances = Disturbances.drawn(
+                count,
+                np.random.default_rng([seed, _DISTURBANCE, number]),
+                motion_share=augmentation.motion_share,
+                motion_gain=augmentation.motion_gain,
+                contact_share=augmentation.contact_share,
+                contact_s=augmentation.contact_s,
+                gain=augmentation.gain,
+                silence_share=augmentation.silence_share,
+            )
+
+    def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
+        """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""
+        factor = self.factor[chosen]
+        found = Inputs()
+        for rate in rates or tuple(self.training.inputs):
+            samples = round(self.training.window_s * rate)
+            x = _play(self.training.held[rate][chosen], factor, samples)
+            if self.disturbances is not None:
+                x = self.disturbances.apply(x, chosen, rate, partial(self._motion_of, rate))
+            found[rate] = normalize_windows(x, rate)
+        return found
+
+    def _motion_of(self, rate_hz: int, windows: npt.NDArray[np.intp]) -> Tensor:
+        """What acceleration explains of the PPG of some windows, and the acceleration: (m, 4, samples)."""
+        margin, samples = (round(s * rate_hz) for s in (self.training.margin_s, self.training.window_s))
+        x = self.training.held[rate_hz][windows][:, :, margin : margin + samples]
+        explained = normalize_windows(x, rate_hz)[:, 3:] * x[:, :1].std(dim=2, keepdim=True, correction=0)
+        return torch.cat([explained, x[:, 1:] - x[:, 1:].mean(dim=2, keepdim=True)], dim=1)
+
+
+def epoch_order(count: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.intp]]:
+    """Indices of each step of an epoch, shuffled; an incomplete last batch is left out if others exist."""
+    order = np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
+    for step in range(max(1, count // batch)):
+        yield order[step * batch : (step + 1) * batch]
+
+
+def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, step: int) -> Inputs:
+    """Add noise to the pulse, and the same to what cancelling leaves of it."""
+    if augmentation.noise == 0.0:
+        return inputs
+    rng = np.random.default_rng([seed, _CORRUPTION, epoch, step])
+    count = len(next(iter(inputs.values())))
+    level = torch.from_numpy(rng.random((count, 1), dtype=np.float32)) * augmentation.noise
+    corrupted = Inputs()
+    for rate, x in inputs.items():
+        noise = torch.from_numpy(rng.standard_normal((count, x.shape[2]), dtype=np.float32))
+        x = x.clone()
+        x[:, :2] += (level * noise)[:, None].to(x.device)
+        corrupted[rate] = x
+    return corrupted
+
+
+def input_of(inputs: Inputs, reader: Reader) -> Tensor:
+    """What `reader` reads of normalized windows: its rate, its sensors' channels, samples or spectra."""
+    held = inputs.spectra() if reader.reads == "spectrum" else inputs[reader.rate_hz]
+    return held[:, : reader.channels]
+
+
+def _play(x: Tensor, factor: Tensor, samples: int) -> Tensor:
+    """The middle of x (n, channels, length) at `factor` times its speed: (n, channels, samples).
+
+    Cubic interpolation (Keys 1981, a = -1/2) between samples; the ends are repeated.
+    """
+    count, channels, length = x.shape
+    offsets = torch.arange(samples, dtype=torch.float32, device=x.device) - (samples - 1) / 2
+    position = (length - 1) / 2 + factor[:, None] * offsets
+    first = position.floor()
+    t = (position - first)[:, None]
+    weights = (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+    result = x.new_zeros(count, channels, samples)
+    for shift, weight in enumerate(weights, -1):
+        index = (first.long() + shift).clamp(0, length - 1)
+        result += weight * x.gather(2, index[:, None].expand(count, channels, samples))
+    return result
