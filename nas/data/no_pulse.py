@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import spectrogram
+from scipy.signal import detrend, spectrogram
 
 from nas.data.preprocess import resample
 from nas.data.recording import Recording
@@ -61,7 +61,7 @@ def clarity(recording: Recording) -> NDArray[np.float64]:
     light = resample(light - np.median(light, axis=1, keepdims=True), recording.ppg_hz, _RATE_HZ)
     length = _WINDOW_S * _RATE_HZ
     frequency, _, power = spectrogram(
-        light, _RATE_HZ, "hann", length, length - _STEP_S * _RATE_HZ, 4 * length, detrend="linear"
+        light, _RATE_HZ, "hann", length, length - _STEP_S * _RATE_HZ, 4 * length, detrend=detrend
     )
     top = min(_FITTED_HZ[1], _USED_BAND * recording.ppg_hz)
     fitted = (frequency >= _FITTED_HZ[0]) & (frequency <= top)
