@@ -24,6 +24,7 @@ from hwmodels.signals.filters import (
     filter_rate_hz,
     integer_resampler,
     integer_sections,
+    require_usable_rate,
 )
 
 UNCERTAIN, FLAT, SATURATED, CONTACT, MOTION = 1, 2, 4, 8, 16
@@ -55,8 +56,7 @@ class Sensors:
 
     def __post_init__(self) -> None:
         for name, rate in (("ppg_hz", self.ppg_hz), ("acc_hz", self.acc_hz)):
-            if not 4 <= rate <= 4000:
-                raise InputError(f"{name}: must lie in [4, 4000] Hz, got {rate}")
+            require_usable_rate(name, rate)
             if rate * 1000 != round(rate * 1000):
                 raise InputError(f"{name}: takes at most three decimals, got {rate}")
         if not 1 <= self.ppg_channels <= 8:

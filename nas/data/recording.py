@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
+from hwmodels.signals.filters import require_usable_rate
 
 FloatArray = NDArray[np.floating]
 
@@ -103,8 +104,7 @@ class Recording:
         if signal.ndim != 2 or (channels is not None and signal.shape[0] != channels) or signal.size == 0:
             expected = "(channels, n)" if channels is None else f"({channels}, n)"
             raise self._error(field, f"has shape {signal.shape}", f"expected {expected}")
-        if not (np.isfinite(rate_hz) and 4 <= rate_hz <= 10_000):
-            raise self._error(f"{field}_hz", f"is {rate_hz}", "give the sampling rate in Hz, 4 to 10000")
+        require_usable_rate(f"{self.name}: {field}_hz", rate_hz)
         if not np.isfinite(signal).all():
             bad = int((~np.isfinite(signal)).sum())
             raise self._error(field, f"has {bad} NaN or infinite samples", "interpolate or cut them out")
