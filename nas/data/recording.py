@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from hwmodels.signals.filters import BAND_HZ, require_rate
+from hwmodels.signals.filters import BAND_HZ, require_band_rate, require_usable_rate
 
 FloatArray = NDArray[np.floating]
 
@@ -54,7 +54,7 @@ class Recording:
 
     def __post_init__(self) -> None:
         self._check_signal("ppg", self.ppg, self.ppg_hz, None)
-        require_rate(f"{self.name}: ppg_hz", self.ppg_hz, BAND_HZ)
+        require_band_rate(f"{self.name}: ppg_hz", self.ppg_hz, BAND_HZ)
         if self.acc is not None:
             self._check_signal("acc", self.acc, self.acc_hz, 3)
             if abs(self.acc_excess_s) > self.label_window_s:
@@ -111,8 +111,7 @@ class Recording:
         if signal.ndim != 2 or (channels is not None and signal.shape[0] != channels) or signal.size == 0:
             expected = "(channels, n)" if channels is None else f"({channels}, n)"
             raise self._error(field, f"has shape {signal.shape}", f"expected {expected}")
-        if not (np.isfinite(rate_hz) and 4 <= rate_hz <= 10_000):
-            raise self._error(f"{field}_hz", f"is {rate_hz}", "give the sampling rate in Hz, 4 to 10000")
+        require_usable_rate(f"{self.name}: {field}_hz", rate_hz)
         if not np.isfinite(signal).all():
             bad = int((~np.isfinite(signal)).sum())
             raise self._error(field, f"has {bad} NaN or infinite samples", "interpolate or cut them out")

@@ -40,6 +40,11 @@ def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
     writer.writerows(rows)
 
 
+def print_note(text: str) -> None:
+    """One line on standard error, which leaves the result on standard output clean."""
+    print(f"ppg-nas: note: {text}", file=sys.stderr, flush=True)
+
+
 def print_notes(noted: Sequence[Noted]) -> None:
     """What loaders remarked, on standard error: one line a remark, those that several recordings share once."""
     names: dict[str, list[str]] = {}
@@ -48,7 +53,7 @@ def print_notes(noted: Sequence[Noted]) -> None:
             names.setdefault(note, []).append(one.name)
     for note, (first, *others) in names.items():
         more = f" and {len(others)} more" if others else ""
-        print(f"note: {first}{more}: {note}", file=sys.stderr)
+        print_note(f"{first}{more}: {note}")
 
 
 def format_value(value: Any) -> str:

@@ -344,5 +344,5 @@ def test_notes_are_printed_once_for_all_recordings_that_share_them(capsys: pytes
     recordings = [Recording(f"{name}.csv", "s", "p", ppg, 32.0, notes=("resampled",)) for name in "abc"]
     print_notes([*recordings, Recording("d.csv", "s", "p", ppg, 32.0, notes=("split",))])
     out, err = capsys.readouterr()
-    assert err.splitlines() == ["note: a.csv and 2 more: resampled", "note: d.csv: split"]
+    assert err.splitlines() == ["ppg-nas: note: a.csv and 2 more: resampled", "ppg-nas: note: d.csv: split"]
     assert out == ""
