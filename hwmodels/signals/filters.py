@@ -16,11 +16,18 @@ from scipy.signal import butter, firwin, sosfilt
 from hwmodels.basics.errors import InputError
 
 FILTER_ORDER = 2
+BAND_HZ = (0.4, 8.0)
+"""What networks read of the light: pulse rates from 24 BPM on, with harmonics that give a beat its shape."""
+LEAST_ACC_HZ = 8.0
+"""Of an accelerometer: motion at the highest heart rate, 220 BPM, has 3.7 Hz."""
 SECTION_BITS = 29
 """Fraction bits of the band-pass's coefficients, all of which lie below 4."""
 SIGNAL_BITS = 8
 """Fraction bits of a sensor count from the first filter on."""
+RATES_HZ = (4.0, 10_000.0)
+"""Lowest and highest rate of a sensor, in recordings and in firmware alike."""
 _LARGEST_RATIO = 20_000
+_RATIO_ERROR = 1e-6
 _LARGEST_SIGNAL = 1 << 30
 # scipy.signal.resample_poly's default: ten zero crossings to either side under a Kaiser window.
 _CROSSINGS, _KAISER_BETA = 10, 5.0
@@ -39,12 +46,39 @@ def band_pass_sections(rate_hz: float, band_hz: tuple[float, float]) -> NDArray[
     return butter(FILTER_ORDER, band_hz, btype="bandpass", fs=rate_hz, output="sos")
 
 
+def require_band_rate(field: str, rate_hz: float, band_hz: tuple[float, float]) -> None:
+    """Raise InputError naming the field where light sampled at that rate cannot hold the band (Nyquist)."""
+    if rate_hz < 2 * band_hz[1]:
+        raise InputError(
+            f"{field}: {rate_hz:g} Hz is too low for the band of {band_hz[0]:g} to {band_hz[1]:g} Hz that "
+            f"networks read; sample at {2 * band_hz[1]:g} Hz or more"
+        )
+
+
 def rate_ratio(from_hz: float, to_hz: float) -> Fraction:
-    """to_hz / from_hz as whole numbers up to 20000. Raises InputError when there are none."""
+    """to_hz / from_hz as whole numbers up to 20000: exactly where that is possible, else to less than 0.1 %.
+
+    Of near ratios, the one of the smallest numbers is taken that is off by a millionth at most (7 ms in two hours), for
+    the filter's length is theirs. Raises InputError for rates outside of 4 to 10000 Hz.
+    """
+    for rate_hz in (from_hz, to_hz):
+        require_usable_rate("rate", rate_hz)
     ratio = Fraction(to_hz).limit_denominator(1000) / Fraction(from_hz).limit_denominator(1000)
-    if max(ratio.numerator, ratio.denominator) > _LARGEST_RATIO:
-        raise InputError(f"rates {from_hz} Hz and {to_hz} Hz have no usable ratio; round the recording's rate")
-    return ratio
+    if max(ratio.numerator, ratio.denominator) <= _LARGEST_RATIO:
+        return ratio
+    below_one = min(ratio, 1 / ratio)
+    largest, near = 1, Fraction(0)
+    while largest < _LARGEST_RATIO and abs(near / below_one - 1) > _RATIO_ERROR:
+        largest = min(2 * largest, _LARGEST_RATIO)
+        near = below_one.limit_denominator(largest)
+    return near if ratio < 1 else 1 / near
+
+
+def require_usable_rate(field: str, rate_hz: float) -> None:
+    """Raise InputError naming the field unless the rate is one that sensors have."""
+    low, high = RATES_HZ
+    if not low <= rate_hz <= high:
+        raise InputError(f"{field}: must lie in [{low:g}, {high:g}] Hz, got {rate_hz:g}; give the sampling rate in Hz")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +110,7 @@ class IntegerResampler:
 def integer_resampler(from_hz: float, to_hz: float) -> IntegerResampler:
     """The filter of scipy's resample_poly between two rates, in 16-bit coefficients.
 
-    Raises InputError when the rates have no usable ratio.
+    Raises InputError for rates outside of 4 to 10000 Hz.
     """
     ratio = rate_ratio(from_hz, to_hz)
     up, down = ratio.numerator, ratio.denominator

@@ -11,11 +11,13 @@ from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
 from nas.data.loaders.registry import find_source_files, load_source
 from nas.data.recording import Recording
+from nas.data.remarks import with_remarks
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
 from nas.run.config import Source
 from nas.run.run_directory import RunDirectory, RunError
 from nas.run.run_files import digest_files, replace_file
+from nas.terminal.output import print_notes
 
 NAME = "prepare"
 NEEDS: tuple[str, ...] = ()
@@ -39,7 +41,8 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data
-    recordings = [recording for source in data.sources for recording in _load(run, source)]
+    recordings = [with_remarks(recording) for source in data.sources for recording in _load(run, source)]
+    print_notes(recordings)
     windows = make_windows(
         recordings,
         rates=sorted(space_of(run.config).rates),
@@ -56,6 +59,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     replace_file(run.path / "data" / "windows.npz", windows.save)
     return {
         "recordings": len(recordings),
+        "notes": [f"{recording.name}: {note}" for recording in recordings for note in recording.notes],
         "windows": len(windows),
         "subjects": len(np.unique(windows.subject)),
         "train_subjects": list(fold.train),

@@ -7,7 +7,7 @@ import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +15,20 @@ from rich.table import Table
 from hwmodels.basics.errors import InputError
 
 Row = Mapping[str, Any]
+
+
+class Noted(Protocol):
+    """Anything that has a name and remarks, such as a Recording."""
+
+    @property
+    def name(self) -> str:
+        """What the remarks are about."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to it while it was read, in words."""
+        ...
 
 
 def print_json(content: Any) -> None:
@@ -27,6 +41,22 @@ def print_csv(rows: Sequence[Row], columns: Sequence[str]) -> None:
     writer = csv.DictWriter(sys.stdout, list(columns), extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+
+
+def print_note(text: str) -> None:
+    """One line on standard error, which leaves the result on standard output clean."""
+    print(f"ppg-nas: note: {text}", file=sys.stderr, flush=True)
+
+
+def print_notes(noted: Sequence[Noted]) -> None:
+    """What loaders remarked, on standard error: one line a remark, those that several recordings share once."""
+    names: dict[str, list[str]] = {}
+    for one in noted:
+        for note in one.notes:
+            names.setdefault(note, []).append(one.name)
+    for note, (first, *others) in names.items():
+        more = f" and {len(others)} more" if others else ""
+        print_note(f"{first}{more}: {note}")
 
 
 def format_value(value: Any) -> str:

@@ -19,6 +19,7 @@ from nas.data.recording import Recording, trusted_labels
 from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
 from nas.evaluation.baselines import spectral_argmax
+from nas.terminal.output import print_notes
 
 RNG_SEED = 7
 
@@ -319,3 +320,29 @@ def test_the_real_liu_set_has_28_patients_and_six_rhythms() -> None:
     counts = np.bincount(np.concatenate([recording.rhythm for recording in recordings]), minlength=6)
     assert len({recording.subject for recording in recordings}) == 28
     assert counts.tolist() == [3248, 1120, 969, 1074, 1125, 3084]
+
+
+def test_prediction_needs_no_labels_whatever_stands_in_their_place(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    ppg, acc = rng.standard_normal(640), rng.standard_normal((3, 640))
+    np.savez(tmp_path / "good.npz", ppg=ppg, ppg_hz=32, heart_rate_bpm=[70.0, 71.0])
+    np.savez(tmp_path / "bad.npz", ppg=ppg, ppg_hz=32, acc=acc, heart_rate_bpm=[[7.0, 900.0]], label_times_s=[4.0])
+    _spc(tmp_path, "DATA_01_TYPE01", "elsewhere")
+    _bami(tmp_path, "BAMI1_1", 31501, 400)
+    with pytest.raises(InputError):
+        detect_and_load(tmp_path)
+    recordings = {one.name: one for one in detect_and_load(tmp_path, needs_labels=False)}
+    assert recordings.pop("good.npz").label_count == 2
+    assert len(recordings) == 3
+    for recording in recordings.values():
+        assert recording.label_count == 0 and recording.acc is not None
+        assert any(note.startswith("labels not used: ") and "\n" not in note for note in recording.notes)
+
+
+def test_notes_are_printed_once_for_all_recordings_that_share_them(capsys: pytest.CaptureFixture[str]) -> None:
+    ppg = np.random.default_rng(0).standard_normal((1, 640))
+    recordings = [Recording(f"{name}.csv", "s", "p", ppg, 32.0, notes=("resampled",)) for name in "abc"]
+    print_notes([*recordings, Recording("d.csv", "s", "p", ppg, 32.0, notes=("split",))])
+    out, err = capsys.readouterr()
+    assert err.splitlines() == ["ppg-nas: note: a.csv and 2 more: resampled", "ppg-nas: note: d.csv: split"]
+    assert out == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from scipy.signal import butter, sosfilt
 
 from hwmodels.basics.errors import InputError
+from hwmodels.firmware.front_end import Sensors
 from hwmodels.network.preparation import ACC_SCALE_G, RIDGE, normalized_windows
-from hwmodels.signals.filters import filter_rate_hz
+from hwmodels.signals.filters import filter_rate_hz, rate_ratio
 from nas.data.folds import Fold, subject_folds
 from nas.data.preprocess import BAND_HZ, band_pass, resample
 from nas.data.recording import Recording
@@ -300,3 +302,23 @@ def test_heart_rates_and_rhythms_are_not_mixed() -> None:
     assert (beats.label_kind, rhythms.label_kind) == ("heart_rate", "rhythm")
     with pytest.raises(InputError, match="labels are mixed; train one kind at a time"):
         _ = concatenate([beats, rhythms]).label_kind
+
+
+@given(st.floats(4.0, 10_000.0), st.sampled_from([16, 25, 32, 64, 100]))
+def test_any_rate_converts_by_a_ratio_of_small_whole_numbers(rate_hz: float, network_hz: int) -> None:
+    ratio = rate_ratio(rate_hz, network_hz)
+    assert max(ratio.numerator, ratio.denominator) <= 20_000
+    assert float(ratio) * rate_hz == pytest.approx(network_hz, rel=2e-4)
+
+
+def test_rates_of_two_decimals_convert_exactly_where_they_did() -> None:
+    for rate_hz in (25.01, 51.2, 64.0, 100.0, 125.0, 127.93, 256.0):
+        assert rate_ratio(rate_hz, 32) == Fraction(32) / Fraction(str(rate_hz))
+
+
+@pytest.mark.parametrize("rate_hz", [0.0, -25.0, 3.99, 10_001.0, float("nan"), float("inf")])
+def test_rates_that_no_sensor_has_are_refused_alike_in_recordings_and_in_firmware(rate_hz: float) -> None:
+    ppg = np.random.default_rng(0).standard_normal((1, 640))
+    for make in (lambda: Recording("walk.npz", "own", "own/a", ppg, rate_hz), lambda: Sensors(ppg_hz=rate_hz)):
+        with pytest.raises(InputError, match=r"ppg_hz: must lie in \[4, 10000\] Hz"):
+            make()

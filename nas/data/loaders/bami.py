@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -32,21 +33,38 @@ def find_bami(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found, key=lambda entry: (tuple(map(int, entry[0])), entry[1]))]
 
 
-def load_bami(folder: str | Path) -> list[Recording]:
+def load_bami(folder: str | Path, with_labels: bool = True) -> list[Recording]:
     """Every BAMI recording under folder; one person per file. Known label shifts are undone and noted.
 
     The label is `bpm_ecg`; `bpm_proposed` is the authors' own PPG estimate and never read.
     """
-    return [_load(path) for path in find_bami(Path(folder))]
+    return [_load(path, with_labels) for path in find_bami(Path(folder))]
 
 
-def _load(path: Path) -> Recording:
-    ppg, acc, bpm = read_variables(path, "rawPPG", "rawAcc", "bpm_ecg")
+def _load(path: Path, with_labels: bool) -> Recording:
+    ppg, acc = read_variables(path, "rawPPG", "rawAcc")
     for field, signal in (("rawPPG", ppg), ("rawAcc", acc)):
         if signal.ndim != 2 or signal.shape[0] != 3:
             raise InputError(f"{path}: variable {field!r} has shape {signal.shape}; expected (3, N)")
+    match = _NAME.match(path.stem)
+    assert match is not None
+    group, person = (int(part) for part in match.groups())
+    signals = Recording(
+        name=path.name,
+        source=f"bami{group}",
+        subject=f"bami{group}/{person:02d}",
+        ppg=ppg.astype(np.float32),
+        ppg_hz=RATE_HZ,
+        acc=((acc.astype(np.float32) - 32768.0) / 4096.0),
+        acc_hz=RATE_HZ,
+    )
+    return _labelled(path, signals, f"BAMI{group}_{person}") if with_labels else signals
+
+
+def _labelled(path: Path, signals: Recording, record: str) -> Recording:
+    (bpm,) = read_variables(path, "bpm_ecg")
     bpm = bpm.ravel().astype(np.float64)
-    samples = ppg.shape[1]
+    samples = signals.ppg.shape[1]
     windows = max(0, (samples - 400) // 100 + 1)
     if bpm.size > windows:
         raise InputError(f"{path}: {bpm.size} labels in bpm_ecg for {windows} windows of rawPPG; the file is damaged")
@@ -55,24 +73,15 @@ def _load(path: Path) -> Recording:
     if samples == 36500 and bpm.size == windows - 1:
         # These records carry one label less than windows, and their labels align to the end.
         first_start_s, notes = STEP_S, ("labels aligned to the end of the signal",)
-    match = _NAME.match(path.stem)
-    assert match is not None
-    group, person = (int(part) for part in match.groups())
-    recording = Recording(
-        name=path.name,
-        source=f"bami{group}",
-        subject=f"bami{group}/{person:02d}",
-        ppg=ppg.astype(np.float32),
-        ppg_hz=RATE_HZ,
-        acc=((acc.astype(np.float32) - 32768.0) / 4096.0),
-        acc_hz=RATE_HZ,
+    recording = replace(
+        signals,
         label_times_s=np.arange(bpm.size) * STEP_S + first_start_s + WINDOW_S / 2,
         label_window_s=WINDOW_S,
         heart_rate_bpm=bpm,
         trusted=trusted_labels(bpm),
         notes=notes,
     )
-    shift = LABEL_SHIFT_WINDOWS.get(f"BAMI{group}_{person}")
+    shift = LABEL_SHIFT_WINDOWS.get(record)
     if shift is None:
         return recording
     return recording.with_label_shift(shift * STEP_S, "known fault of this record")

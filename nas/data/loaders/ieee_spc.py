@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,7 @@ def _files_by_stem(folder: Path) -> dict[str, Path]:
     return {path.stem.lower(): path for root in _label_roots(folder) for path in visible_files(root, ".mat")}
 
 
-def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Recording]:
+def load_ieee_spc(folder: str | Path, with_labels: bool = True, splits: Iterable[str] = SPLITS) -> list[Recording]:
     """Every recording of the chosen splits ("training", "extra", "test") under folder, with its labels.
 
     Raises InputError for an unknown split, a recording without label file, and damaged files.
@@ -82,7 +82,7 @@ def load_ieee_spc(folder: str | Path, splits: Iterable[str] = SPLITS) -> list[Re
     for split in wanted:
         if split not in SPLITS:
             raise InputError(f"ieee_spc: unknown split {split!r}; choose from {', '.join(SPLITS)}")
-    label_files = _files_by_stem(folder)
+    label_files = _files_by_stem(folder) if with_labels else None
     recordings: dict[tuple[str, int], Recording] = {}
     for path in find_ieee_spc(folder):
         entry = _entry(path)
@@ -101,7 +101,7 @@ def _label_roots(folder: Path) -> list[Path]:
     return [here, aside] if aside.is_dir() else [here]
 
 
-def _load(entry: _Entry, label_files: dict[str, Path]) -> Recording:
+def _load(entry: _Entry, label_files: dict[str, Path] | None) -> Recording:
     (signal,) = read_variables(entry.path, "sig")
     if signal.ndim != 2 or signal.shape[0] not in (5, 6):
         raise InputError(
@@ -109,18 +109,7 @@ def _load(entry: _Entry, label_files: dict[str, Path]) -> Recording:
         )
     # Test records carry no ECG, so PPG comes first there.
     first = signal.shape[0] - 5
-    label_path = next((label_files[name.lower()] for name in entry.labels if name.lower() in label_files), None)
-    if label_path is None:
-        raise InputError(f"{entry.path}: no label file; expected {entry.labels[0]}.mat beside it")
-    (bpm,) = read_variables(label_path, "BPM0")
-    bpm = bpm.ravel().astype(np.float64)
-    windows = max(0, (signal.shape[1] - 1000) // 250 + 1)
-    if bpm.size > windows:
-        raise InputError(
-            f"{label_path}: {bpm.size} labels for {windows} windows of {entry.path.name}; "
-            "check that both files belong together"
-        )
-    return Recording(
+    signals = Recording(
         name=entry.path.name,
         source="ieee_spc",
         subject=entry.subject,
@@ -128,6 +117,24 @@ def _load(entry: _Entry, label_files: dict[str, Path]) -> Recording:
         ppg_hz=RATE_HZ,
         acc=signal[first + 2 : first + 5].astype(np.float32),
         acc_hz=RATE_HZ,
+    )
+    return signals if label_files is None else _labelled(entry, signals, label_files)
+
+
+def _labelled(entry: _Entry, signals: Recording, label_files: dict[str, Path]) -> Recording:
+    label_path = next((label_files[name.lower()] for name in entry.labels if name.lower() in label_files), None)
+    if label_path is None:
+        raise InputError(f"{entry.path}: no label file; expected {entry.labels[0]}.mat beside it")
+    (bpm,) = read_variables(label_path, "BPM0")
+    bpm = bpm.ravel().astype(np.float64)
+    windows = max(0, (signals.ppg.shape[1] - 1000) // 250 + 1)
+    if bpm.size > windows:
+        raise InputError(
+            f"{label_path}: {bpm.size} labels for {windows} windows of {entry.path.name}; "
+            "check that both files belong together"
+        )
+    return replace(
+        signals,
         label_times_s=np.arange(bpm.size) * STEP_S + WINDOW_S / 2,
         label_window_s=WINDOW_S,
         heart_rate_bpm=bpm,

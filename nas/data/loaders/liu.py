@@ -7,6 +7,7 @@ so amplitude is lost, and segments of one file need not follow each other.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,32 +28,38 @@ def find_liu(folder: Path) -> list[Path]:
     return [path for path in visible_files(folder, ".mat") if _NAME.match(path.stem)]
 
 
-def load_liu(folder: str | Path) -> list[Recording]:
-    """Every patient of the set under folder, with a rhythm label for each 10 s segment."""
-    return [load_liu_file(path) for path in find_liu(Path(folder))]
+def load_liu(folder: str | Path, with_labels: bool = True) -> list[Recording]:
+    """Every patient of the set under folder, with a rhythm label for each 10 s segment unless labels are not wanted."""
+    return [load_liu_file(path, with_labels) for path in find_liu(Path(folder))]
 
 
-def load_liu_file(path: Path) -> Recording:
+def load_liu_file(path: Path, with_labels: bool = True) -> Recording:
     """One patient. Raises InputError for shapes or labels that are not the set's."""
-    segments, labels = read_variables(path, "ppgseg", "labels")
-    rhythm = labels.ravel().astype(np.int64)
+    (segments,) = read_variables(path, "ppgseg")
     samples = round(SEGMENT_S * RATE_HZ)
     if segments.ndim != 2 or segments.shape[1] != samples:
         raise InputError(f"{path}: variable 'ppgseg' has shape {segments.shape}; expected (n, {samples})")
-    if rhythm.size != segments.shape[0]:
-        raise InputError(f"{path}: {rhythm.size} labels for {segments.shape[0]} segments; check that the file is whole")
-    if ((rhythm < 0) | (rhythm >= len(CLASSES))).any():
-        raise InputError(f"{path}: variable 'labels' has values outside 0 to {len(CLASSES) - 1}")
-    return Recording(
+    signals = Recording(
         name=path.name,
         source="liu",
         subject=f"liu/{path.stem}",
         ppg=segments.astype(np.float32).reshape(1, -1),
         ppg_hz=RATE_HZ,
+        segment_s=SEGMENT_S,
+    )
+    if not with_labels:
+        return signals
+    (labels,) = read_variables(path, "labels")
+    rhythm = labels.ravel().astype(np.int64)
+    if rhythm.size != segments.shape[0]:
+        raise InputError(f"{path}: {rhythm.size} labels for {segments.shape[0]} segments; check that the file is whole")
+    if ((rhythm < 0) | (rhythm >= len(CLASSES))).any():
+        raise InputError(f"{path}: variable 'labels' has values outside 0 to {len(CLASSES) - 1}")
+    return replace(
+        signals,
         label_times_s=(np.arange(rhythm.size) + 0.5) * SEGMENT_S,
         label_window_s=SEGMENT_S,
         rhythm=rhythm,
         rhythm_classes=CLASSES,
         trusted=np.ptp(segments, axis=1) > 0,
-        segment_s=SEGMENT_S,
     )

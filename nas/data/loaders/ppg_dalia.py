@@ -6,6 +6,7 @@ Reiss et al., Sensors 19(14), 2019. Reads the distributed S1.pkl to S15.pkl, and
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,19 @@ def find_ppg_dalia(folder: Path) -> list[Path]:
     return sorted(visible_files(folder, ".pkl"), key=key)
 
 
-def load_ppg_dalia(path: str | Path) -> list[Recording]:
+def load_ppg_dalia(path: str | Path, with_labels: bool = True) -> list[Recording]:
     """Every recording of the pickles under a folder, or of one file."""
-    return [recording for file in find_ppg_dalia(Path(path)) for recording in load_ppg_dalia_file(file)]
+    return [recording for file in find_ppg_dalia(Path(path)) for recording in load_ppg_dalia_file(file, with_labels)]
 
 
-def load_ppg_dalia_file(path: Path) -> list[Recording]:
+def load_ppg_dalia_file(path: Path, with_labels: bool = True) -> list[Recording]:
     """One pickle, in the distributed layout or as a file of windows (X, y, activity, groups)."""
     content = load_array_pickle(path)
-    if isinstance(content, dict) and {"signal", "label"} <= content.keys():
-        return [_distributed(path, content)]
-    if isinstance(content, dict) and {"X", "y"} <= content.keys():
-        return _from_windows(path, content)
+    held = set(content) if isinstance(content, dict) else set()
+    if "signal" in held and ("label" in held or not with_labels):
+        return [_distributed(path, content, with_labels)]
+    if "X" in held and ("y" in held or not with_labels):
+        return _from_windows(path, content, with_labels)
     raise InputError(f"{path}: neither 'signal' and 'label' nor 'X' and 'y' inside; is it PPG-DaLiA's?")
 
 
@@ -81,7 +83,7 @@ def _activity_names(path: Path, codes: NDArray) -> NDArray[np.str_]:
     return np.array(ACTIVITIES)[whole]
 
 
-def _distributed(path: Path, content: dict[str, Any]) -> Recording:
+def _distributed(path: Path, content: dict[str, Any], with_labels: bool) -> Recording:
     wrist = content["signal"].get("wrist") if isinstance(content["signal"], dict) else None
     if not isinstance(wrist, dict):
         raise InputError(f"{path}: field 'signal.wrist' is missing; is it PPG-DaLiA's?")
@@ -89,11 +91,24 @@ def _distributed(path: Path, content: dict[str, Any]) -> Recording:
     acc = _array(path, wrist.get("ACC"), "signal.wrist.ACC")
     if acc.ndim != 2 or acc.shape[1] != 3:
         raise InputError(f"{path}: field 'signal.wrist.ACC' has shape {acc.shape}; expected (M, 3)")
+    signals = Recording(
+        name=path.name,
+        source="ppg_dalia",
+        subject=f"ppg_dalia/{content.get('subject') or path.stem}",
+        ppg=ppg.astype(np.float32)[None],
+        ppg_hz=PPG_HZ,
+        acc=(acc.T / _ACC_COUNTS_PER_G).astype(np.float32),
+        acc_hz=ACC_HZ,
+    )
+    return _labelled(path, signals, content) if with_labels else signals
+
+
+def _labelled(path: Path, signals: Recording, content: dict[str, Any]) -> Recording:
     bpm = _array(path, content["label"], "label").ravel().astype(np.float64)
-    windows = max(0, int((ppg.size / PPG_HZ - WINDOW_S) // STEP_S) + 1)
+    windows = max(0, int((signals.duration_s - WINDOW_S) // STEP_S) + 1)
     if bpm.size > 20 * max(windows, 1):
         raise InputError(
-            f"{path}: field 'label' holds {bpm.size} values for {ppg.size / PPG_HZ:.0f} s, as WESAD's "
+            f"{path}: field 'label' holds {bpm.size} values for {signals.duration_s:.0f} s, as WESAD's "
             "affective states do; it is no heart rate, leave this file out"
         )
     if bpm.size > windows:
@@ -104,14 +119,8 @@ def _distributed(path: Path, content: dict[str, Any]) -> Recording:
         names = _activity_names(path, codes)
         centres = np.arange(bpm.size) * STEP_S + WINDOW_S / 2
         activity = names[np.minimum((centres * _ACTIVITY_HZ).astype(int), names.size - 1)]
-    return Recording(
-        name=path.name,
-        source="ppg_dalia",
-        subject=f"ppg_dalia/{content.get('subject') or path.stem}",
-        ppg=ppg.astype(np.float32)[None],
-        ppg_hz=PPG_HZ,
-        acc=(acc.T / _ACC_COUNTS_PER_G).astype(np.float32),
-        acc_hz=ACC_HZ,
+    return replace(
+        signals,
         label_times_s=np.arange(bpm.size) * STEP_S + WINDOW_S / 2,
         label_window_s=WINDOW_S,
         heart_rate_bpm=bpm,
@@ -120,13 +129,13 @@ def _distributed(path: Path, content: dict[str, Any]) -> Recording:
     )
 
 
-def _from_windows(path: Path, content: dict[str, Any]) -> list[Recording]:
+def _from_windows(path: Path, content: dict[str, Any], with_labels: bool) -> list[Recording]:
     """Windows back into signals: those that overlap their predecessor sample by sample are one recording."""
     windows = _array(path, content["X"], "X").astype(np.float32)
-    bpm = _array(path, content["y"], "y").ravel().astype(np.float64)
     if windows.ndim != 3 or windows.shape[1:] != (4, _WINDOW_SAMPLES):
         raise InputError(f"{path}: field 'X' has shape {windows.shape}; expected (n, 4, {_WINDOW_SAMPLES})")
     count = windows.shape[0]
+    bpm = _array(path, content["y"], "y").ravel().astype(np.float64) if with_labels else np.full(count, np.nan)
     groups = _array(path, content.get("groups", np.zeros(count)), "groups").reshape(-1)
     codes = _array(path, content.get("activity", np.zeros(count)), "activity").reshape(-1)
     for field, values in (("y", bpm), ("groups", groups), ("activity", codes)):
@@ -140,8 +149,7 @@ def _from_windows(path: Path, content: dict[str, Any]) -> list[Recording]:
 
     def recording(chosen: NDArray[np.int64], signal: NDArray, segment_s: float | None, part: str) -> Recording:
         step_s = STEP_S if segment_s is None else segment_s
-        labels = bpm[chosen]
-        return Recording(
+        signals = Recording(
             name=f"{path.name}{part}",
             source="ppg_dalia",
             subject=f"ppg_dalia/S{int(groups[chosen[0]])}",
@@ -149,12 +157,18 @@ def _from_windows(path: Path, content: dict[str, Any]) -> list[Recording]:
             ppg_hz=_WINDOW_FILE_HZ,
             acc=signal[1:],
             acc_hz=_WINDOW_FILE_HZ,
+            segment_s=segment_s,
+        )
+        if not with_labels:
+            return signals
+        labels = bpm[chosen]
+        return replace(
+            signals,
             label_times_s=np.arange(chosen.size) * step_s + WINDOW_S / 2,
             label_window_s=WINDOW_S,
             heart_rate_bpm=labels,
             activity=names[chosen],
             trusted=trusted_labels(labels) if segment_s is None else None,
-            segment_s=segment_s,
         )
 
     recordings = []

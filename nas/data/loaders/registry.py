@@ -6,10 +6,11 @@ The command line and the pipeline's first stage come in here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.bami import find_bami, load_bami
@@ -24,31 +25,50 @@ def _no_files(_: Path) -> list[Path]:
     return []
 
 
+class Load(Protocol):
+    """Reads every recording of one kind under a path, with its labels or without."""
+
+    def __call__(self, path: Path, /, with_labels: bool = True) -> list[Recording]:
+        """Raises InputError naming file and field for whatever does not fit."""
+        ...
+
+
 @dataclass(frozen=True)
 class Loader:
     """One kind of data set: finds its files under a path (folder or file), loads everything under a path.
 
+    load(path, with_labels=False) reads the signals alone, whatever lies where labels should be.
     labels: finds the label files that lie apart from the recordings, for kinds that have such.
+    reference: what the labels were measured with, for legends; "" where the kind does not say.
     """
 
     kind: str
     find: Callable[[Path], list[Path]]
-    load: Callable[[Path], list[Recording]]
+    load: Load
     labels: Callable[[Path], list[Path]] = _no_files
+    reference: str = ""
 
 
 LOADERS: Mapping[str, Loader] = MappingProxyType(
     {
         loader.kind: loader
         for loader in (
-            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels),
-            Loader("bami", find_bami, load_bami),
-            Loader("liu", find_liu, load_liu),
-            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia),
+            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels, reference="ECG"),
+            Loader("bami", find_bami, load_bami, reference="ECG"),
+            Loader("liu", find_liu, load_liu, reference="ECG"),
+            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia, reference="ECG"),
             Loader("tabular", find_tabular, load_tabular, find_tabular_labels),
         )
     }
 )
+
+
+def reference_of(source: str) -> str:
+    """What the labels of a recording's `source` were measured with: ECG, or as far as is known."""
+    known = {"synthetic": "simulated beats"} | {
+        loader.kind: loader.reference for loader in LOADERS.values() if loader.reference
+    }
+    return next((measured for kind, measured in known.items() if source.startswith(kind)), "the file's labels")
 
 
 def find_source_files(kind: str, path: str | Path) -> list[Path]:
@@ -70,11 +90,30 @@ def load_source(kind: str, path: str | Path, splits: Sequence[str] = SPLITS) -> 
     return recordings
 
 
-def detect_and_load(path: str | Path) -> list[Recording]:
-    """Every recording of every known kind under path (a folder or one file)."""
+def detect_and_load(path: str | Path, needs_labels: bool = True) -> list[Recording]:
+    """Every recording of every known kind under path (a folder or one file).
+
+    Where labels are not needed, a recording whose labels cannot be used is loaded without them, and its notes say why.
+    """
     path = Path(path)
-    found = _kinds_under(path)
-    return [recording for loader in found for recording in loader.load(path)]
+    recordings: list[Recording] = []
+    for loader in _kinds_under(path):
+        try:
+            recordings += loader.load(path)
+        except InputError:
+            if needs_labels:
+                raise
+            recordings += [one for file in loader.find(path) for one in _with_usable_labels(loader, file)]
+    return recordings
+
+
+def _with_usable_labels(loader: Loader, file: Path) -> list[Recording]:
+    try:
+        return loader.load(file)
+    except InputError as error:
+        # If it is the signals that are at fault, this says so again.
+        signals = loader.load(file, with_labels=False)
+        return [replace(one, notes=(*one.notes, f"labels not used: {error}")) for one in signals]
 
 
 def load_each(path: str | Path) -> Iterator[tuple[Path, list[Recording] | InputError]]:

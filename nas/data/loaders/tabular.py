@@ -28,6 +28,7 @@ from nas.data.recording import Recording, trusted_labels
 _LABELS_SUFFIX = ".labels.csv"
 _AXES = ("acc_x", "acc_y", "acc_z")
 _TIME_JITTER = 0.5
+_LABELS = ("heart_rate_bpm", "rhythm", "rhythm_classes", "label_times_s", "activity")
 
 
 def find_tabular(folder: Path) -> list[Path]:
@@ -46,14 +47,16 @@ def _labels_of(path: Path) -> Path:
     return path.with_name(path.stem + _LABELS_SUFFIX)
 
 
-def load_tabular(path: str | Path, rhythm_classes: tuple[str, ...] = ()) -> list[Recording]:
+def load_tabular(path: str | Path, with_labels: bool = True, rhythm_classes: tuple[str, ...] = ()) -> list[Recording]:
     """Every CSV or NPZ recording under a folder, or one file.
 
     rhythm_classes fixes the order of the classes; by default it is the one that NPZ files give, else the
     sorted names found in all files. Raises InputError for files that give different orders.
     """
     files = find_tabular(Path(path))
-    contents = [_read_npz(file) if file.suffix.lower() == ".npz" else _read_csv(file) for file in files]
+    contents = [_read_npz(file) if file.suffix.lower() == ".npz" else _read_csv(file, with_labels) for file in files]
+    if not with_labels:
+        contents = [{name: held for name, held in content.items() if name not in _LABELS} for content in contents]
     named = {str(name) for content in contents if "rhythm" in content for name in content["rhythm"]}
     given = {tuple(map(str, content["rhythm_classes"])) for content in contents if "rhythm_classes" in content}
     if len(given) > 1:
@@ -108,7 +111,7 @@ def _numbers(path: Path, columns: Mapping[str, list[str]], name: str) -> NDArray
         raise InputError(f"{path}: column {name!r} is not numeric ({error}); repair it") from None
 
 
-def _read_csv(path: Path) -> dict[str, NDArray]:
+def _read_csv(path: Path, with_labels: bool) -> dict[str, NDArray]:
     settings, columns = _read_table(path)
     time_s = _numbers(path, columns, "time_s")
     steps = np.diff(time_s)
@@ -134,7 +137,7 @@ def _read_csv(path: Path) -> dict[str, NDArray]:
         content["acc"] = np.stack([_numbers(path, columns, axis) for axis in _AXES])
     content |= {key: np.array(value) for key, value in settings.items() if key in ("subject", "label_window_s")}
     labels = _labels_of(path)
-    if labels.exists():
+    if with_labels and labels.exists():
         _, label_columns = _read_table(labels)
         content["label_times_s"] = _numbers(labels, label_columns, "time_s") - time_s[0]
         if "heart_rate_bpm" in label_columns:
