@@ -81,7 +81,7 @@ def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
     }
     if cost is None or op is None:
         nothing = None if one.layer.reason else 0
-        return row | dict.fromkeys(("macs", "cycles", "ms", "flash_bytes", "energy_uj"), nothing)
+        return row | dict.fromkeys(("macs", "cycles", "ms", "flash_bytes", "energy_uj"), nothing) | {"ram_bytes": None}
     return row | {
         "macs": op.macs,
         "cycles": cost.cycles,
