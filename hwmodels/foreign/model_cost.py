@@ -73,7 +73,9 @@ class ModelCost:
 
     @property
     def total_is(self) -> str:
-        """What the total is worth: complete, an upper bound, or incomplete."""
+        """What the total is worth: complete, an upper bound, incomplete, or that there is none."""
+        if self.total is None:
+            return "none"
         return "incomplete" if self.unsupported else "upper bound" if self.bounds else "complete"
 
 

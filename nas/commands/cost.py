@@ -40,9 +40,9 @@ def execute(options: argparse.Namespace) -> int:
     unsupported = [{"index": one.index, "operator": one.name, "why": one.reason} for one in found.unsupported]
     if options.json:
         total = None if found.total is None else readable_cost(found.total)
-        content = {"model": str(options.model), "device": device.name, "total": total, "total_is": found.total_is}
-        content |= {"layers": rows, "unsupported": unsupported, "problem": found.problem, "misfits": found.misfits}
-        print_json(content)
+        content: dict[str, Any] = {"model": str(options.model), "device": device.name}
+        content |= {"total": total, "total_is": found.total_is, "layers": rows}
+        print_json(content | {"unsupported": unsupported, "problem": found.problem, "misfits": found.misfits})
     else:
         print_table(rows, _COLUMNS, f"{options.model.name} on {device.name}")
         for row in filter(lambda row: row["note"], rows):
