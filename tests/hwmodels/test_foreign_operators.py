@@ -20,6 +20,11 @@ from tests.nas.tiny_run import without_arm_compiler  # noqa: E402
 
 needs_compiler = pytest.mark.skipif(without_arm_compiler() is not None, reason=str(without_arm_compiler()))
 VIEWS = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+USUAL_BLOCKS = (
+    *("MAX_POOL_2D", "AVERAGE_POOL_2D", "QUANTIZE", "DEQUANTIZE", "ADD relu", "ADD relu6", "ADD relu elsewhere"),
+    *("ADD", "SUB", "MUL", "MUL scalar", "MUL gates", "CONCATENATION", "PAD", "REDUCE_MAX", "TRANSPOSE"),
+    *("CONV_2D relu6", "SOFTMAX", "LOGISTIC", "TANH", "LEAKY_RELU", "HARD_SWISH", "RELU", "RELU6"),
+)
 
 
 def read(net: Net, **ends: Sequence[int]) -> TFLiteModel:
@@ -154,18 +159,8 @@ def usual_block(name: str) -> tuple[Net, bool]:
     return net, name in bounds
 
 
-_UNARY = ("LOGISTIC", "TANH", "LEAKY_RELU", "HARD_SWISH", "RELU", "RELU6")
-
-
 @needs_compiler
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("MAX_POOL_2D", "AVERAGE_POOL_2D", "QUANTIZE", "DEQUANTIZE", "ADD relu", "ADD relu6", "ADD relu elsewhere"),
-        *("ADD", "SUB", "MUL", "MUL scalar", "MUL gates", "CONCATENATION", "PAD", "REDUCE_MAX", "TRANSPOSE"),
-        *("CONV_2D relu6", "SOFTMAX", *_UNARY),
-    ],
-)
+@pytest.mark.parametrize("name", USUAL_BLOCKS)
 def test_usual_blocks_have_a_price_and_bounds_are_marked(name: str, tmp_path: Path, capsys) -> None:
     net, is_bound = usual_block(name)
     content = costs(net, tmp_path, capsys)
