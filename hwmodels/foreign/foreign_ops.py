@@ -1,4 +1,4 @@
-"""What other people's networks compute and ours do not: operations made of calls of the kernels in hwmodels/c/foreign.
+"""What other people's networks compute and ours do not: calls of the kernels in hwmodels/c/kernels/foreign.
 
 Rules in `hwmodels.foreign.operators` make them, `foreign_profiling` executes each call on the emulated core.
 """
@@ -16,7 +16,7 @@ from hwmodels.c.text import C_FOLDER, sources_in
 from hwmodels.kernels.variants import STEP_BYTES, kernel_sources
 from hwmodels.network.graph import Op
 
-SOURCES = C_FOLDER / "foreign"
+SOURCES = C_FOLDER / "kernels" / "foreign"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ FOREIGN_KERNELS = (
     *(LOOKUP, MAX_POOL, COPY, PAD, PLAIN_MAX_POOL, PLAIN_AVERAGE, PLAIN_SUM, PLAIN_PRODUCT, PLAIN_SOFTMAX, PLAIN_MOVE),
     *(PLAIN_QUANTIZE, PLAIN_DEQUANTIZE),
 )
-"""Every kernel of hwmodels/c/foreign."""
+"""Every kernel of hwmodels/c/kernels/foreign."""
 
 
 @dataclass(frozen=True)

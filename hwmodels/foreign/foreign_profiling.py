@@ -1,4 +1,4 @@
-"""Calls of the kernels in hwmodels/c/foreign, executed on the emulated core: what `model_cost` prices them by."""
+"""Calls of the kernels in hwmodels/c/kernels/foreign on the emulated core: what `model_cost` prices them by."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from hwmodels.foreign.tflite_layers import TFLiteLayer
 from hwmodels.kernels.variants import EXACT, series_spacing, variant_of
 from hwmodels.network.graph import Op
 
-_FASTEST_TAPS = 9
+_FEWEST_TAPS, _MOST_TAPS = 2, 9
+_TILE_POSITIONS = 4
 _SLOW_CYCLES_PER_MAC = {"conv": 2.5, "fully_connected": 2.5, "depthwise": 6.0}
 _SMALLEST_SHARE = 0.02
 
@@ -31,7 +32,9 @@ def slow_note(layer: TFLiteLayer, cost: OpCost, cycles: int) -> str:
 
 
 def _lacking(op: Op) -> str:
-    """Why the kernels of depthwise convolutions that are unrolled for their taps do not serve this one."""
+    """Why the tiles of convolutions, and the depthwise kernels that are unrolled for their taps, do not serve an op."""
+    if op.kind == "conv" and op.length_out >= _TILE_POSITIONS and op.channels_out % 2:
+        return "an odd number of output channels"
     if op.kind != "depthwise":
         return ""
     variant = variant_of(op)
@@ -39,6 +42,6 @@ def _lacking(op: Op) -> str:
         return "channels are no multiple of 4" if op.channels_out % 4 else "its stride jumps over samples"
     if not variant.name.endswith("_any"):
         return ""
-    if op.kernel > _FASTEST_TAPS:
-        return f"{op.kernel} taps, kernels are made for up to {_FASTEST_TAPS}"
+    if not _FEWEST_TAPS <= op.kernel <= _MOST_TAPS:
+        return f"{op.kernel} taps, kernels are made for {_FEWEST_TAPS} to {_MOST_TAPS}"
     return f"a stride of {series_spacing(op)} samples without a ReLU"

@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hwmodels.basics.errors import InputError
-from hwmodels.foreign import operators
 from hwmodels.foreign.foreign_ops import ForeignOp
+from hwmodels.foreign.operators import RULES
 from hwmodels.foreign.tflite_reader import TFLiteFile, TFLiteOperator
-from hwmodels.foreign.walk import RULES, Site, UnsupportedError, Value, Walk, rows_of
+from hwmodels.foreign.walk import Site, UnsupportedError, Value, Walk, rows_of
 from hwmodels.network.graph import GraphError, LayerGraph, Op
-
-assert operators
 
 _STATE = "keeps values between calls; give a model that reads whole windows"
 _DILATION = "spells a dilated convolution; convert with a converter that writes dilation"

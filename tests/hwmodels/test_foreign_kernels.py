@@ -1,4 +1,4 @@
-"""The kernels of hwmodels/c/foreign on the emulated core: what they compute, by NumPy and by LiteRT's reference."""
+"""The kernels of hwmodels/c/kernels/foreign on the emulated core: what they compute, by NumPy and LiteRT."""
 
 from __future__ import annotations
 

@@ -227,7 +227,15 @@ def test_an_operator_in_between_does_not_end_what_is_known() -> None:
 @needs_compiler
 @pytest.mark.parametrize(
     ("taps", "channels", "stride", "reason"),
-    [(16, 16, 1, "16 taps"), (10, 8, 1, "10 taps"), (9, 8, 1, ""), (3, 6, 1, "multiple of 4"), (5, 8, 4, "jumps")],
+    [
+        (16, 16, 1, "16 taps"),
+        (10, 8, 1, "10 taps"),
+        (9, 8, 1, ""),
+        (1, 8, 1, "1 taps"),
+        (5, 8, 2, "stride of 2"),
+        (3, 6, 1, "multiple of 4"),
+        (5, 8, 4, "jumps"),
+    ],
 )
 def test_a_layer_without_a_fast_kernel_says_so_with_its_share(
     taps: int, channels: int, stride: int, reason: str, tmp_path: Path, capsys
@@ -253,10 +261,12 @@ def test_a_layer_without_a_fast_kernel_says_so_with_its_share(
 @needs_compiler
 def test_a_layer_whose_shape_suits_no_kernel_is_noted(tmp_path: Path, capsys) -> None:
     net = Net()
-    x = net.conv(net.tensor(1, 1, 64, 8), (1, 1, 64, 8), kernel=3, padding=SAME)
-    net.add("DEPTHWISE_CONV_2D", [x, net.weights(1, 1, 64, 8)], 1, 1, 1, 8, Padding=VALID, DepthMultiplier=1)
-    content = costs(net, tmp_path, capsys)
-    assert "64 taps" in content["layers"][1]["note"]
+    x = net.conv(net.tensor(1, 1, 64, 8), (1, 1, 9, 8), kernel=8, stride=7)
+    y = net.add("DEPTHWISE_CONV_2D", [x, net.weights(1, 1, 9, 8)], 1, 1, 1, 8, Padding=VALID, DepthMultiplier=1)
+    net.conv(net.add("TILE", [y, net.constant([1, 1, 8, 1])], 1, 1, 8, 8), (1, 1, 8, 7), kernel=1)
+    rows = costs(net, tmp_path, capsys)["layers"]
+    assert "suits no kernel (1 positions, 8 channels)" in rows[1]["note"]
+    assert "odd number" in rows[3]["note"]
 
 
 @needs_compiler

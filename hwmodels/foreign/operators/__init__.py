@@ -1,5 +1,6 @@
-"""TFLite operators as operations, a rule each: importing this package registers them all."""
+"""TFLite operators as operations, a rule each: one more file here registers one more."""
 
 from hwmodels.foreign.operators import convolutions, elementwise, moves, pooling
+from hwmodels.foreign.walk import RULES
 
-__all__ = ["convolutions", "elementwise", "moves", "pooling"]
+__all__ = ["RULES", "convolutions", "elementwise", "moves", "pooling"]
