@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,6 +49,20 @@ class Target:
 
 def _shipped(kind: str) -> Callable[[], list[bytes]]:
     return lambda: [(shipped_folder(kind) / f"{name}.yaml").read_bytes() for name in shipped_names(kind)]
+
+
+def _tflite_models() -> list[bytes]:
+    from tests.hwmodels.test_foreign_operators import USUAL_BLOCKS, usual_block
+    from tests.hwmodels.tflite_files import small_net
+
+    return [small_net().bytes(), *(usual_block(name)[0].bytes() for name in USUAL_BLOCKS)]
+
+
+def _tflite_layers(path: Path) -> object:
+    from hwmodels.foreign.tflite_layers import layers_of
+    from hwmodels.foreign.tflite_reader import read_tflite
+
+    return layers_of(read_tflite(path))
 
 
 def _run_configuration(path: Path) -> object:
@@ -193,6 +208,8 @@ TARGETS = {
     "tracker": Target(".json", _trackers, load_tracker),
     "windows": Target(".npz", _windows, WindowSet.load),
 }
+if find_spec("tflite"):
+    TARGETS["tflite"] = Target(".tflite", _tflite_models, _tflite_layers)
 
 
 @cache
