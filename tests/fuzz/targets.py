@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -25,10 +26,12 @@ from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_has
 from hwmodels.device.device import load_device
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.network.interpreter import load_model, save_model
-from hwmodels.validation.network_check import random_model
+from hwmodels.validation.network_check import random_model, random_windows
 from nas.data.loaders.ppg_dalia import load_ppg_dalia_file
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
+from nas.deploy.bundle import Contents, read_bundle, write_bundle
+from nas.deploy.manifest import MANIFEST
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
 from search.archive.archive import Archive, Row
@@ -193,6 +196,35 @@ def _windows() -> list[bytes]:
         return [path.read_bytes()]
 
 
+@cache
+def _bundle() -> dict[str, bytes]:
+    space = load_space("demo")
+    model = random_model(space.lower(space.smallest()), np.random.default_rng(0))
+    windows = random_windows(model.graph, 2, np.random.default_rng(1))
+    costs = {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1}
+    facts = {"id": "x", "arch": "a", "predicted": costs}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle"
+        write_bundle(path, Contents(model, windows, facts, load_device()))
+        return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def _with_file(name: str) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        bundle = path.parent / "bundle"
+        bundle.mkdir(exist_ok=True)
+        files = _bundle() | {name: path.read_bytes()}
+        if name != MANIFEST:
+            manifest = json.loads(files[MANIFEST])
+            manifest["files"][name] = hashlib.sha256(files[name]).hexdigest()
+            files[MANIFEST] = json.dumps(manifest).encode()
+        for held, content in files.items():
+            (bundle / held).write_bytes(content)
+        return read_bundle(bundle)
+
+    return read
+
+
 TARGETS = {
     "configuration": Target(".yaml", _shipped(""), load_config),
     "run_configuration": Target(".yaml", lambda: [load_config("demo").to_yaml().encode()], _run_configuration),
@@ -203,6 +235,8 @@ TARGETS = {
     "archive": Target(".sqlite", _archives, _query),
     "pickle": Target(".pkl", _pickles, load_ppg_dalia_file),
     "npz": Target(".npz", _npz, read_npz),
+    "manifest": Target(".json", lambda: [_bundle()[MANIFEST]], _with_file(MANIFEST)),
+    "golden": Target(".npz", lambda: [_bundle()["golden.npz"]], _with_file("golden.npz")),
     "checkpoint": Target(".pt", _checkpoints, load_checkpoint),
     "model": Target(".npz", _models, load_model),
     "tracker": Target(".json", _trackers, load_tracker),
