@@ -14,10 +14,19 @@ from typing import Protocol
 
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.bami import find_bami, load_bami
+from nas.data.loaders.empatica import find_empatica, find_empatica_parts, load_empatica
 from nas.data.loaders.ieee_spc import SPLITS, find_ieee_spc, find_ieee_spc_labels, load_ieee_spc
 from nas.data.loaders.liu import find_liu, load_liu
 from nas.data.loaders.ppg_dalia import find_ppg_dalia, load_ppg_dalia
 from nas.data.loaders.tabular import find_tabular, find_tabular_labels, load_tabular
+from nas.data.loaders.waveforms import (
+    find_edf,
+    find_edf_labels,
+    find_wfdb,
+    find_wfdb_parts,
+    load_edf,
+    load_wfdb,
+)
 from nas.data.recording import Recording
 
 
@@ -55,6 +64,9 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
             Loader("bami", find_bami, load_bami),
             Loader("liu", find_liu, load_liu),
             Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia),
+            Loader("empatica_e4", find_empatica, load_empatica, find_empatica_parts),
+            Loader("wfdb", find_wfdb, load_wfdb, find_wfdb_parts),
+            Loader("edf", find_edf, load_edf, find_edf_labels),
             Loader("tabular", find_tabular, load_tabular, find_tabular_labels),
         )
     }
