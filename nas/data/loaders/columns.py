@@ -27,17 +27,21 @@ _TIME = re.compile(
 _SECOND_CHOICE = re.compile(r"date|formatted|phone|local|host|system|utc")
 _LIGHT = (
     re.compile(r"ppg(?:_?\d+)?"),
+    re.compile(r"hrm_r"),
+    re.compile(r"ppg_r"),
     re.compile(r"bvp|pleth|pleths|plethysmogram|(?:raw|wrist|finger)_(?:ppg|pleth)|ppg_(?:raw|value|signal|a\d+)"),
     re.compile(r"(?:ppg_|led_)?(?:green|red|ir|infrared)(?:_?\d+|_led|_ppg)?"),
     re.compile(r"channel_?\d+"),
 )
-"""Names of light signals; the first kind that is present gives the channels."""
+"""Names of light signals; the first kind that is present gives the channels. hrm_r and ppg_r are a Bangle.js watch's:
+the light with and without what its changing exposure shifts."""
 _AXIS = re.compile(
     r"(?P<stem>(?:[a-z0-9_]*_)?(?:acc|accel|accelerometer|acceleration)(?:_[a-z]+)*?|a)_?(?P<axis>[xyz])"
 )
 _BARE_AXIS = re.compile(r"(?P<axis>[xyz])(?P<stem>(?:_?(?:acc|accel|accelerometer|acceleration))?)")
 HEART_RATES = ("heart_rate_bpm", "heart_rate", "hr_bpm", "bpm", "hr", "heartrate")
-_LABELS = ("heart_rate_bpm", "rhythm", "activity")
+_LABELS = {"heart_rate_bpm": "heart_rate_bpm", "bthrm": "heart_rate_bpm", "rhythm": "rhythm", "activity": "activity"}
+"""Columns of labels in a recording; bthrm is the chest strap that such a watch listens to."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,10 @@ def sort_columns(names: Sequence[str], units: Mapping[str, str] | None = None) -
     time = _time(plain)
     light = next((kept for kind in _LIGHT if (kept := [n for n in plain if kind.fullmatch(plain[n][0])])), [])
     acc = _axes(plain)
-    labels = {bare: name for name, (bare, _) in plain.items() if bare in _LABELS}
+    labels: dict[str, str] = {}
+    for name, (bare, _) in plain.items():
+        if bare in _LABELS:
+            labels.setdefault(_LABELS[bare], name)
     used = {time, *light, *acc, *labels.values()}
     return Columns(
         time=time,

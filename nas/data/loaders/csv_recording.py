@@ -17,7 +17,6 @@ from nas.data.loaders.timeline import Series, seconds_per_unit
 
 LABELS_SUFFIX = ".labels.csv"
 _LABEL_STEP_S = 1.0
-_SLOWER_SHARE = 0.7
 _LEAST_LABEL_STEP = 300.0
 """Labels that are further apart than this many of a unit are in a smaller one: milliseconds, not seconds."""
 
@@ -136,10 +135,9 @@ def _signals(values: dict[str, NDArray[np.float64]], names: Sequence[str]) -> ND
 
 
 def _where_logged(series: Series) -> Series:
-    """A slower sensor's samples without the rows that only hold the faster one's."""
-    logged = np.isfinite(series.values).any(axis=0)
-    is_slower = 0 < logged.mean() < _SLOWER_SHARE
-    return Series(series.times_s[logged], series.values[:, logged]) if is_slower else series
+    """A sensor's samples without the rows that are only another's, or empty."""
+    logged = ~np.isnan(series.values).all(axis=0)
+    return Series(series.times_s[logged], series.values[:, logged])
 
 
 def _window_s(path: Path, head: Head) -> float:

@@ -60,7 +60,7 @@ def recordings_of(file: OwnFile, rhythm_classes: tuple[str, ...] = ()) -> list[R
 
 def _recordings(file: OwnFile, rhythm_classes: tuple[str, ...]) -> list[Recording]:
     ppg, notes = _light(file)
-    acc, acc_notes = _acceleration(file)
+    acc, acc_notes = _acceleration(file, ppg)
     notes += (*acc_notes, *_of_rates(ppg, acc))
     spans, of_spans = _spans(file, ppg, acc)
     notes += of_spans
@@ -106,7 +106,7 @@ def _light(file: OwnFile) -> tuple[Regular, tuple[str, ...]]:
     return replace(ppg, values=ppg.values[~dead]), (*file.notes, *ppg.notes, note)
 
 
-def _acceleration(file: OwnFile) -> tuple[Regular | None, tuple[str, ...]]:
+def _acceleration(file: OwnFile, ppg: Regular) -> tuple[Regular | None, tuple[str, ...]]:
     """The accelerometer in g, or None where there is none, or nothing but one value in it."""
     if file.acc is None:
         return None, ()
@@ -115,7 +115,9 @@ def _acceleration(file: OwnFile) -> tuple[Regular | None, tuple[str, ...]]:
         return None, ("the accelerometer does not change: left out, as if none had been worn",)
     values, note = in_g(file.acc.values.astype(np.float64), file.acc_unit)
     acc = regular(Series(file.acc.times_s, values.astype(np.float32), file.acc.rate_hz), "acceleration")
-    return acc, tuple(filter(None, (note, *acc.notes)))
+    # What is said of the PPG's stamps holds for the same ones again.
+    is_said = np.array_equal(acc.times_s, ppg.times_s)
+    return acc, tuple(filter(None, (note, *(() if is_said else acc.notes))))
 
 
 def _of_rates(ppg: Regular, acc: Regular | None) -> tuple[str, ...]:
@@ -158,7 +160,8 @@ def _long_enough(spans: tuple[Span, ...], window_s: float) -> tuple[tuple[Span, 
             f"no stretch between gaps of more than {GAP_S:g} s lasts for a window of {window_s:g} s; record it again"
         )
     short = [end - start for start, end in spans if end - start < window_s]
-    note = f"{len(short)} stretches shorter than a window of {window_s:g} s left out, {sum(short):.3g} s in all"
+    noun = "stretch" if len(short) == 1 else "stretches"
+    note = f"{len(short)} {noun} shorter than a window of {window_s:g} s left out, {sum(short):.3g} s in all"
     return kept, (note,) if short else ()
 
 

@@ -73,6 +73,9 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
 )
 
 
+_FORMATS = ("empatica_e4", "wfdb", "edf", "tabular")
+
+
 def find_source_files(kind: str, path: str | Path) -> list[Path]:
     """Every file that `load_source` may read, labels included; raises InputError if there is none."""
     loader = _loader(kind)
@@ -137,7 +140,10 @@ def _kinds_under(path: Path) -> list[Loader]:
         raise InputError(f"{path}: no such file or folder; check the path")
     found = [loader for loader in LOADERS.values() if loader.find(path)]
     if not found:
-        raise InputError(f"{path}: no file of a known kind ({', '.join(LOADERS)}); see docs/data.md")
+        raise InputError(
+            f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or of a "
+            f"published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); see docs/data.md"
+        )
     return found
 
 

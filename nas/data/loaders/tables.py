@@ -232,7 +232,7 @@ def _is_sample(row: Sequence[str], decimal_comma: bool) -> bool:
 
 
 def _is_unit(field: str) -> bool:
-    return len(field) <= 20 and re.fullmatch(r"[A-Za-zµ%°/()^*·.²⁻_\- 0-9\[\]:]+", field) is not None
+    return len(field) <= 40 and re.fullmatch(r"[A-Za-zµ%°/()^*·.²⁻_\- 0-9\[\]:]+", field) is not None
 
 
 def _is_date(row: Sequence[str], place: int) -> bool:

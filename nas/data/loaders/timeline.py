@@ -46,13 +46,15 @@ class Series:
 class Regular:
     """A series with its rate: times_s (n,) rising, values (channels, n) finite, spans without a long gap, ascending.
 
-    Spans go from the first sample's time to one period after the last one's. notes: what was done to the stamps.
+    Spans go from the first sample's time to one period after the last one's. tolerance_s: how far an even stamp may be
+    from its place. notes: what was done to the stamps.
     """
 
     times_s: NDArray[np.float64]
     values: NDArray[np.float32]
     rate_hz: float
     spans: tuple[Span, ...]
+    tolerance_s: float
     notes: tuple[str, ...]
 
     def cut(self, span: Span) -> NDArray[np.float32]:
@@ -62,7 +64,7 @@ class Regular:
         first = int(np.searchsorted(self.times_s, span[0] - 0.5 * period_s))
         logged = self.times_s[first : first + count]
         grid = span[0] + np.arange(count) * period_s
-        if logged.size == count and _is_even(logged, self.rate_hz):
+        if logged.size == count and _is_even(logged, self.rate_hz, self.tolerance_s):
             return np.ascontiguousarray(self.values[:, first : first + count])
         return np.stack([np.interp(grid, self.times_s, channel) for channel in self.values]).astype(np.float32)
 
@@ -80,13 +82,15 @@ def regular(series: Series, what: str) -> Regular:
     if times.size < 2:
         raise InputError(f"{what} has {times.size} samples with a time; expected many")
     times, values = _ordered(times, values, what, notes)
+    resolution_s = _resolution_s(times)
     times = _spread(times, what, notes)
-    rate_hz = series.rate_hz or _rate(times, what)
+    rate_hz = series.rate_hz or _rate(times, what, resolution_s)
+    tolerance_s = max(_UNEVEN / rate_hz, min(1.01 * resolution_s, 2 * GAP_S))
     stretches = np.split(times, np.flatnonzero(np.diff(times) > GAP_S) + 1)
     spans = tuple((float(stretch[0]), float(stretch[-1]) + 1 / rate_hz) for stretch in stretches)
-    is_even = all(_is_even(stretch, rate_hz) for stretch in stretches)
+    is_even = all(_is_even(stretch, rate_hz, tolerance_s) for stretch in stretches)
     notes += _said_of(times, rate_hz, what, is_even)
-    return Regular(times, values, rate_hz, spans, tuple(notes))
+    return Regular(times, values, rate_hz, spans, tolerance_s, tuple(notes))
 
 
 def common_spans(first: tuple[Span, ...], second: tuple[Span, ...]) -> tuple[Span, ...]:
@@ -143,10 +147,14 @@ def _spread(times: NDArray[np.float64], what: str, notes: list[str]) -> NDArray[
     shared = int(sizes[sizes > 1].sum())
     notes.append(f"{shared} of {times.size} samples of {what} share their time with others: spread until the next")
     within = np.arange(times.size) - np.repeat(starts, sizes)
-    return times + within * np.repeat(spacing, sizes)
+    spread = times + within * np.repeat(spacing, sizes)
+    if spacing[0] < steps[0]:
+        # The first stamp's samples began in its midst: they lead up to the next.
+        spread[: sizes[0]] = times[starts[1]] - usual * np.arange(sizes[0], 0, -1)
+    return spread
 
 
-def _rate(times: NDArray[np.float64], what: str) -> float:
+def _rate(times: NDArray[np.float64], what: str, resolution_s: float) -> float:
     """The rate over all that has no long gap, with the fewest decimals that keep to the stamps."""
     steps = np.diff(times)
     usual = float(np.median(steps))
@@ -163,7 +171,7 @@ def _rate(times: NDArray[np.float64], what: str) -> float:
         periods = counted if counted <= 2 * dense.size else periods
     rate_hz = periods / float(dense.sum())
     # Rounded as far as the last sample stays where it is, to a tenth of a period or what its stamp can tell.
-    allowed = max(_UNEVEN, min(0.5, _resolution_s(times) * rate_hz))
+    allowed = max(_UNEVEN, min(0.5, resolution_s * rate_hz))
     for decimals in range(_MOST_DECIMALS):
         rounded = round(rate_hz, decimals)
         if rounded > 0 and periods * abs(rate_hz / rounded - 1) <= allowed:
@@ -171,12 +179,10 @@ def _rate(times: NDArray[np.float64], what: str) -> float:
     return round(rate_hz, _MOST_DECIMALS)
 
 
-def _is_even(times: NDArray[np.float64], rate_hz: float) -> bool:
-    """Whether the stamps keep to one rate, to a tenth of a period or to the digits that they were written with."""
+def _is_even(times: NDArray[np.float64], rate_hz: float, tolerance_s: float) -> bool:
+    """Whether the stamps keep to one rate: to a tenth of a period, or to the digits that they were written with."""
     offset = times - times[0] - np.arange(times.size) / rate_hz
-    reach = max(abs(float(offset.max())), abs(float(offset.min())))
-    allowed = _UNEVEN / rate_hz
-    return reach <= allowed or (reach <= 2 * GAP_S and reach <= 1.01 * _resolution_s(times))
+    return float(np.abs(offset).max()) <= tolerance_s
 
 
 def _resolution_s(times: NDArray[np.float64]) -> float:
