@@ -59,17 +59,17 @@ def read_bytes(path: str | Path, most_bytes: int = MOST_BYTES) -> bytes:
     return content
 
 
-def read_text(path: str | Path, most_bytes: int = MOST_BYTES) -> str:
+def read_text(path: str | Path, most_bytes: int = MOST_BYTES, kind: str = "text") -> str:
     """The text of a UTF-8 file; raises what `read_bytes` does, and UndecodableError for other encodings."""
     try:
         return read_bytes(path, most_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UndecodableError(f"{path}: not UTF-8 text (byte {error.start:,}); save it as UTF-8") from None
+        raise UndecodableError(f"{path}: not valid {kind}: byte {error.start:,} is not UTF-8; save it as such") from None
 
 
 def read_json(path: str | Path, most_bytes: int = MOST_BYTES) -> Any:
     """What a JSON file holds; raises what `read_text` and `parse_json` do."""
-    return parse_json(read_text(path, most_bytes), str(path))
+    return parse_json(read_text(path, most_bytes, "JSON"), str(path))
 
 
 def parse_json(text: str, origin: str) -> Any:
@@ -104,11 +104,11 @@ def _finite(digits: str) -> float:
 
 def read_yaml(path: str | Path, most_bytes: int = 1 << 20) -> Any:
     """What a YAML file holds; raises what `read_text` and `parse_yaml` do."""
-    return parse_yaml(read_text(path, most_bytes), str(path))
+    return parse_yaml(read_text(path, most_bytes, "YAML"), str(path))
 
 
 def parse_yaml(text: str, origin: str) -> Any:
-    """Parsed YAML of plain values, without anchors, each key once. Raises UndecodableError naming `origin`."""
+    """Parsed YAML of plain values, each key once. Raises UndecodableError naming `origin`."""
     try:
         _check_events(text)
         return yaml.load(text, _PlainLoader)
@@ -127,17 +127,30 @@ def parse_yaml(text: str, origin: str) -> Any:
 
 
 def _check_events(text: str) -> None:
-    """Look through a document before anything of it is built."""
-    depth = 0
-    for count, event in enumerate(yaml.parse(text, yaml.SafeLoader)):
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise ValueError("anchors and aliases are not read; write the value out")
-        if isinstance(event, yaml.ScalarEvent):
+    """Look through a document before anything of it is built; what is repeated by reference counts each time."""
+    sizes: dict[str, int] = {}
+    open_collections: list[tuple[str | None, int]] = []
+    total = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"*{event.anchor} stands before or within what it refers to")
+            total += sizes[event.anchor]
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_collections.append((event.anchor, total))
+            total += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_collections.pop()
+            if anchor is not None:
+                sizes[anchor] = total - before
+        elif isinstance(event, yaml.ScalarEvent):
             event.value.encode("utf-8")  # half a surrogate pair is no text
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_DEPTH:
+            total += 1
+            if event.anchor is not None:
+                sizes[event.anchor] = 1
+        if len(open_collections) > MOST_DEPTH:
             raise ValueError(f"nested more than {MOST_DEPTH} levels deep")
-        if count > MOST_NODES:
+        if total > MOST_NODES:
             raise ValueError(f"more than {MOST_NODES:,} entries")
 
 

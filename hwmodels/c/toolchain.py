@@ -239,7 +239,8 @@ def run_compiler(command: Sequence[str], folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["no message"]
-        first = next((line for line in lines if "error" in line), lines[0])
+        complaints = [line for line in lines if "overflowed" in line or "error" in line]
+        first = next((line for line in complaints if not line.startswith("collect2")), lines[0])
         raise ToolchainError(f"{Path(command[0]).name} failed: {first}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.documents import UndecodableError, read_json
 from hwmodels.basics.errors import InputError
 from hwmodels.kernels.variants import KernelVariant, kernel_hash, variant_of
 from hwmodels.network.graph import Op
@@ -126,26 +127,35 @@ def load(path: Path, remedy: str = REBUILD) -> LookUpTable:
     `remedy` ends the message: the command that makes this very file anew.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise TableError(f"look-up table {path}: no such file; {remedy}") from None
-    except ValueError:
+        content = read_json(path)
+    except UndecodableError:
         raise TableError(f"look-up table {path}: not valid JSON; {remedy}") from None
+    except InputError as error:
+        reason = str(error) if path.exists() else f"{path}: no such file"
+        raise TableError(f"look-up table {reason}; {remedy}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise TableError(f"look-up table {path}: not a table of format {FORMAT}; {remedy}")
     try:
         table = LookUpTable(
-            Provenance(**{**content["provenance"], "flags": tuple(content["provenance"]["flags"])}),
+            _provenance(content["provenance"]),
             Runner(**_integers(content["runner"])),
             _integers(content["code_bytes"]),
             {key: _entry(fields) for key, fields in content["entries"].items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise TableError(f"look-up table {path}: a field is missing or wrong ({error}); {remedy}") from None
+        raise TableError(f"look-up table {path}: a field is missing or wrong ({str(error)[:120]}); {remedy}") from None
     made_from = (table.provenance.kernel_hash, table.provenance.rules_hash)
     if made_from != (kernel_hash(), rules_hash()):
         raise StaleTableError(f"look-up table {path}: made from other kernels or cycle rules; {remedy}")
     return table
+
+
+def _provenance(fields: Mapping[str, Any]) -> Provenance:
+    flags = fields["flags"]
+    texts = [value for name, value in fields.items() if name != "flags"]
+    if not isinstance(flags, list) or not all(isinstance(value, str) for value in (*flags, *texts)):
+        raise ValueError("provenance is no text")
+    return Provenance(**{**fields, "flags": tuple(flags)})
 
 
 def _integers(fields: Mapping[str, Any]) -> dict[str, int]:

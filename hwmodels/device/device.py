@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.device.target import Cache, Flash, Target
@@ -175,14 +175,13 @@ def load_device(name_or_path: str | Path = DEFAULT_DEVICE) -> Device:
     """
     path = named_or_shipped(name_or_path, "devices")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        raise DeviceError(
-            f"device {name_or_path}: no such device; known are {', '.join(known_devices())}, "
-            "or give the path of a YAML file"
-        ) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise DeviceError(f"device file {path}: not valid YAML: {error}") from None
+        content = read_yaml(path)
+    except UndecodableError as error:
+        raise DeviceError(f"device file {error}") from None
+    except DocumentError as error:
+        known = f"known are {', '.join(known_devices())}, or give the path of a YAML file"
+        reason = f"device file {error}" if path.exists() else f"device {name_or_path}: no such device"
+        raise DeviceError(f"{reason}; {known}") from None
     if not isinstance(content, dict):
         raise DeviceError(f"device file {path}: expected fields, found {type(content).__name__}")
     try:

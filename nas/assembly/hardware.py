@@ -91,7 +91,7 @@ def memory_of(run: RunDirectory) -> Memory:
 def _chosen(run: RunDirectory, key: str, before: Any) -> Any:
     """What the profile stage noted under `key`, or what holds `before` it has."""
     stamp = run.stamp("profile")
-    return stamp["summary"].get(key, before) if stamp else before
+    return stamp.summary.get(key, before) if stamp else before
 
 
 def entry_keys(space: SearchSpace, memory: Memory = "whole") -> list[str]:

@@ -74,6 +74,8 @@ def execute(options: argparse.Namespace) -> int:
         )
         rows = cost_rows(found, read_board(path))
         print_table(rows, tuple(rows[0]), "the whole firmware, front end and example included")
+        if misfit := found["firmware"]["misfit"]:
+            print(f"the firmware does not lie where the costs of {found['device']} suppose: {misfit}")
         if not stack_fits:
             print(f"the examples' stack is too small: {found['firmware']['stack_bytes']} bytes are needed")
         slower = f": {', '.join(found['fallbacks'])}" if found["fallbacks"] else ""

@@ -28,7 +28,9 @@ def digest(path: Path) -> str:
 def check_destination(path: Path) -> None:
     """Raise BundleError unless `path` is free: absent, an empty folder, or a bundle with what a user adds to one."""
     if path.is_symlink() or (path.exists() and not path.is_dir()):
-        raise BundleError(f"{path}: is no folder; choose an empty or new one for the export")
+        raise BundleError(
+            f"{path}: is a {'link' if path.is_symlink() else 'file'}; choose an empty or new folder for the export"
+        )
     names = _names_in(path)
     if not names:
         return

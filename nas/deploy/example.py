@@ -35,7 +35,8 @@ _PLACES = {
     "zephyr_example": "examples/zephyr",
 }
 _LINKER_SCRIPT = "firmware.ld"
-_QEMU_SCRIPT = "qemu.ld"
+ROOMY_SCRIPT = "qemu.ld"
+"""Links for a machine with more memory than most devices have."""
 _QEMU_REGIONS = Regions(
     flash=Region(origin=0, bytes=1 << 20),
     code=Region(origin=0x20100000, bytes=1 << 20),
@@ -64,7 +65,7 @@ def example_files(device: Device) -> dict[str, str]:
                     text, device.name, device.regions, placement.code, placement.constants
                 )
                 machine = f"QEMU's {QEMU_MACHINES[device.core]}"
-                files[f"{place}/{_QEMU_SCRIPT}"] = _script(text, machine, _QEMU_REGIONS, "flash", "flash")
+                files[f"{place}/{ROOMY_SCRIPT}"] = _script(text, machine, _QEMU_REGIONS, "flash", "flash")
             else:
                 files[f"{place}/{name}"] = filled(text, **values)
     return files
@@ -110,11 +111,13 @@ def build_example(
     toolchain: Toolchain,
     self_test: bool = False,
     extra: Mapping[str, str] | None = None,
+    script: str | None = None,
 ) -> Example:
     """Link the bare-metal example of a bundle's C sources (with `extra` ones) as its Makefile does.
 
-    `files` holds the example's own, by their path in the bundle; `toolchain` is one for their device's core. Raises
-    ToolchainError with the compiler's or linker's first complaint.
+    `files` holds the example's own, by their path in the bundle; `toolchain` is one for their device's core; `script`
+    is the linker script among them, by default the device's, or QEMU's for the self-test. Raises ToolchainError with
+    the compiler's or linker's first complaint.
     """
     own = {Path(name).name: text for name, text in files.items() if name.startswith(_BARE_METAL)}
     wanted = {**sources, **own, **(extra or {})}
@@ -128,7 +131,7 @@ def build_example(
         objects = [f"{Path(unit).stem}.o" for unit in units]
         for unit, target in zip(units, objects, strict=True):
             run_compiler([*toolchain.command, *flags, "-c", f"./{unit}", "-o", target], folder)
-        script = _QEMU_SCRIPT if self_test else _LINKER_SCRIPT
+        script = script or (ROOMY_SCRIPT if self_test else _LINKER_SCRIPT)
         linking = ["-nostdlib", "-Wl,--gc-sections", "-T", script]
         command = [*toolchain.command, *toolchain.target_flags(), *linking, *objects, "-o", "firmware.elf"]
         run_compiler(command, folder)

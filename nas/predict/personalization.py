@@ -20,7 +20,7 @@ from hwmodels.firmware.learner import Personalized, PersonalSettings, last_featu
 from hwmodels.firmware.learner_source import generate_personal
 from hwmodels.network.interpreter import HeartRateSettings, IntegerModel
 from nas.data.windows import WindowSet
-from nas.deploy.example import build_example, example_files, learner_program
+from nas.deploy.example import ROOMY_SCRIPT, build_example, example_files, learner_program
 from nas.evaluation.estimates import integer_estimates, integer_inputs
 
 
@@ -210,8 +210,7 @@ def check_on_device(
 
 
 def learning_ram(model: IntegerModel, settings: PersonalSettings, toolchain: Toolchain) -> tuple[int, int]:
-    """Bytes of the learner's context in the linker's map of a firmware that learns, and of all its RAM."""
-    linked = build_example(
-        generate_personal(model, settings), example_files(load_device()), toolchain, extra=learner_program()
-    )
+    """Bytes of the learner's context in a linked firmware that learns, and of all its RAM."""
+    sources, files = generate_personal(model, settings), example_files(load_device())
+    linked = build_example(sources, files, toolchain, extra=learner_program(), script=ROOMY_SCRIPT)
     return linked.by_symbol["learner"], linked.ram_bytes

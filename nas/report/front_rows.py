@@ -15,8 +15,6 @@ from nas.assembly.hardware import cost_plan
 from nas.run.run_directory import RunDirectory
 from search.archive.archive import Archive, Row
 from search.archive.query import Answer, Query, run_query
-from search.costs.cost_plan import CostPlan
-from supernet.space.search_space import Genes
 
 
 def query_run(run: RunDirectory, query: Query) -> Answer:
@@ -28,23 +26,10 @@ def query_run(run: RunDirectory, query: Query) -> Answer:
     device, own = run.device(query.device), run.device().name
     query = replace(query, device=device.name, weights=query.weights or shared_weights(run))
     with Archive(archive_path(run), create=False) as archive:
-        cost_steps(run, archive)
         if device.name == own or len(archive) == 0 or archive.count("device = ?", [device.name]):
             return run_query(archive, query)
         rows = archive.rows("device = ? AND weights = ?", [own, query.weights])
     return _on_other_device(run, query, device, rows)
-
-
-def cost_steps(run: RunDirectory, archive: Archive) -> None:
-    """Cost the streaming steps of rows that a program wrote which did not know them."""
-    for device in archive.uncosted():
-        plan = cost_plan(run, run.device(device))
-
-        def costs(genes: Genes, plan: CostPlan = plan) -> list[dict[str, Any]]:
-            found = plan.costs(genes)
-            return [found.row(index) for index in range(len(found))]
-
-        archive.cost_steps(device, plan.space.name, costs)
 
 
 def _on_other_device(run: RunDirectory, query: Query, device: Device, rows: list[Row]) -> Answer:

@@ -115,7 +115,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
             "seed, fold": f"{run.config.seed}, {run.config.data.fold} of {run.config.data.folds}",
             **run.summary("profile"),
             "seconds per stage": ", ".join(
-                f"{stage} {stamp['seconds']:.0f}" for stage in STAGES if (stamp := run.stamp(stage))
+                f"{stage} {stamp.seconds:.0f}" for stage in STAGES if (stamp := run.stamp(stage))
             ),
         }
     )

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
@@ -377,14 +378,14 @@ def parse_config(content: Any, origin: str) -> Config:
         raise ConfigError(f"{origin}: expected fields such as name and data, found {type(content).__name__}")
     if (field := _first_boolean(content)) is not None:
         raise ConfigError(f"{origin}, {field}: no setting is yes or no; give its value")
+    if not all(isinstance(key, str) for key in content):
+        raise ConfigError(f"{origin}: keys must be words")
     try:
         return Config(**content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigError(f"{origin}, {field}: {_remedy(first)}") from None
-    except TypeError:
-        raise ConfigError(f"{origin}: keys must be words") from None
 
 
 def absolute(name: str) -> str:
@@ -425,10 +426,11 @@ def load_config(path: str | Path) -> Config:
     """Read a configuration file, or a shipped one by its name. Raises ConfigError, one line, if that cannot be."""
     given, path = path, named_or_shipped(path)
     try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
+        content = read_yaml(path)
+    except UndecodableError as error:
+        raise ConfigError(str(error)) from None
+    except DocumentError as error:
+        reason = str(error).replace(str(path), str(given), 1)
         shipped = "" if path.exists() else f"; shipped configurations: {', '.join(shipped_names())}"
-        raise ConfigError(f"{given}: cannot be read ({error.strerror}){shipped}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(reason + shipped) from None
     return parse_config(content, str(path))

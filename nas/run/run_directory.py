@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+from pydantic import BaseModel, FiniteFloat
 
 from hwmodels.basics import documents
-from hwmodels.basics.documents import read_text
+from hwmodels.basics.documents import read_text, validated
 from hwmodels.basics.errors import InputError
 from hwmodels.device.device import Device, load_device
 from nas.run.carried import find_device, placed, relative, resolved
@@ -99,8 +100,9 @@ class RunDirectory:
         except InputError:
             raise RunError(f"{path}: not a run directory (no readable config.yaml); run ppg-nas run first") from None
         root = _read_json(path / "data_root.json")
+        root_folder = root.get("data_root") if root else None
         config = resolved(path, parse_config(content, str(path / "config.yaml")))
-        return cls(path, config, Path(root["data_root"]) if root else None)
+        return cls(path, config, Path(root_folder) if isinstance(root_folder, str) else None)
 
     def device(self, name_or_path: str | None = None) -> Device:
         """The run's device, or another one by a name or a file's path; see `carried.find_device`."""
@@ -131,9 +133,13 @@ class RunDirectory:
         """Tell the user one line, on standard error, so that --json output stays clean."""
         print(text, file=sys.stderr, flush=True)
 
-    def stamp(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left behind: its inputs' digest and its summary; None if not finished."""
-        return _read_json(self.path / "stages" / f"{stage}.json")
+    def stamp(self, stage: str) -> Stamp | None:
+        """What a finished stage left behind; None if it has not finished, or what it left is damaged."""
+        path = self.path / "stages" / f"{stage}.json"
+        try:
+            return validated(Stamp, documents.read_json(path), str(path), RunError, _AGAIN)
+        except InputError:
+            return None
 
     def finish_stage(self, stage: str, inputs: str, seconds: float, summary: dict[str, Any]) -> None:
         """Record that a stage is done for these inputs."""
@@ -149,8 +155,7 @@ class RunDirectory:
             raise RunError(
                 f"{self.path}: stage {stage} has not finished; give the ppg-nas run command again to continue"
             )
-        found: dict[str, Any] = stamp["summary"]
-        return found
+        return Summary(self.path / "stages" / f"{stage}.json", stamp.summary)
 
     def json(self, *parts: str) -> Any:
         """Parsed JSON of a file of the run. Raises FileError when it is missing or damaged."""
@@ -163,6 +168,25 @@ class RunDirectory:
     def subnet(self, arch_id: str) -> Path:
         """The folder of one finished subnet."""
         return self.path / "subnets" / arch_id
+
+
+class Stamp(BaseModel):
+    """A finished stage: the digest of its inputs, how long it took, and its summary."""
+
+    inputs: str
+    seconds: FiniteFloat
+    summary: dict[str, Any]
+
+
+class Summary(dict[str, Any]):
+    """The summary of a stage; a key that it lacks is named with the file that should hold it."""
+
+    def __init__(self, path: Path, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self._path = path
+
+    def __missing__(self, key: str) -> Any:
+        raise RunError(f"{self._path}: {key} is missing; {_AGAIN}")
 
 
 def _refuse_links(path: Path) -> None:

@@ -72,7 +72,7 @@ def run_pipeline(run: RunDirectory, until: str | None = None) -> None:
 def is_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> bool:
     """Whether a stage is done for `inputs` and its files are still there."""
     stamp = run.stamp(stage.NAME)
-    return stamp is not None and stamp.get("inputs") == inputs and all(path.exists() for path in stage.products(run))
+    return stamp is not None and stamp.inputs == inputs and all(path.exists() for path in stage.products(run))
 
 
 def bring_up_to_date(run: RunDirectory, stage: Stage, inputs: str) -> None:

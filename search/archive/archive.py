@@ -9,19 +9,24 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from hwmodels.basics.documents import parse_json
+from hwmodels.basics.errors import InputError
 from search.archive.schema import ArchiveError, prepare, transaction
 from search.costs.cost_plan import COST_NAMES, STEP_NAMES
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes
 
 BUSY_SECONDS = 60.0
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 COST_COLUMNS = (*COST_NAMES, *STEP_NAMES)
 
 # CROSS JOIN fixes SQLite's loop order: this one walks the covering index of each origin.
@@ -100,6 +105,13 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(COLUMNS, (str,)),
+    **dict.fromkeys(("latency_ms", "energy_mj", "power_mw", "error", "error_low", "error_high"), (float,)),
+    **dict.fromkeys(("cycles", "flash_bytes", "peak_ram_bytes", "windows", "seed", "generation"), (int,)),
+    **dict.fromkeys(STEP_NAMES, (int, float, type(None))),
+}
+"""What SQLite may hold in a column."""
 _OWN = tuple(name for name in COLUMNS if name not in _ORIGIN)
 
 
@@ -154,6 +166,24 @@ def make_row(
     )
 
 
+def _guarded(method: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
+    """A method of an archive in which what SQLite finds wrong with the file is an ArchiveError."""
+
+    @wraps(method)
+    def guarded(*given: _Given.args, **named: _Given.kwargs) -> _Result:
+        archive: Any = given[0]
+        try:
+            return method(*given, **named)
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "full" in str(error):
+                raise ArchiveError(f"archive {archive.path}: {error}; mend that and try again") from None
+            raise archive._damaged(str(error)) from None
+        except (sqlite3.Error, UnicodeError, OverflowError, TypeError) as error:
+            raise archive._damaged(str(error)) from None
+
+    return guarded
+
+
 class Archive:
     """An open archive; use as a context manager. Each append is durable when the call returns.
 
@@ -182,6 +212,7 @@ class Archive:
             self.close()
             raise
 
+    @_guarded
     def append(self, rows: Sequence[Row]) -> int:
         """Write rows in order, all or none. Returns how many are new.
 
@@ -217,6 +248,7 @@ class Archive:
         found = self._connection.execute(f"SELECT origin FROM origins WHERE {condition}", values)
         return [origin for (origin,) in found]
 
+    @_guarded
     def begin_search(self, description: str) -> int:
         """The id of the last row that was there when this search first began; 0 for none.
 
@@ -232,38 +264,7 @@ class Archive:
         before: int = self._connection.execute(statement, (description,)).fetchone()[0]
         return before
 
-    def uncosted(self) -> list[str]:
-        """Devices of rows that an older program wrote, whose streaming steps have not been costed yet."""
-        found = self._connection.execute(
-            "SELECT DISTINCT device FROM uncosted JOIN origins USING (origin) ORDER BY device"
-        )
-        return [device for (device,) in found]
-
-    def cost_steps(self, device: str, space: str, costs: Callable[[Genes], Sequence[Mapping[str, Any]]]) -> None:
-        """Write what streaming steps of such rows cost: `costs` gives for genes (n, genes) a row each, by
-        STEP_NAMES. Figures of other spaces stay unknown.
-        """
-        run = self._connection.execute
-        names = ", ".join(STEP_NAMES)
-        with transaction(self._connection):
-            # Another process may have done it meanwhile.
-            origins = run(
-                "SELECT origin FROM uncosted JOIN origins USING (origin) WHERE device = ? AND space = ?",
-                (device, space),
-            ).fetchall()
-            for (origin,) in origins:
-                rows = run("SELECT id, genes FROM evaluations WHERE origin = ?", (origin,)).fetchall()
-                genes = np.array([list(map(int, text.split(","))) for _, text in rows], np.int16)
-                priced = costs(genes) if rows else ()
-                self._connection.executemany(
-                    f"UPDATE evaluations SET ({names}) = (?, ?, ?, ?) WHERE id = ?",
-                    [
-                        (*(cost[name] for name in STEP_NAMES), number)
-                        for cost, (number, _) in zip(priced, rows, strict=True)
-                    ],
-                )
-                run("DELETE FROM uncosted WHERE origin = ?", (origin,))
-
+    @_guarded
     def mark_superseded(self) -> None:
         """Note, for this connection alone, the rows of architectures that another protocol measured on more
         windows (or later on as many): same space, device, metric, weights and fold. For `NOT_SUPERSEDED`.
@@ -287,6 +288,7 @@ class Archive:
                 (less, more),
             )
 
+    @_guarded
     def metrics(self, genes: Genes, space: str, provenance: Provenance) -> list[Metrics | None]:
         """What is known of each row of genes under this provenance, whatever device it was costed for."""
         names = ("space", "metric", "weights", "fold", "protocol")
@@ -299,9 +301,10 @@ class Archive:
         found: list[Metrics | None] = []
         for row_genes in genes:
             row = self._connection.execute(statement, (genes_text(row_genes),)).fetchone()
-            found.append(None if row is None else Metrics(row[0], row[1], row[2], json.loads(row[3]), row[4]))
+            found.append(None if row is None else self._metrics(*row))
         return found
 
+    @_guarded
     def rows(self, where: str = "1", parameters: Sequence[Any] = ()) -> list[Row]:
         """Whole rows in the order they were written, narrowed by an SQL condition with `?` places."""
         statement = (
@@ -309,12 +312,40 @@ class Archive:
         )
         found = []
         for values in self._connection.execute(statement, parameters):
-            record = dict(zip(COLUMNS, values, strict=True))
-            record["genes"] = tuple(map(int, record["genes"].split(",")))
-            record["subject_errors"] = json.loads(record["subject_errors"])
-            found.append(Row(**record))
+            found.append(self._row(dict(zip(COLUMNS, values, strict=True))))
         return found
 
+    def _row(self, record: dict[str, Any]) -> Row:
+        """A row of the table, every cell of its column's kind. Raises ArchiveError naming the cell."""
+        for name, value in record.items():
+            if not isinstance(value, _KINDS[name]):
+                raise self._damaged(f"{name} of subnet {str(record['arch_id'])[:40]} is {str(value)[:40]!r}")
+        try:
+            record["genes"] = tuple(map(int, record["genes"].split(",")))
+        except ValueError:
+            raise self._damaged(f"genes of subnet {record['arch_id'][:40]}") from None
+        record["subject_errors"] = self._errors(record["subject_errors"])
+        return Row(**record)
+
+    def _metrics(self, error: Any, low: Any, high: Any, subjects: Any, windows: Any) -> Metrics:
+        if not all(isinstance(value, float) for value in (error, low, high)) or type(windows) is not int:
+            raise self._damaged("an error is no number")
+        return Metrics(error, low, high, self._errors(subjects), windows)
+
+    def _errors(self, text: Any) -> dict[str, float]:
+        """Errors by subject, as their cell holds them."""
+        try:
+            content = parse_json(text, "subject_errors") if isinstance(text, str) else None
+        except InputError as error:
+            raise self._damaged(str(error)) from None
+        if not isinstance(content, dict) or not all(isinstance(value, int | float) for value in content.values()):
+            raise self._damaged("subject_errors are no numbers")
+        return {name: float(value) for name, value in content.items()}
+
+    def _damaged(self, what: str) -> ArchiveError:
+        return ArchiveError(f"archive {self.path}: damaged ({what}); move the file away and search again")
+
+    @_guarded
     def figures(
         self, names: Sequence[str], where: str = "1", parameters: Sequence[Any] = ()
     ) -> dict[str, npt.NDArray[np.float64]]:
@@ -331,6 +362,7 @@ class Archive:
         table = np.fromiter(self._connection.execute(statement, parameters), dtype)
         return {name: np.ascontiguousarray(table[name]) for name in names}
 
+    @_guarded
     def ordered(
         self,
         names: Sequence[str],
@@ -355,6 +387,7 @@ class Archive:
             found += self.rows(f"id IN ({', '.join(map(str, part))})")
         return found
 
+    @_guarded
     def sample_figures(
         self, names: Sequence[str], where: str, parameters: Sequence[Any], count: int
     ) -> npt.NDArray[np.float64]:
@@ -368,12 +401,14 @@ class Archive:
         found = self._connection.execute(statement, parameters).fetchall()
         return np.array(found, np.float64).reshape(-1, len(names))
 
+    @_guarded
     def count(self, where: str = "1", parameters: Sequence[Any] = ()) -> int:
         """How many rows fulfil an SQL condition."""
         statement = f"SELECT count(*) FROM {_JOINED} WHERE {where}"
         found: int = self._connection.execute(statement, parameters).fetchone()[0]
         return found
 
+    @_guarded
     def __len__(self) -> int:
         count: int = self._connection.execute("SELECT count(*) FROM evaluations").fetchone()[0]
         return count

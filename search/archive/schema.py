@@ -1,4 +1,4 @@
-"""The tables of an archive file: made where there are none, brought up to date where they are older.
+"""The tables of an archive file: made where there are none.
 
 Anything else is refused in one line. Several processes may open one file at the same instant.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from hwmodels.basics.errors import InputError
 
 APPLICATION_ID = 0x50504731  # "PPG1"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _FIGURES = """
 CREATE INDEX by_figures ON evaluations
@@ -26,8 +26,6 @@ _STEPS = (
     "step_ram_bytes INTEGER",
     "step_energy_mj REAL",
 )
-# Origins of which an older program wrote rows: what their streaming steps cost is not known yet.
-_UNCOSTED = "CREATE TABLE uncosted (origin INTEGER PRIMARY KEY REFERENCES origins)"
 _SCHEMA = f"""
 CREATE TABLE origins (
     origin INTEGER PRIMARY KEY,
@@ -67,19 +65,9 @@ CREATE TABLE searches (
     description TEXT PRIMARY KEY,
     rows_before INTEGER NOT NULL
 );
-{_UNCOSTED};
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-_FROM_1 = (
-    *(f"ALTER TABLE evaluations ADD COLUMN {column}" for column in _STEPS),
-    "DROP INDEX by_figures",
-    _FIGURES,
-    _UNCOSTED,
-    "INSERT INTO uncosted SELECT origin FROM origins",
-    "PRAGMA user_version = 2",
-)
-_MIGRATIONS = {1: _FROM_1}
 
 
 class ArchiveError(InputError):
@@ -99,7 +87,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a blank file, or bring older ones up to date without losing a row.
+    """Make the tables of a blank file.
 
     Raises ArchiveError for another program's database and for a schema that is not known.
     """
@@ -111,12 +99,6 @@ def prepare(connection: sqlite3.Connection, path: Path) -> None:
                     connection.execute(statement)
     if _pragma(connection, "application_id") != APPLICATION_ID:
         raise ArchiveError(f"archive {path}: a database of another program; choose another file")
-    if _pragma(connection, "user_version") in _MIGRATIONS:
-        with transaction(connection):
-            # Another process may have been quicker.
-            while (version := _pragma(connection, "user_version")) in _MIGRATIONS:
-                for statement in _MIGRATIONS[version]:
-                    connection.execute(statement)
     version = _pragma(connection, "user_version")
     if version != SCHEMA_VERSION:
         age = "an older" if version < SCHEMA_VERSION else "a newer"

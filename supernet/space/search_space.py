@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
-from hwmodels.network.graph import LayerGraph, Reads
+from hwmodels.network.graph import GraphError, LayerGraph, Reads
 from hwmodels.signals.spectrum import POSITIONS, RATE_HZ, WINDOW_S, position_bpm
 from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
 from supernet.space.lowering import lower
@@ -32,6 +32,12 @@ Head = Literal["heart_rate_head", "class_head"]
 
 class SpaceError(InputError):
     """A search space, or an architecture, that is not valid; the message names the field."""
+
+
+Kernels = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=32)]
+Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1, max_length=32)]
+Expansions = Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=16)]
+Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=64)]
 
 
 class _Strict(BaseModel):
@@ -52,15 +58,15 @@ class BlockChoices(_Strict):
     class Inverted(_Strict):
         """Choices of an inverted residual block."""
 
-        kernels: tuple[int, ...] = Field(min_length=1)
-        dilations: tuple[int, ...] = Field(min_length=1)
-        expansions: tuple[int, ...] = Field(min_length=1)
+        kernels: Kernels
+        dilations: Dilations
+        expansions: Expansions
 
     class Dilated(_Strict):
         """Choices of a dilated convolution block."""
 
-        kernels: tuple[int, ...] = Field(min_length=1)
-        dilations: tuple[int, ...] = Field(min_length=1)
+        kernels: Kernels
+        dilations: Dilations
 
     inverted_residual: Inverted | None = None
     dilated: Dilated | None = None
@@ -92,9 +98,9 @@ class StageChoices(_Strict):
     """
 
     stride: int = Field(ge=1, le=8)
-    widths: tuple[int, ...] = Field(min_length=1)
+    widths: Widths
     min_depth: int = Field(ge=1)
-    blocks: tuple[BlockChoices, ...] = Field(min_length=1)
+    blocks: tuple[BlockChoices, ...] = Field(min_length=1, max_length=16)
 
 
 @dataclass(frozen=True)
@@ -114,13 +120,13 @@ class SearchSpace(_Strict):
     networks read spectra, positions are the heart-rate bins from input to logits.
     """
 
-    name: str
+    name: str = Field(min_length=1, max_length=100)
     reads: Reads = "samples"
     padding: Literal["causal", "centred"] = "causal"
     sensors: tuple[Sensors, ...] = Field(min_length=1)
-    stems: tuple[StemChoice, ...] = Field(min_length=1)
-    stem_widths: tuple[int, ...] = Field(min_length=1)
-    stages: tuple[StageChoices, ...] = Field(min_length=1)
+    stems: tuple[StemChoice, ...] = Field(min_length=1, max_length=16)
+    stem_widths: Widths
+    stages: tuple[StageChoices, ...] = Field(min_length=1, max_length=16)
     window_s: int = Field(default=8, ge=1, le=60)
     head: Head = "heart_rate_head"
     outputs: int = Field(default=96, ge=2, le=1024)
@@ -366,18 +372,23 @@ def load_space(
     """
     path = named_or_shipped(name_or_path, "spaces")
     try:
-        content = yaml.safe_load(path.read_text())
-    except OSError:
-        names = ", ".join(shipped_spaces())
-        raise SpaceError(f"search space {name_or_path}: no such file; shipped spaces: {names}") from None
-    except yaml.YAMLError as error:
-        raise SpaceError(f"search space {path}: not valid YAML: {' '.join(str(error).split())}") from None
+        content = read_yaml(path)
+    except UndecodableError as error:
+        raise SpaceError(f"search space {error}") from None
+    except DocumentError as error:
+        reason = f"search space {error}" if path.exists() else f"search space {name_or_path}: no such file"
+        raise SpaceError(f"{reason}; shipped spaces: {', '.join(shipped_spaces())}") from None
     if not isinstance(content, dict):
         raise SpaceError(f"search space {path}: expected fields, found {type(content).__name__}")
     own = POSITIONS if content.get("reads") == "spectrum" else 96
     try:
-        return SearchSpace(**{**content, "window_s": window_s, "head": head, "outputs": outputs or own})
+        space = SearchSpace.model_validate({**content, "window_s": window_s, "head": head, "outputs": outputs or own})
+        for arch in (space.smallest(), space.largest()):
+            lower(space, arch)
+        return space
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         raise SpaceError(f"search space {path}, {field}: {first['msg']}") from None
+    except GraphError as error:
+        raise SpaceError(f"search space {path}: its networks cannot be built: {error}") from None

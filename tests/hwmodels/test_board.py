@@ -15,12 +15,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hwmodels.basics.shipped import shipped_folder
 from hwmodels.c.toolchain import find_toolchain
 from hwmodels.cost.board_measurements import MeasurementError, measured_table, read_measurements
 from hwmodels.cost.board_project import FirmwareError, benchmark_project, choose_calls
 from hwmodels.cost.lut import LookUpTable, entry_key, load
 from hwmodels.cost.profiling import build
-from hwmodels.device.device import SHIPPED, Device, load_device
+from hwmodels.device.device import Device, load_device
 from hwmodels.emulation import qemu as second_emulator
 from hwmodels.kernels.variants import kernel_hash
 from hwmodels.network.graph import Op
@@ -67,7 +68,7 @@ def table() -> LookUpTable:
 @pytest.fixture(scope="module")
 def board(tmp_path_factory: pytest.TempPathFactory) -> Device:
     """QEMU's mps2-an500 as a device file of somebody's own."""
-    content = yaml.safe_load((SHIPPED / "cortex-m7-64mhz.yaml").read_text())
+    content = yaml.safe_load((shipped_folder("devices") / "cortex-m7-64mhz.yaml").read_text())
     content |= {"name": "an500", "flash_bytes": 1 << 22, "ram_bytes": 1 << 22}
     content["regions"] = {
         "flash": {"origin": 0, "bytes": 1 << 21},

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
+from hwmodels.basics.shipped import shipped_folder
 from hwmodels.cost.lut import LookUpTable, Provenance, Runner
 from hwmodels.cost.network_cost import CostModel
 from hwmodels.device.cortex_m7 import CORES
-from hwmodels.device.device import SHIPPED, DeviceError, known_devices, load_device
+from hwmodels.device.device import DeviceError, known_devices, load_device
 from hwmodels.device.energy import average_power_mw, energy_mj, latency_ms
 from hwmodels.device.target import Target
 
@@ -50,7 +51,7 @@ def test_the_default_budget_of_five_milliwatts_is_fifty_milliseconds_and_more() 
 
 
 def test_an_own_file_is_read_by_path(tmp_path: Path) -> None:
-    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    content = yaml.safe_load((shipped_folder("devices") / "stm32f746.yaml").read_text())
     own = tmp_path / "mine.yaml"
     own.write_text(yaml.safe_dump({**content, "name": "mine", "clock_hz": 100_000_000}))
     assert load_device(own).clock_hz == 100_000_000
@@ -85,7 +86,7 @@ def test_an_own_file_is_read_by_path(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_value_is_one_line_naming_file_and_field(tmp_path: Path, change: dict, field: str) -> None:
-    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    content = yaml.safe_load((shipped_folder("devices") / "stm32f746.yaml").read_text())
     own = tmp_path / "mine.yaml"
     for path, value in change.items():
         *parents, last = path.split(".")
@@ -101,7 +102,7 @@ def test_a_wrong_value_is_one_line_naming_file_and_field(tmp_path: Path, change:
 
 
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
-    content = yaml.safe_load((SHIPPED / "stm32f746.yaml").read_text())
+    content = yaml.safe_load((shipped_folder("devices") / "stm32f746.yaml").read_text())
     own = tmp_path / "mine.yaml"
     own.write_text(yaml.safe_dump({key: value for key, value in content.items() if key != "core"}))
     with pytest.raises(DeviceError, match="core"):

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hwmodels.device.device import SHIPPED
+from hwmodels.basics.shipped import shipped_folder
 from nas.stages.job import NAMES
 from tests.nas.tiny_run import (
     contents,
@@ -186,7 +186,7 @@ def test_a_search_on_another_core_profiles_that_core(run, tmp_path, capsys):
 def test_a_search_by_a_measured_table_costs_what_the_board_took(run, tmp_path, capsys):
     mine, csv_file = copy_of(run, tmp_path / "run"), tmp_path / "measured.csv"
     device = tmp_path / "board.yaml"
-    shipped = (SHIPPED / "cortex-m7-64mhz.yaml").read_text()
+    shipped = (shipped_folder("devices") / "cortex-m7-64mhz.yaml").read_text()
     device.write_text(shipped.replace("name: cortex-m7-64mhz", "name: board"))
     table = json.loads((mine / "hardware" / "lut-cortex-m7.json").read_text())
     rows = [f"{key},{2 * entry['cycles']}" for key, entry in sorted(table["entries"].items())]

@@ -179,45 +179,6 @@ def test_a_question_about_steps_that_nothing_answers_says_so(tmp_path: Path) -> 
             run_query(archive, Query(budgets=Budgets(step_latency_ms=5.0)))
 
 
-def as_of_schema_1(path: Path) -> None:
-    """Turn an archive into one that the program before streaming costs wrote."""
-    connection = sqlite3.connect(path)
-    connection.execute("DROP INDEX by_figures")
-    connection.execute("DROP TABLE uncosted")
-    for name in STEP_NAMES:
-        connection.execute(f"ALTER TABLE evaluations DROP COLUMN {name}")
-    connection.execute("CREATE INDEX by_figures ON evaluations (origin, error, latency_ms)")
-    connection.execute("PRAGMA user_version = 1")
-    connection.commit()
-    connection.close()
-
-
-def test_an_older_archive_is_brought_up_to_date_without_losing_a_row(tmp_path: Path) -> None:
-    path = tmp_path / "a.sqlite"
-    rows = rows_of(PLAN, every_member(SPACE)[:40])
-    with Archive(path) as archive:
-        archive.append(rows)
-    as_of_schema_1(path)
-    with Archive(path, create=False) as archive, Archive(path, create=False) as other:
-        found = archive.rows()
-        assert [row.arch for row in found] == [row.arch for row in rows]
-        assert {row.step_cycles for row in found} == {None}
-        assert archive.uncosted() == other.uncosted() == ["fake"]
-
-        def costs(genes):
-            priced = PLAN.costs(genes)
-            return [priced.row(index) for index in range(len(genes))]
-
-        archive.cost_steps("fake", "another space", costs)
-        assert archive.uncosted() == ["fake"]
-        archive.cost_steps("fake", "small", costs)
-        assert other.rows() == rows
-        assert other.uncosted() == []
-    with Archive(path, create=False) as archive:
-        assert archive.append(rows) == 0
-        assert archive.rows() == rows
-
-
 def test_schemas_that_are_not_known_are_refused_in_words(tmp_path: Path) -> None:
     for version, age in ((0, "an older"), (99, "a newer")):
         path = tmp_path / f"{version}.sqlite"

@@ -38,6 +38,7 @@ _ACTIVITY_HZ = 4
 _ACC_COUNTS_PER_G = 64.0
 _WINDOW_FILE_HZ = 32
 _WINDOW_SAMPLES = 256
+_LARGEST = 1e12
 _STEP_SAMPLES = 64
 
 
@@ -70,6 +71,8 @@ def load_ppg_dalia_file(path: Path, with_labels: bool = True) -> list[Recording]
 def _array(path: Path, value: Any, field: str) -> NDArray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.size == 0:
         raise InputError(f"{path}: field {field!r} is no array of numbers; is it PPG-DaLiA's?")
+    if (np.abs(value) > _LARGEST).any():
+        raise InputError(f"{path}: field {field!r} holds numbers that no sensor gives; copy the file again")
     return value
 
 

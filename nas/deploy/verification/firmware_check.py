@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwmodels.c.toolchain import Toolchain
+from hwmodels.c.toolchain import Toolchain, ToolchainError
 from hwmodels.cost.network_cost import CostModel
+from hwmodels.device.device import Device
 from hwmodels.device.energy import DEFAULT_PERIOD_S
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.firmware.emulated_firmware import run_firmware
@@ -18,7 +19,7 @@ from hwmodels.firmware.front_end import readings
 from hwmodels.firmware.sources import entry_points
 from nas.deploy.bundle import Bundle, read_board
 from nas.deploy.destination import README
-from nas.deploy.example import STACK_BYTES, build_example, example_files
+from nas.deploy.example import ROOMY_SCRIPT, STACK_BYTES, Example, build_example, example_files
 from nas.deploy.self_test import made_up_samples
 from nas.run.run_files import write_text
 
@@ -33,7 +34,8 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
     between two readings, `track` is the tracker. reading_ms is the longest that a reading takes, the first
     included; energy, power and duty_pct are of later ones, all of them in two seconds. flash_bytes and
     ram_bytes are the example's ELF, its stack included; context_bytes lie in that RAM. stack_bytes: of the
-    deepest call; stack_fits: whether the examples keep that much. mismatches: readings that differ from the
+    deepest call; stack_fits: whether the examples keep that much. misfit: why the firmware does not lie where the
+    device's costs suppose, None when it does. mismatches: readings that differ from the
     interpreter's.
     """
     front, tracker = bundle.front, bundle.tracker
@@ -47,7 +49,7 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
     expected = readings(front, bundle.model, ppg, acc if front.reads_motion else None, tracker)
     shared = min(len(found.readings), len(expected))
     wrong = (found.readings[:shared] != expected[:shared]).any(axis=1)
-    example = build_example(bundle.sources, example_files(device), toolchain.for_core(device.core))
+    example, misfit = _linked_example(bundle, device, toolchain.for_core(device.core))
     cycles = {"estimate": found.estimate_cycles, "push": found.push_cycles, "track": found.track_cycles}
     total = sum(cycles.values())
     cycles["first"] = found.first_cycles
@@ -59,6 +61,7 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
         "energy_mj": cost_model.energy_mj(float(total)),
         "power_mw": cost_model.power_mw(float(total)),
         "duty_pct": 100 * total / (device.clock_hz * DEFAULT_PERIOD_S),
+        "misfit": misfit,
         "flash_bytes": example.flash_bytes,
         "ram_bytes": example.ram_bytes,
         "context_bytes": found.context_bytes,
@@ -67,6 +70,17 @@ def check_firmware(bundle: Bundle, cost_model: CostModel, toolchain: Toolchain) 
         "readings": len(expected),
         "mismatches": int(wrong.sum()) + abs(len(found.readings) - len(expected)),
     }
+
+
+def _linked_example(bundle: Bundle, device: Device, toolchain: Toolchain) -> tuple[Example, str | None]:
+    """The bundle's example for a device; where that has too little memory, linked with more, and the complaint."""
+    files = example_files(device)
+    try:
+        return build_example(bundle.sources, files, toolchain), None
+    except ToolchainError as error:
+        if "overflow" not in str(error):
+            raise
+        return build_example(bundle.sources, files, toolchain, script=ROOMY_SCRIPT), str(error)
 
 
 def cost_rows(found: Mapping[str, Any], board: Mapping[str, int]) -> list[dict[str, str]]:

@@ -1,0 +1,202 @@
+"""What is fuzzed: for each reader, valid files to begin with, and how the damaged one is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from hwmodels.basics.arrays import read_npz
+from hwmodels.basics.errors import InputError
+from hwmodels.basics.shipped import shipped_folder, shipped_names
+from hwmodels.cost import lut
+from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_hash, rules_hash
+from hwmodels.device.device import load_device
+from nas.data.loaders.ppg_dalia import load_ppg_dalia_file
+from nas.run.config import load_config
+from nas.run.run_directory import RunDirectory
+from search.archive.archive import Archive, Row
+from search.archive.query import Query, run_query
+from supernet.space.search_space import load_space
+from tests.fuzz.mutations import mutated
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader: makes its valid files, and reads one. Reading raises InputError for what it cannot read."""
+
+    suffix: str
+    valid: Callable[[], list[bytes]]
+    read: Callable[[Path], object]
+
+
+def _shipped(kind: str) -> Callable[[], list[bytes]]:
+    return lambda: [(shipped_folder(kind) / f"{name}.yaml").read_bytes() for name in shipped_names(kind)]
+
+
+def _run_configuration(path: Path) -> object:
+    run = path.parent / "run"
+    run.mkdir(exist_ok=True)
+    (run / "config.yaml").write_bytes(path.read_bytes())
+    return RunDirectory.open(run)
+
+
+def _run_file(path: Path) -> object:
+    run = path.parent / "run"
+    (run / "stages").mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").write_text("name: x\ndata: {sources: [{kind: synthetic}]}\n")
+    (run / "stages" / "finish.json").write_bytes(path.read_bytes())
+    (run / "data_root.json").write_bytes(path.read_bytes())
+    opened = RunDirectory.open(run)
+    return opened.summary("finish")["chosen"], opened.json("data_root.json")
+
+
+def _stamps() -> list[bytes]:
+    stamp = {"inputs": "a" * 16, "seconds": 1.5, "summary": {"chosen": "abc", "validation_errors": {"int8": 2.5}}}
+    return [json.dumps(stamp, indent=1).encode(), json.dumps({"data_root": "/data"}).encode()]
+
+
+def _tables() -> list[bytes]:
+    hashes, made_with = (kernel_hash(), rules_hash()), ("gcc", ("-O2",), "unicorn")
+    provenance = Provenance(*hashes, *made_with, "cortex-m7", "tightly coupled", "emulator", "2026-01-01")
+    entries = {f"depthwise_k3|128|{width}|128|{width}": Entry(1000, 900, 40, "modelled") for width in (8, 16)}
+    table = LookUpTable(provenance, Runner(1, 2, 3, 4, 5), {"ppgnet_run": 100}, entries)
+    with TemporaryDirectory() as folder:
+        table.save(Path(folder) / "table.json")
+        return [(Path(folder) / "table.json").read_bytes()]
+
+
+def _rows(count: int) -> list[Row]:
+    figures = {"latency_ms": 5.0, "cycles": 320000, "flash_bytes": 20000, "peak_ram_bytes": 6000}
+    return [
+        Row(
+            arch_id=f"{index:010x}",
+            arch=f"a{index}",
+            genes=(0, 1, index),
+            space="demo",
+            device="cortex-m7-64mhz",
+            **figures,
+            energy_mj=0.1,
+            power_mw=0.2,
+            metric="mae_bpm",
+            error=2.0 + index,
+            error_low=1.0,
+            error_high=9.0,
+            subject_errors={"a": 2.0, "b": 3.0},
+            windows=100,
+            weights="w",
+            fold="0",
+            protocol="p",
+            seed=0,
+            generation=index,
+        )
+        for index in range(count)
+    ]
+
+
+def _archives() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "archive.sqlite"
+        with Archive(path) as archive:
+            archive.append(_rows(12))
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.close()
+        return [path.read_bytes()]
+
+
+def _query(path: Path) -> object:
+    with Archive(path, create=False) as archive:
+        answer = run_query(archive, Query(device="cortex-m7-64mhz"))
+        archive.rows()
+        archive.append(_rows(2))
+        return answer.table()
+
+
+def _pickles() -> list[bytes]:
+    rng = np.random.default_rng(0)
+    wrist = {"BVP": rng.standard_normal((1280, 1)), "ACC": np.ones((640, 3))}
+    distributed = {"signal": {"wrist": wrist}, "label": np.full(7, 70.0), "activity": np.ones((80, 1)), "subject": "S3"}
+    windows = {"X": rng.standard_normal((3, 4, 256)), "y": np.full((3, 1), 80.0), "groups": np.full(3, 6.0)}
+    return [pickle.dumps(content, protocol) for content in (distributed, windows) for protocol in (0, 2, 4)]
+
+
+def _npz() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.npz"
+        np.savez(path, ppg=np.zeros((1, 100)), text=np.array("a"), hz=np.float64(64))
+        plain = path.read_bytes()
+        np.savez_compressed(path, ppg=np.zeros((1, 100)), hz=np.float64(64))
+        return [plain, path.read_bytes()]
+
+
+TARGETS = {
+    "configuration": Target(".yaml", _shipped(""), load_config),
+    "run_configuration": Target(".yaml", lambda: [load_config("demo").to_yaml().encode()], _run_configuration),
+    "run_files": Target(".json", _stamps, _run_file),
+    "device": Target(".yaml", _shipped("devices"), load_device),
+    "space": Target(".yaml", _shipped("spaces"), load_space),
+    "table": Target(".json", _tables, lut.load),
+    "archive": Target(".sqlite", _archives, _query),
+    "pickle": Target(".pkl", _pickles, load_ppg_dalia_file),
+    "npz": Target(".npz", _npz, read_npz),
+}
+
+
+@cache
+def _valid(name: str) -> list[bytes]:
+    return TARGETS[name].valid()
+
+
+@dataclass
+class Outcome:
+    """What became of damaged inputs: read all the same, refused in one line, or anything else."""
+
+    read: int = 0
+    refused: int = 0
+    failures: list[str] | None = None
+
+    def row(self) -> dict[str, object]:
+        """Counts, for people and programs."""
+        return {**asdict(self), "failures": len(self.failures or [])}
+
+
+def fuzz(name: str, inputs: int, seed: int, keep: Path | None = None) -> Outcome:
+    """Read `inputs` damaged files of a target; a failure is an error that is not the program's own, or no one line.
+
+    With `keep`, inputs that failed are left in that folder.
+    """
+    target, outcome = TARGETS[name], Outcome(failures=[])
+    assert outcome.failures is not None
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"damaged{target.suffix}"
+        for number in range(inputs):
+            rng = random.Random(f"{name}-{seed}-{number}")
+            content = mutated(rng.choice(_valid(name)), rng)
+            path.write_bytes(content)
+            try:
+                target.read(path)
+                outcome.read += 1
+            except InputError as error:
+                outcome.refused += 1
+                if "\n" in str(error) or len(str(error)) > 2000:
+                    outcome.failures.append(f"{number}: not one line: {str(error)[:200]!r}")
+            except Exception as error:
+                outcome.failures.append(f"{number}: {type(error).__name__}: {str(error)[:200]}")
+                if keep is not None:
+                    keep.mkdir(parents=True, exist_ok=True)
+                    (keep / f"{name}-{seed}-{number}{target.suffix}").write_bytes(content)
+            for side in ("-wal", "-shm", "-journal"):
+                if os.path.exists(f"{path}{side}"):
+                    os.unlink(f"{path}{side}")
+    return outcome
