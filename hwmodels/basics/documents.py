@@ -64,7 +64,9 @@ def read_text(path: str | Path, most_bytes: int = MOST_BYTES, kind: str = "text"
     try:
         return read_bytes(path, most_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UndecodableError(f"{path}: not valid {kind}: byte {error.start:,} is not UTF-8; save it as such") from None
+        raise UndecodableError(
+            f"{path}: not valid {kind}: byte {error.start:,} is not UTF-8; save it as such"
+        ) from None
 
 
 def read_json(path: str | Path, most_bytes: int = MOST_BYTES) -> Any:

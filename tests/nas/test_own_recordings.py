@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.registry import detect_and_load
 from nas.data.loaders.tabular import load_tabular
 from nas.data.recording import Recording
 from nas.data.windows import make_windows
 from nas.evaluation.baselines import spectral_argmax
 from nas.evaluation.recording_check import check_path
-from tests.nas.tiny_run import exit_code
 
 BPM = 75.0
 
@@ -206,9 +204,9 @@ def test_a_long_gap_splits_a_recording_of_one_person(tmp_path: Path) -> None:
     for one in recordings:
         assert one.duration_s == pytest.approx(60) and error_bpm([one]) < 1.5 and one.label_count > 50
         np.testing.assert_allclose(np.diff(one.label_times_s), 1.0)
-    said = said(recordings)
-    assert "2 gaps of more than 1 s in PPG, the first of 5 s at 59.96 s: split there" in said
-    assert "1 stretch shorter than a window of 8 s left out" in said and "reach into gaps" in said
+    notes = said(recordings)
+    assert "2 gaps of more than 1 s in PPG, the first of 5 s at 59.96 s: split there" in notes
+    assert "1 stretch shorter than a window of 8 s left out" in notes and "reach into gaps" in notes
 
 
 def test_a_clock_that_begins_anew_is_refused_and_small_disorder_sorted(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ HR.csv and IBI.csv are the bracelet's own estimates from this very light, so the
 
 from __future__ import annotations
 
-import io
 import zipfile
 import zlib
 from array import array
@@ -42,7 +41,8 @@ def is_empatica_file(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
             first = stream.readline(200).split(b",")[0]
-        float(first)
+        if first:
+            float(first)
     except (OSError, ValueError):
         return False
     return True
@@ -117,7 +117,7 @@ def _of_zip(archive: zipfile.ZipFile, session: str, origin: str) -> Lines:
             return None
         if archive.getinfo(session + name).file_size > MOST_BYTES:
             raise UndecodableError(f"{origin}: {name} holds more than {MOST_BYTES:,} bytes")
-        return bounded_lines(io.TextIOWrapper(archive.open(session + name), "utf-8-sig"), f"{origin}, {name}")
+        return bounded_lines(archive.open(session + name), f"{origin}, {name}")
 
     return lines
 

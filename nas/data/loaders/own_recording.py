@@ -55,7 +55,9 @@ def recordings_of(file: OwnFile, rhythm_classes: tuple[str, ...] = ()) -> list[R
         return _recordings(file, rhythm_classes)
     except InputError as error:
         known = str(error)
-        raise InputError(known if str(file.path) in known else f"{file.path}: {known}") from None
+        if str(file.path) not in known:
+            known = f"{file.path}: {known.removeprefix(f'{file.name or file.path.name}: ')}"
+        raise InputError(known) from None
 
 
 def _recordings(file: OwnFile, rhythm_classes: tuple[str, ...]) -> list[Recording]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.bami import find_bami, load_bami
 from nas.data.loaders.empatica import find_empatica, find_empatica_parts, load_empatica
@@ -136,13 +137,14 @@ def load_each(path: str | Path) -> Iterator[tuple[Path, list[Recording] | InputE
 
 
 def _kinds_under(path: Path) -> list[Loader]:
+    refuse_lfs_pointer(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     found = [loader for loader in LOADERS.values() if loader.find(path)]
     if not found:
         raise InputError(
-            f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or of a "
-            f"published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); see docs/data.md"
+            f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or "
+            f"of a published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); see docs/data.md"
         )
     return found
 

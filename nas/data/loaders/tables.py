@@ -6,12 +6,13 @@ First step of the loaders of CSV and of Empatica's exports; every failure is one
 from __future__ import annotations
 
 import csv
+import io
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import IO, NoReturn
 
@@ -29,7 +30,6 @@ _MOST_NAME = 200
 _UNIT_LINES = 3
 _SEPARATORS = ("\t", ";", ",", "|")
 _MISSING = frozenset(("", "nan", "na", "n/a", "null", "none", "-", "?"))
-_BYTE_ORDERS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 Converter = Callable[[str], float]
 Row = tuple[int, list[str]]
 
@@ -100,10 +100,10 @@ class Table:
         if has_dates and time is not None:
             converters[time] = date_seconds
         budget = MOST_VALUES // max(1, len(numbers) + len(texts))
-        for count, (line, row) in enumerate(chain([first], rows)):
+        for done, (line, row) in enumerate(chain([first], rows)):
             if len(row) < len(names) or any(field.strip() for field in row[len(names) :]):
                 self.fail(f"row {line} has {len(row)} fields, the header {len(names)}; repair it")
-            if count >= budget:
+            if done >= budget:
                 self.fail(f"more than {budget:,} rows; split it into several files")
             for place, name in places:
                 try:
@@ -177,36 +177,32 @@ class Table:
 
 
 def open_lines(path: Path) -> Iterator[str]:
-    """The lines of a text file, UTF-8 or with a byte order mark; raises DocumentError for what is none."""
+    """The lines of a UTF-8 file; raises DocumentError for what is none, is too large, or cannot be opened."""
     refuse_lfs_pointer(path)
     try:
         size = path.stat().st_size
-        with path.open("rb") as start:
-            encoding = _BYTE_ORDERS.get(start.read(2), "utf-8-sig")
         if size > MOST_BYTES:
             raise UndecodableError(f"{path}: {size:,} bytes, more than {MOST_BYTES:,}; split it into several files")
-        with path.open(encoding=encoding, newline="") as stream:
+        with path.open("rb") as stream:
             yield from bounded_lines(stream, str(path))
     except OSError as error:
         raise DocumentError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from None
 
 
-def bounded_lines(stream: IO[str], origin: str) -> Iterator[str]:
-    """Lines of at most a megabyte. Raises UndecodableError for longer ones, and for bytes that are no text."""
-    number = 0
-    while True:
-        number += 1
-        try:
-            line = stream.readline(_MOST_LINE)
-        except UnicodeError:
-            raise UndecodableError(f"{origin}: no UTF-8 text near row {number}; save it as UTF-8 CSV") from None
+def bounded_lines(stream: IO[bytes], origin: str) -> Iterator[str]:
+    """Lines of at most a megabyte. Raises UndecodableError for longer ones, and for bytes that are no UTF-8."""
+    for number in count(1):
+        line = stream.readline(_MOST_LINE)
         if not line:
             return
         if len(line) == _MOST_LINE:
-            raise UndecodableError(
-                f"{origin}: row {number} is longer than {_MOST_LINE:,} characters; is it a CSV file?"
-            )
-        yield line
+            raise UndecodableError(f"{origin}: row {number} is longer than {_MOST_LINE:,} bytes; is it a CSV file?")
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise UndecodableError(f"{origin}: row {number} is no UTF-8 text; save the file as UTF-8 CSV") from None
+        # Files of old systems end their lines with a carriage return alone.
+        yield from io.StringIO(text, newline=None) if "\r" in text.rstrip("\r\n") else (text,)
 
 
 def _separator(line: str) -> str:
