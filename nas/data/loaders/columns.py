@@ -39,6 +39,8 @@ _AXIS = re.compile(
     r"(?P<stem>(?:[a-z0-9_]*_)?(?:acc|accel|accelerometer|acceleration)(?:_[a-z]+)*?|a)_?(?P<axis>[xyz])"
 )
 _BARE_AXIS = re.compile(r"(?P<axis>[xyz])(?P<stem>(?:_?(?:acc|accel|accelerometer|acceleration))?)")
+_MOST_SHOWN = 60
+_MOST_LISTED = 12
 HEART_RATES = ("heart_rate_bpm", "heart_rate", "hr_bpm", "bpm", "hr", "heartrate")
 _LABELS = {"heart_rate_bpm": "heart_rate_bpm", "bthrm": "heart_rate_bpm", "rhythm": "rhythm", "activity": "activity"}
 """Columns of labels in a recording; bthrm is the chest strap that such a watch listens to."""
@@ -76,7 +78,7 @@ def sort_columns(names: Sequence[str], units: Mapping[str, str] | None = None) -
     an accelerometer of less than three axes."""
     twice = next((name for place, name in enumerate(names) if name and name in names[:place]), None)
     if twice is not None:
-        raise InputError(f"column {twice!r} stands twice; rename one of them")
+        raise InputError(f"column {twice[:_MOST_SHOWN]!r} stands twice; rename one of them")
     plain = {name: plain_name(name) for name in names if name}
     if units:
         plain = {name: (bare, unit or units.get(name, "")) for name, (bare, unit) in plain.items()}
@@ -129,12 +131,13 @@ def _axes(plain: Mapping[str, tuple[str, str]]) -> tuple[str, ...]:
         if stem:
             missing = sorted(set("xyz") - set(axes))
             given = next(iter(axes.values()))
-            raise InputError(f"{given!r} is there, but not axis {missing[0]}; give three axes, or none")
+            raise InputError(f"{given[:_MOST_SHOWN]!r} is there, but not axis {missing[0]}; give three axes, or none")
     return ()
 
 
 def unused_note(names: Iterable[str]) -> str:
     """What is to be said of columns that nothing reads."""
-    listed = list(names)
-    more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
-    return f"{'column' if len(listed) == 1 else 'columns'} not used: {', '.join(listed[:12])}{more}"
+    listed = [name[:_MOST_SHOWN] for name in names]
+    noun = "column" if len(listed) == 1 else "columns"
+    more = f" and {len(listed) - _MOST_LISTED} more" if len(listed) > _MOST_LISTED else ""
+    return f"{noun} not used: {', '.join(listed[:_MOST_LISTED])}{more}"

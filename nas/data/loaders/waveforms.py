@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from nas.data.loaders.tables import MOST_BYTES, MOST_VALUES
 from nas.data.loaders.timeline import Series
 from nas.data.recording import Recording
 
+_MOST_SHOWN = 150
 _EDF_SUFFIXES = (".edf", ".bdf")
 _PLAIN_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
@@ -86,13 +88,17 @@ def _load(
             f"pip install {package} (or 'ppg-nas[formats]')"
         ) from None
     try:
-        file = _own_file(path, kind, signals_of(library, path))
+        with warnings.catch_warnings(record=True) as remarks:
+            warnings.simplefilter("always")
+            file = _own_file(path, kind, signals_of(library, path))
     except InputError as error:
         raise InputError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except Exception as error:
         # A damaged file makes these libraries raise nearly any class.
-        what = " ".join(str(error).split())[:120] or type(error).__name__
+        what = " ".join(str(error).split())[:_MOST_SHOWN] or type(error).__name__
         raise UndecodableError(f"{path}: not a readable {kind.upper()} file ({what}); copy it again") from None
+    said = (" ".join(str(remark.message).split())[:_MOST_SHOWN] for remark in remarks)
+    file = replace(file, notes=(*file.notes, *dict.fromkeys(said)))
     labels = labels_beside(path)
     if with_labels and labels.exists():
         file = replace(file, labels=read_labels(labels))
