@@ -72,14 +72,14 @@ def _labels(content: Content, window_s: float) -> Labels | None:
     count = bpm.size if bpm is not None else rhythm.size if rhythm is not None else 0
     if not count:
         return None
-    times = np.arange(count) * _STEP_S + window_s / 2
+    times: NDArray[np.float64] = np.arange(count) * _STEP_S + window_s / 2
     if "label_times_s" in content:
-        times = _numbers(content, "label_times_s").astype(np.float64).reshape(-1)
+        times = np.asarray(_numbers(content, "label_times_s"), np.float64).reshape(-1)
     activity = _texts(content, "activity") if "activity" in content else None
     for field, values in (("heart_rate_bpm", bpm), ("rhythm", rhythm), ("activity", activity)):
         if values is not None and values.size != times.size:
             raise InputError(f"{field} has {values.size} values for {times.size} labels; give one for each")
-    return Labels(times, None if bpm is None else bpm.astype(np.float64), rhythm, activity)
+    return Labels(times, None if bpm is None else np.asarray(bpm, np.float64), rhythm, activity)
 
 
 def _channels(ppg: NDArray) -> NDArray:
