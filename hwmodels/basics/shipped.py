@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -24,5 +25,5 @@ def shipped_names(kind: str = "") -> list[str]:
 def named_or_shipped(name_or_path: str | Path, kind: str = "") -> Path:
     """The path that a user means: a YAML file's own, else that of the shipped file of that name."""
     path = Path(name_or_path)
-    is_file = path.suffix in (".yaml", ".yml") or path.is_file()
+    is_file = path.suffix in (".yaml", ".yml") or os.path.isfile(path)
     return path if is_file else shipped_folder(kind) / f"{name_or_path}.yaml"

@@ -18,12 +18,14 @@ from hwmodels.network.integer_model import InputSettings, IntegerModel
 from hwmodels.network.interpreter import initial_states, run
 from hwmodels.network.preparation import prepare_window
 from hwmodels.signals.filters import (
+    LEAST_ACC_HZ,
     SECTION_BITS,
     SIGNAL_BITS,
     IntegerResampler,
     filter_rate_hz,
     integer_resampler,
     integer_sections,
+    require_band_rate,
     require_usable_rate,
 )
 
@@ -91,6 +93,12 @@ class Front:
             raise InputError(f"step_s: {self.step_s} s is no whole number of samples of the network's window")
         if self.input.step_s is not None and self.input.step_s != self.step_s:
             raise InputError(f"step_s: this streaming network steps by {self.input.step_s} s")
+        require_band_rate("ppg_hz", self.sensors.ppg_hz, self.input.band_hz)
+        if self.reads_motion and self.sensors.acc_hz < LEAST_ACC_HZ:
+            raise InputError(
+                f"acc_hz: {self.sensors.acc_hz:g} Hz is too low to tell motion at a heart rate of 220 BPM; "
+                f"sample at {LEAST_ACC_HZ:g} Hz or more"
+            )
         _ = self.ppg, self.acc, self.sections
 
     @property

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.documents import read_json
 from hwmodels.basics.errors import InputError
 from hwmodels.c.text import C_FOLDER, braced, sources_in, wrapped
 from hwmodels.codegen.network_source import default_plan
@@ -152,7 +153,7 @@ def save_tracker(tracker: Tracker, path: Path) -> None:
 def load_tracker(path: Path) -> Tracker:
     """Read what `save_tracker` wrote. Raises TrackerError naming the file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         moves = tuple(int(value) for value in content.pop("transition_q15"))
         return Tracker(
             moves,
@@ -161,7 +162,7 @@ def load_tracker(path: Path) -> Tracker:
             float(content["max_spread_bpm"]),
             float(content.get("lead", 0.0)),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (InputError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise TrackerError(f"{path}: not a tracker's constants ({error}); delete it and run again") from None
 
 

@@ -32,7 +32,11 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "CONCATENATION": "ConcatenationOptions",
 }
 _FIELDS = (
     "Padding",
@@ -45,6 +49,7 @@ _FIELDS = (
     "DepthMultiplier",
     "FusedActivationFunction",
     "WeightsFormat",
+    "Axis",
 )
 
 

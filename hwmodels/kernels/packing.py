@@ -20,8 +20,9 @@ from hwmodels.kernels.variants import (
     variants_of,
 )
 from hwmodels.network.graph import Op
-from hwmodels.network.integer_model import IntegerParameters, Quantization
+from hwmodels.network.integer_model import IntegerParameters, Quantization, lowest_output
 from hwmodels.network.interpreter import add_factors, add_int8
+from hwmodels.network.rounding import clamp_int8, multiply_by_quantized_multiplier
 
 _SLOPES = (0.0, *(sign * 2.0**-power for power in range(20, 11, -1) for sign in (1, -1)))
 _NUDGES = 300
@@ -33,10 +34,11 @@ class FastFormError(InputError):
 
 @dataclass(frozen=True)
 class _Requantization:
-    """Per channel: twice the bias with the input's zero point folded in, multiplier, right shift less one,
-    and the largest magnitude that the accumulator can reach.
+    """Per channel: weights, twice the bias with the input's zero point folded in, multiplier, right shift less
+    one, and the largest magnitude that the accumulator can reach.
     """
 
+    rows: NDArray[np.int64]
     bias: NDArray[np.int64]
     multiplier: NDArray[np.int64]
     shift: NDArray[np.int64]
@@ -80,6 +82,7 @@ def _pack_matrix(
     """
     rows = parameters.weight.reshape(op.channels_out, -1).astype(np.int64)
     requantization = _requantization(op, parameters, rows, grids)
+    rows = requantization.rows
     if requantization.reach[1::2].max(initial=0) >= 1 << 22:
         raise FastFormError("an accumulator can reach 2^22")
     bias = requantization.bias - 256 * rows.sum(axis=1)
@@ -110,7 +113,7 @@ def _pack_depthwise(
     rows = parameters.weight.T.astype(np.int64)
     requantization = _requantization(op, parameters, rows, grids)
     quads = np.zeros((op.channels_out, 4 * (op.kernel // 4 + 1)), np.uint8)
-    quads[:, : op.kernel] = rows & 0xFF
+    quads[:, : op.kernel] = requantization.rows & 0xFF
     quads = np.ascontiguousarray(quads.reshape(-1, 4)[:, [0, 2, 1, 3]]).reshape(len(quads), -1)
     quads[:, -1] = requantization.shift
     head = np.stack([requantization.bias, requantization.multiplier], axis=1) & 0xFFFFFFFF
@@ -124,17 +127,45 @@ def _requantization(
 ) -> _Requantization:
     if op.activation == "relu" and grids[1].zero_point != -128:
         raise FastFormError(f"relu with output zero point {grids[1].zero_point}, not -128")
-    shift = -parameters.shift.astype(np.int64)
+    bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
+    multiplier, shift = parameters.multiplier.astype(np.int64), -parameters.shift.astype(np.int64)
+    ends = np.stack([rows * -128, rows * 127])
+    lowest, highest = bias + ends.min(axis=0).sum(axis=1), bias + ends.max(axis=0).sum(axis=1)
+    is_constant, steps = _constant_outputs(op, parameters, lowest, highest, grids[1])
+    # what reaches one output alone is served as a bias: 4 * steps, times 1/2, shifted right by 1
+    rows = np.where(is_constant[:, None], 0, rows)
+    multiplier, shift = np.where(is_constant, 1 << 30, multiplier), np.where(is_constant, 1, shift)
+    bias, lowest, highest = (np.where(is_constant, 4 * steps, sums) for sums in (bias, lowest, highest))
     if shift.min() < 1 or shift.max() > 22:
         raise FastFormError(f"requantization shifts {shift.min()} to {shift.max()} leave 1 to 22")
-    if parameters.multiplier.min() < 0:
+    if multiplier.min() < 0:
         raise FastFormError("a requantization multiplier is negative")
-    bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
-    ends = np.stack([rows * -128, rows * 127])
-    reach = np.maximum(-(bias + ends.min(axis=0).sum(axis=1)), bias + ends.max(axis=0).sum(axis=1))
+    reach = np.maximum(-lowest, highest)
     if reach.max() >= 1 << 30:
         raise FastFormError("an accumulator can reach 2^30")
-    return _Requantization(2 * bias, parameters.multiplier.astype(np.int64), shift - 1, reach)
+    return _Requantization(rows, 2 * bias, multiplier, shift - 1, reach)
+
+
+def _constant_outputs(
+    op: Op,
+    parameters: IntegerParameters,
+    lowest: NDArray[np.int64],
+    highest: NDArray[np.int64],
+    grid: Quantization,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which filters make one output whatever they read, as those of zeros do, and that output less its zero point.
+
+    `lowest` and `highest` are the ends of what their accumulators reach; requantization keeps their order unless
+    it multiplies by a negative number or shifts bits out to the left.
+    """
+    scaled = [
+        multiply_by_quantized_multiplier(end, parameters.multiplier, parameters.shift) for end in (lowest, highest)
+    ]
+    outputs = [clamp_int8(end + grid.zero_point, lowest_output(op, grid)).astype(np.int64) for end in scaled]
+    keeps_order = (parameters.multiplier >= 0) & (parameters.shift <= 0)
+    keeps_order &= np.maximum(-lowest, highest) < 1 << 31
+    is_constant = (outputs[0] == outputs[1]) & (keeps_order | (lowest == highest))
+    return is_constant, outputs[0] - grid.zero_point
 
 
 def add_constants(grids: tuple[Quantization, Quantization, Quantization]) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ Kind = Literal[
     "average_pool",
     "history",
     "stripes",
+    "foreign",
     "heart_rate_head",
     "class_head",
 ]
@@ -32,6 +33,7 @@ Memory = Literal["whole", "striped"]
 
 _KINDS = get_args(Kind)
 _FAN_IN = {"input": 0, "add": 2}
+_OF_ANY_SHAPES = ("stripes", "foreign")
 
 
 class GraphError(ValueError):
@@ -53,7 +55,7 @@ class Op:
     samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). `code` says how much of it
     to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
     `memory` says whether the op may run in stripes with its neighbours (hwmodels.schedule.stripes); operations of kind
-    `stripes` stand in schedules alone.
+    `stripes` stand in schedules alone, those of kind `foreign` in other people's networks (hwmodels.foreign).
     """
 
     name: str
@@ -77,6 +79,7 @@ class Op:
                 raise GraphError(f"op {self.name!r} ({self.kind}): {what}")
 
         require(self.kind in _KINDS, f"unknown kind, expected one of {', '.join(_KINDS)}")
+        require(self.kind not in _OF_ANY_SHAPES or type(self) is not Op, "is no operation of a network of ours")
         sizes = ("length_in", "channels_in", "length_out", "channels_out", "kernel", "stride", "dilation")
         for field in sizes:
             value = getattr(self, field)
@@ -101,9 +104,9 @@ class Op:
             require(self.length_in == 1 and self.length_out == 1, "works on one position; pool before it")
         elif self.kind in ("input", "add"):
             require(self.length_in == self.length_out, "must keep its length")
-        elif self.kind != "stripes":
+        elif self.kind not in _OF_ANY_SHAPES:
             require(self.length_in == 1 and self.length_out == 1, "reads the logits of one position")
-        if self.kind not in ("conv", "fully_connected", "stripes"):
+        if self.kind not in ("conv", "fully_connected", *_OF_ANY_SHAPES):
             require(self.channels_in == self.channels_out, "must keep its channels")
         if self.kind not in ("conv", "depthwise"):
             require(self.kernel == self.stride == self.dilation == 1, "kernel, stride and dilation must be 1")
@@ -149,6 +152,16 @@ class Op:
         return self.weight_count > 0
 
     @property
+    def operand_shapes(self) -> tuple[tuple[int, int], ...]:
+        """(length, channels) of each tensor that the operation reads, in argument order."""
+        return ((self.length_in, self.channels_in),) * _FAN_IN.get(self.kind, 1)
+
+    @property
+    def may_write_over_operand(self) -> bool:
+        """Whether each output element follows from operands' elements of the same place alone."""
+        return self.kind == "add"
+
+    @property
     def input_bytes(self) -> int:
         """Bytes of one int8 input tensor."""
         return self.length_in * self.channels_in
@@ -188,10 +201,12 @@ class LayerGraph:
 
     `nodes` are pairs (op, names of the ops whose outputs it reads, in order). The first must be the
     only `input`; the last must be the only operation that nothing reads. Operations execute in the
-    order given. Raises GraphError when a name is unknown or repeated, or shapes do not fit.
+    order given. With `views` an operation may read a tensor in another shape of as many bytes than it was made in.
+    Raises GraphError when a name is unknown or repeated, or shapes do not fit.
     """
 
-    def __init__(self, nodes: Iterable[tuple[Op, Sequence[str]]]) -> None:
+    def __init__(self, nodes: Iterable[tuple[Op, Sequence[str]]], views: bool = False) -> None:
+        self._views = views
         self._graph: nx.DiGraph = nx.DiGraph()
         self._order: list[Op] = []
         for op, sources in nodes:
@@ -207,19 +222,20 @@ class LayerGraph:
             raise GraphError(f"op {op.name!r}: name used twice")
         if (op.kind == "input") != (not self._order):
             raise GraphError(f"op {op.name!r}: the graph has exactly one input, and it comes first")
-        expected = _FAN_IN.get(op.kind, 1)
-        if len(sources) != expected:
-            raise GraphError(f"op {op.name!r}: reads {expected} tensors, {len(sources)} given")
-        for source in sources:
+        shapes = op.operand_shapes
+        if len(sources) != len(shapes):
+            raise GraphError(f"op {op.name!r}: reads {len(shapes)} tensors, {len(sources)} given")
+        for source, (length, channels) in zip(sources, shapes, strict=True):
             if source not in self._graph:
                 raise GraphError(f"op {op.name!r}: reads unknown op {source!r}")
             before = self[source]
             made = before.length_out, before.channels_out
             if op.kind in ("heart_rate_head", "class_head") and before.channels_out == 1:
                 made = made[::-1]
-            if made != (op.length_in, op.channels_in):
+            is_view = self._views and length * channels == before.length_out * before.channels_out
+            if made != (length, channels) and not is_view:
                 raise GraphError(
-                    f"op {op.name!r}: expects ({op.length_in}, {op.channels_in}), but {source!r} makes "
+                    f"op {op.name!r}: expects ({length}, {channels}), but {source!r} makes "
                     f"({before.length_out}, {before.channels_out})"
                 )
             if before.kind in ("heart_rate_head", "class_head"):
@@ -286,13 +302,13 @@ class LayerGraph:
         """The same network, all of its ops with such code."""
         if all(op.code == code for op in self._order):
             return self
-        return LayerGraph((replace(op, code=code), sources) for op, sources in self.nodes())
+        return LayerGraph(((replace(op, code=code), sources) for op, sources in self.nodes()), self._views)
 
     def with_memory(self, memory: Memory) -> LayerGraph:
         """The same network, all of its ops whole, or in stripes where that helps."""
         if all(op.memory == memory for op in self._order):
             return self
-        return LayerGraph((replace(op, memory=memory), sources) for op, sources in self.nodes())
+        return LayerGraph(((replace(op, memory=memory), sources) for op, sources in self.nodes()), self._views)
 
     def networkx(self) -> nx.DiGraph:
         """A copy as a networkx graph; node attribute `op` holds the operation."""

@@ -18,7 +18,8 @@ from hwmodels.network.rounding import quantized_multiplier
 from hwmodels.signals.spectrum import require_readable, spectrum_channels
 
 _SMALLEST_REAL_MULTIPLIER = 2.0**-22
-_LARGEST_BIAS = (1 << 30) - 1
+_LARGEST_BIAS = {"conv": (1 << 21) - 1, "depthwise": (1 << 30) - 1, "fully_connected": (1 << 21) - 1}
+"""Kernels of matrix products add two outputs in one register, which leaves each 22 bits and a sign."""
 
 
 class QuantizationError(InputError):
@@ -264,7 +265,7 @@ def quantize(
 
     Scales and weights are taken in single precision, the precision of training and of model files.
     Weights are symmetric per output channel in [-127, 127] (TFLite int8 specification). A channel of nearly
-    no weight gets a coarser scale, so that its requantization stays inside the kernels' fast form.
+    no weight gets a coarser scale, so that its bias and requantization stay inside the kernels' fast form.
     Raises QuantizationError naming the op when something is missing, misshapen or not finite.
     """
     parameters = quantize_parameters(graph, float_parameters, quantization)
@@ -306,7 +307,7 @@ def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: flo
     by_channel = weight if op.kind == "depthwise" else weight.reshape(op.channels_out, -1).T
     scale = np.abs(by_channel).max(axis=0) / np.float32(127)
     scale = np.maximum(scale, np.float32(_SMALLEST_REAL_MULTIPLIER * scale_out / scale_in))
-    scale = np.maximum(scale, (np.abs(bias) / (_LARGEST_BIAS * scale_in)).astype(np.float32))
+    scale = np.maximum(scale, (np.abs(bias) / (_LARGEST_BIAS[op.kind] * scale_in)).astype(np.float32))
     grid = np.clip(np.rint(by_channel / scale), -127, 127).astype(np.int8)
     pairs = [quantized_multiplier(_real_multiplier(scale_in, float(s), scale_out)) for s in scale]
     return IntegerParameters(

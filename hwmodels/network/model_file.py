@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.documents import DocumentError, UndecodableError, parse_json
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.integer_model import (
@@ -23,6 +24,7 @@ from hwmodels.network.integer_model import (
 )
 
 _FORMAT = "ppg-nas integer model 1"
+_MOST_BYTES = 256 << 20
 _FIELDS = ("weight", "bias", "multiplier", "shift")
 
 
@@ -57,19 +59,20 @@ def _fields(op: Op) -> dict[str, Any]:
 def load_model(path: str | Path) -> IntegerModel:
     """Read a model that `save_model` wrote. Raises ModelFileError when it is missing, cut or foreign."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        description = json.loads(arrays["description"].tobytes())
+        arrays = read_npz(path, _MOST_BYTES)
+        description = parse_json(arrays["description"].tobytes().decode("utf-8"), "description")
         if description["format"] != _FORMAT:
             raise ModelFileError(f"{path}: format {description['format']!r}, expected {_FORMAT!r}; export it again")
         return _rebuild(description, arrays)
-    except OSError as error:
-        reason = error.strerror or "not a model file"
-        raise ModelFileError(f"{path}: {reason}; give the .npz file of an exported subnet") from error
-    except (ModelFileError, zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+    except UndecodableError as error:
+        raise ModelFileError(f"{path}: damaged or not an integer model ({error}); export it again") from None
+    except DocumentError as error:
+        raise ModelFileError(f"{error}; give the .npz file of an exported subnet") from None
+    except (InputError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         if isinstance(error, ModelFileError):
             raise
-        raise ModelFileError(f"{path}: damaged or not an integer model ({error}); export it again") from error
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelFileError(f"{path}: damaged or not an integer model ({reason}); export it again") from None
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerModel:

@@ -37,7 +37,7 @@ def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
     """
     if op.kind in ("depthwise", "stripes"):
         return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
-    return op.kind == "add"
+    return op.may_write_over_operand
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,10 @@ from scipy.signal import butter, firwin, sosfilt
 from hwmodels.basics.errors import InputError
 
 FILTER_ORDER = 2
+BAND_HZ = (0.4, 8.0)
+"""What networks read of the light: pulse rates from 24 BPM on, with harmonics that give a beat its shape."""
+LEAST_ACC_HZ = 8.0
+"""Of an accelerometer: motion at the highest heart rate, 220 BPM, has 3.7 Hz."""
 SECTION_BITS = 29
 """Fraction bits of the band-pass's coefficients, all of which lie below 4."""
 SIGNAL_BITS = 8
@@ -40,6 +44,15 @@ def filter_rate_hz(rate_hz: int, band_hz: tuple[float, float]) -> int:
 def band_pass_sections(rate_hz: float, band_hz: tuple[float, float]) -> NDArray[np.float64]:
     """Second-order sections (sections, 6) of the Butterworth band-pass at that rate."""
     return butter(FILTER_ORDER, band_hz, btype="bandpass", fs=rate_hz, output="sos")
+
+
+def require_band_rate(field: str, rate_hz: float, band_hz: tuple[float, float]) -> None:
+    """Raise InputError naming the field where light sampled at that rate cannot hold the band (Nyquist)."""
+    if rate_hz < 2 * band_hz[1]:
+        raise InputError(
+            f"{field}: {rate_hz:g} Hz is too low for the band of {band_hz[0]:g} to {band_hz[1]:g} Hz that "
+            f"networks read; sample at {2 * band_hz[1]:g} Hz or more"
+        )
 
 
 def rate_ratio(from_hz: float, to_hz: float) -> Fraction:

@@ -45,7 +45,7 @@ def load_network(network: Network, path: Path) -> Network:
     content = load_checkpoint(path)
     try:
         network.load_state_dict(content["module"])
-    except (KeyError, RuntimeError):
+    except (KeyError, RuntimeError, TypeError, AttributeError, ValueError):
         raise RunError(
             f"{path}: holds the weights of another network, as the search space's file or the program has "
             "changed since; delete it and give the ppg-nas run command again"

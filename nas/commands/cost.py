@@ -12,7 +12,9 @@ from hwmodels.cost import lut
 from hwmodels.cost.network_cost import readable_cost
 from hwmodels.device.device import DEFAULT_DEVICE, Device, load_device
 from hwmodels.device.energy import energy_mj, latency_ms
+from hwmodels.foreign.foreign_ops import ForeignOp
 from hwmodels.foreign.model_cost import LayerCost, ModelCost, cost_tflite
+from hwmodels.network.graph import Op
 from nas.terminal.arguments import CC_HELP
 from nas.terminal.output import print_fields, print_json, print_table
 
@@ -38,34 +40,48 @@ def execute(options: argparse.Namespace) -> int:
     unsupported = [{"index": one.index, "operator": one.name, "why": one.reason} for one in found.unsupported]
     if options.json:
         total = None if found.total is None else readable_cost(found.total)
-        content = {"model": str(options.model), "device": device.name, "total": total, "layers": rows}
+        content: dict[str, Any] = {"model": str(options.model), "device": device.name}
+        content |= {"total": total, "total_is": found.total_is, "layers": rows}
         print_json(content | {"unsupported": unsupported, "problem": found.problem, "misfits": found.misfits})
     else:
         print_table(rows, _COLUMNS, f"{options.model.name} on {device.name}")
-        for row in rows:
-            for told in filter(None, (row["note"], row["fallback"] and f"exact kernel: {row['fallback']}")):
-                print(f"note: #{row['index']} {row['operator']}: {told}")
+        for row in filter(lambda row: row["note"], rows):
+            print(f"note: #{row['index']} {row['operator']}: {row['note']}")
         for misfit in found.misfits:
             print(f"does not fit {device.name}: {misfit}; its latency supposes that it does")
         if found.total is not None:
+            print(f"total: {_worth(found)}")
             print_fields(readable_cost(found.total))
     return _complain(options.model, found)
+
+
+def _worth(found: ModelCost) -> str:
+    """What the total is worth, in words."""
+    if found.unsupported:
+        names = ", ".join(f"#{one.index} {one.name}" for one in found.unsupported)
+        return f"incomplete, without {names}"
+    if found.bounds:
+        names = ", ".join(f"#{one.index} {one.name}" for one in found.bounds)
+        return f"upper bound, for simple code computes {names}"
+    return "complete"
 
 
 def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
     """An operator as a table row; what nothing is known of is None. RAM is what is live while it runs."""
     op, cost = one.layer.op, one.cost
-    kernel = "view" if op is None else f"{op.kind} ({op.length_in}, {op.channels_in}) -> {op.channels_out}"
+    first, *after = map(_kernel, one.layer.ops or (None,))
+    kernel = " + ".join([first, *(name.split()[0] for name in after)])
     row: dict[str, Any] = {
         "index": one.layer.index,
         "operator": one.layer.name,
         "kernel": "not supported" if one.layer.reason else kernel,
-        "note": one.layer.note,
+        "upper_bound": one.layer.is_bound,
+        "note": one.note,
         "fallback": one.layer.fallback,
     }
     if cost is None or op is None:
         nothing = None if one.layer.reason else 0
-        return row | dict.fromkeys(("macs", "cycles", "ms", "flash_bytes", "energy_uj"), nothing)
+        return row | dict.fromkeys(("macs", "cycles", "ms", "flash_bytes", "energy_uj"), nothing) | {"ram_bytes": None}
     return row | {
         "macs": op.macs,
         "cycles": cost.cycles,
@@ -76,13 +92,23 @@ def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
     }
 
 
+def _kernel(op: Op | None) -> str:
+    if op is None:
+        return "view"
+    if isinstance(op, ForeignOp):
+        return op.label
+    kind = op.kind
+    return f"{kind} ({op.length_in}, {op.channels_in}) -> {op.channels_out}"
+
+
 def _complain(model: Path, found: ModelCost) -> int:
     """One line for each operator without a kernel, and the exit code."""
     for one in found.unsupported:
         print(f"ppg-nas: not supported: #{one.index} {one.name} {one.reason}", file=sys.stderr)
-    if found.total is not None:
+    if found.total is not None and not found.unsupported:
         return 0
     lacking = f"{len(found.unsupported)} of {len(found.layers)} operators have no kernel"
-    reason = found.problem if not found.unsupported else lacking
-    print(f"ppg-nas: error: {model}: no total, {reason}", file=sys.stderr)
+    reason = lacking if found.unsupported else found.problem or "nothing runs"
+    what = "no total" if found.total is None else "the total is incomplete"
+    print(f"ppg-nas: error: {model}: {what}, {reason}", file=sys.stderr)
     return 2

@@ -13,7 +13,8 @@ from nas.assembly.layer_costs import layer_rows
 from nas.assembly.run_space import space_of
 from nas.report.front_rows import query_run
 from nas.run.run_directory import RunDirectory
-from nas.terminal.output import print_json, print_table
+from nas.terminal.budget_options import add_columns, usual_columns
+from nas.terminal.output import chosen_columns, print_json, print_table
 from search.archive.archive import Row
 from search.archive.query import Query, table_row
 from search.costs.budgets import KB
@@ -31,7 +32,6 @@ _LAYER_COLUMNS = (
     "flash_bytes",
     "ram_bytes",
 )
-_HIDDEN = ("device", "generation", "energy_mj", "cycles", "step_energy_mj", "step_cycles")
 _NEIGHBOURS = 3
 
 
@@ -40,6 +40,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, help="run directory")
     parser.add_argument("id", help="id of an archived subnet, or the beginning of one")
     parser.add_argument("--device", help="device name or YAML file (default: the run's)")
+    add_columns(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(execute=execute)
 
@@ -79,8 +80,7 @@ def execute(options: argparse.Namespace) -> int:
         )
     for title, rows in (("nearest cheaper", found["cheaper"]), ("nearest better", found["better"])):
         if rows:
-            columns = [name for name in rows[0] if name not in _HIDDEN]
-            print_table(rows, columns, title)
+            print_table(rows, chosen_columns(rows, options.columns, usual_columns(here.metric)), title)
         else:
             print(f"{title}: none evaluated")
     return 0

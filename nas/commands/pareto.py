@@ -11,8 +11,8 @@ from nas.report.plots import pareto_front
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import replace_file
 from nas.terminal.arguments import picture_path, positive_count
-from nas.terminal.budget_options import add_budgets, given_budgets, objectives
-from nas.terminal.output import print_csv, print_json, print_table
+from nas.terminal.budget_options import add_budgets, add_columns, given_budgets, objectives, usual_columns
+from nas.terminal.output import chosen_columns, print_csv, print_json, print_table
 from search.archive.query import Answer, Query, QueryError
 from search.costs.budgets import Budgets
 from search.loop.racing import objectives_of
@@ -32,6 +32,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=positive_count, help="rows to keep")
     parser.add_argument("--knee", action="store_true", help="only the knee of the front")
     parser.add_argument("--all", action="store_true", help="every evaluated subnet, not the front alone")
+    add_columns(parser)
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="print JSON")
     shape.add_argument("--csv", action="store_true", help="print CSV")
@@ -57,13 +58,12 @@ def execute(options: argparse.Namespace) -> int:
     if options.against:
         return _against(options, answer, query)
     rows = answer.table()
-    columns = [column for column in rows[0] if column not in ("space", "weights", "fold", "seed")]
     if options.json:
         print_json(rows)
     elif options.csv:
         print_csv(rows, list(rows[0]))
     else:
-        print_table(rows, columns)
+        print_table(rows, chosen_columns(rows, options.columns, usual_columns(answer.rows[0].metric)))
         print(f"{len(rows)} of {answer.matched} that match, {answer.total} evaluated in all")
     if options.plot:
         everything = query_run(run, Query(device=options.device, is_front_only=False))

@@ -14,7 +14,7 @@ from hwmodels.firmware.learner import PersonalSettings
 from nas.assembly.choice import chosen_arch
 from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model
-from nas.predict.personalization import Protocol, learn_each, recordings_of
+from nas.predict.personalization import Protocol, learn_each, minutes_of, recordings_of
 from nas.run.run_directory import RunDirectory, RunError
 from nas.terminal.output import print_json, print_table
 
@@ -36,20 +36,26 @@ def execute(options: argparse.Namespace) -> int:
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))
+    taught, needed = protocol.needed_minutes(settings.fewest, run.config.data.window_s, run.config.data.step_s)
     recordings = recordings_of(windows_of(run, options.side), options.recording)
+    minutes = {one.recording_names[int(one.recording[0])]: minutes_of(one) for one in recordings}
     toolchain = find_toolchain() if options.emulate else None
     lessons = learn_each(model, recordings, protocol, settings, toolchain)
     rows, checks, too_short = [one.row() for one in lessons.outcomes], lessons.checks, lessons.too_short
+    lasting = ", ".join(f"{name} has {minutes[name]:.1f}" for name in too_short)
     if not rows:
         raise RunError(
-            f"{options.run}: no recording leaves {settings.fewest} labelled windows to learn from; "
-            f"too short: {', '.join(too_short)}"
+            f"{options.run}: no recording leaves {settings.fewest} labelled windows to learn from; that "
+            f"takes {needed:.1f} labelled minutes ({taught:.1f} to learn from, {options.gap:g} s between, "
+            f"{taught:.1f} to judge): {lasting}"
         )
     summary: dict[str, Any] = {
         "recordings": rows,
         "before_bpm": round(float(np.mean([row["before_bpm"] for row in rows])), 3),
         "after_bpm": round(float(np.mean([row["after_bpm"] for row in rows])), 3),
         "too_short": too_short,
+        "needed_minutes": round(needed, 2),
+        "minutes": {name: round(value, 2) for name, value in minutes.items()},
         "on_device": [asdict(check) for check in checks],
     }
     if options.json:
@@ -58,7 +64,7 @@ def execute(options: argparse.Namespace) -> int:
         print_table(rows, tuple(rows[0]))
         print(f"mean over recordings: {summary['before_bpm']:.2f} -> {summary['after_bpm']:.2f} BPM")
         if too_short:
-            print(f"too short to learn from: {', '.join(too_short)}")
+            print(f"too short to learn from, which takes {needed:.1f} minutes: {lasting}")
         if checks:
             most = max(checks, key=lambda check: check.ram_bytes + check.stack_bytes)
             print(

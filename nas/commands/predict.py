@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.registry import detect_and_load
+from nas.data.loaders.registry import detect_and_load, reference_of
+from nas.data.remarks import with_remarks
 from nas.predict.inference import Inference, infer, load_network
 from nas.report.plots import heart_rate_trace
 from nas.run.run_files import replace_file, write_text
@@ -34,30 +35,39 @@ def execute(options: argparse.Namespace) -> int:
     if options.track and tracker is None:
         raise InputError(f"{options.model}: has no tracker; leave --track out")
     recordings = detect_and_load(options.recording, needs_labels=False)
-    print_notes(recordings)
+    print_notes([with_remarks(recording) for recording in recordings])
     if options.plot and len(recordings) != 1:
         raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
     found = [infer(model, recording, tracker if options.track else None) for recording in recordings]
     if options.out:
         write_text(options.out, _csv(found))
     if options.plot:
-        figure = _trace(found[0])
+        figure = _trace(found[0], reference_of(recordings[0].source))
         replace_file(options.plot, lambda path: figure.savefig(path, dpi=130))
     rows = [_summary(one) for one in found]
     if options.json:
         print_json([{**row, "windows": _rows(one)} for row, one in zip(rows, found, strict=True)])
     else:
-        print_table(rows, tuple(rows[0]))
+        table = [{**row, "reasons": _in_words(row["reasons"])} for row in rows]
+        print_table(table, tuple(table[0]))
     return 0
 
 
 def _summary(one: Inference) -> dict[str, Any]:
+    """How many windows are valid, why the others are not, and the error where there are labels."""
+    judged = {"accuracy": one.accuracy} if one.classes else {"mae_bpm": one.mae_bpm}
     return {
         "recording": one.recording,
         "windows": len(one.time_s),
         "valid": int(one.valid.sum()),
-        "mae_bpm": one.mae_bpm,
+        "reasons": one.reason_counts,
+        **judged,
     }
+
+
+def _in_words(reasons: dict[str, int]) -> str:
+    """Such as "uncertain 12, no pulse 5"; windows count under each of their reasons."""
+    return ", ".join(f"{reason} {count}" for reason, count in reasons.items()) or "-"
 
 
 def _rows(one: Inference) -> list[dict[str, Any]]:
@@ -88,8 +98,9 @@ def _csv(found: list[Inference]) -> str:
     return stream.getvalue()
 
 
-def _trace(one: Inference) -> Any:
+def _trace(one: Inference, measured_with: str) -> Any:
     if one.classes:
         raise InputError("--plot draws heart rates; this network tells rhythms apart")
     error = "" if one.mae_bpm is None else f", MAE {one.mae_bpm:.1f} BPM"
-    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, f"{one.recording}{error}")
+    title = f"{one.recording}{error}"
+    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, title, measured_with)

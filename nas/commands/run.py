@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from nas.assembly.loss_check import require_losses
 from nas.report.closing import closing_lines, closing_summary
 from nas.run.config import Config, absolute, load_config, parse_config
 from nas.run.overrides import overridden
@@ -100,6 +101,7 @@ def prepared_run(
     given = {"seed": seed, "threads": threads, "accelerator": accelerator}
     content |= {name: value for name, value in given.items() if value is not None}
     checked: Config = parse_config(content, str(config))
+    require_losses(checked, str(config))
     suffix = f"-fold{fold}" if fold is not None else ""
     place = path or Path("runs") / f"{checked.name}{suffix}"
     return RunDirectory.create(place, checked, data or Path(os.environ.get("PPG_DATA", ".")))

@@ -12,13 +12,11 @@ from nas.run.carried import carry_device
 from nas.run.run_directory import RunDirectory
 from nas.stages.search import search_run
 from nas.terminal.arguments import positive_count
-from nas.terminal.budget_options import add_budgets, given_budgets, objectives
-from nas.terminal.output import print_json, print_table
+from nas.terminal.budget_options import add_budgets, add_columns, given_budgets, objectives, usual_columns
+from nas.terminal.output import chosen_columns, print_json, print_table
 from search.archive.query import Answer
 from search.costs.budgets import Budgets
 from search.feasibility.explain import explain
-
-HIDDEN = ("space", "weights", "fold", "seed", "device")
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +29,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
     parser.add_argument("--top", type=positive_count, default=12, help="rows to print (default 12)")
     parser.add_argument("--explain", action="store_true", help="say what the budgets mean, and search nothing")
+    add_columns(parser)
     parser.add_argument("--json", action="store_true", help="print the whole front as JSON")
     parser.set_defaults(execute=execute)
 
@@ -52,7 +51,8 @@ def execute(options: argparse.Namespace) -> int:
         predictor = None if quality is None else {**asdict(quality), "screened": result.screened}
         print_json({"evaluated": len(result.rows), "predictor": predictor, "front": rows})
     else:
-        print_table(rows[: options.top], [name for name in rows[0] if name not in HIDDEN])
+        columns = chosen_columns(rows, options.columns, usual_columns(result.front[0].metric))
+        print_table(rows[: options.top], columns)
         print(f"{len(result.rows)} evaluated, {len(rows)} on the front")
         if result.predictor is not None:
             print(f"accuracy predictor: {result.predictor}; chose {result.screened} of the candidates")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -182,9 +183,9 @@ class FakeQuantNetwork(nn.Module):
         return execute(graph, x, lambda op, y: layers[op.name](y, _on_weight_grid), rounded)
 
     @property
-    def reads_along_time(self) -> bool:
-        """Whether the positions of its features are moments, not frequencies."""
-        return self.subnet.reads_along_time
+    def positions_along(self) -> Literal["time", "frequency"]:
+        """What the positions of its features are: moments, or frequencies."""
+        return self.subnet.positions_along
 
     def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""

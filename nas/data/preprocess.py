@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly, sosfilt, sosfilt_zi
 
 from hwmodels.basics.errors import InputError
-from hwmodels.signals.filters import band_pass_sections, filter_rate_hz, rate_ratio
+from hwmodels.signals.filters import BAND_HZ, band_pass_sections, filter_rate_hz, rate_ratio
 from nas.data.recording import FloatArray, Recording
 
-BAND_HZ = (0.4, 8.0)
 _PRE_ROLL_S = 4.0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from hwmodels.signals.filters import require_usable_rate
+from hwmodels.signals.filters import BAND_HZ, require_band_rate, require_usable_rate
 
 FloatArray = NDArray[np.floating]
 
@@ -54,8 +54,15 @@ class Recording:
 
     def __post_init__(self) -> None:
         self._check_signal("ppg", self.ppg, self.ppg_hz, None)
+        require_band_rate(f"{self.name}: ppg_hz", self.ppg_hz, BAND_HZ)
         if self.acc is not None:
             self._check_signal("acc", self.acc, self.acc_hz, 3)
+            if abs(self.acc_excess_s) > self.label_window_s:
+                acc_s = self.duration_s + self.acc_excess_s
+                raise self._error(
+                    "acc", f"ends at {acc_s:.1f} s, ppg at {self.duration_s:.1f} s",
+                    "check ppg_hz and acc_hz, or cut both to the time that they share",
+                )  # fmt: skip
         labels = {
             "heart_rate_bpm": self.heart_rate_bpm,
             "rhythm": self.rhythm,
@@ -119,6 +126,11 @@ class Recording:
     def duration_s(self) -> float:
         """Length of the PPG in seconds."""
         return self.ppg.shape[1] / self.ppg_hz
+
+    @property
+    def acc_excess_s(self) -> float:
+        """Seconds for which the accelerometer goes on after the PPG's end, negative if it ends before it."""
+        return 0.0 if self.acc is None else self.acc.shape[1] / self.acc_hz - self.duration_s
 
     @property
     def label_count(self) -> int:

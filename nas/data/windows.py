@@ -5,7 +5,6 @@ After preprocess, before folds and networks. A window may carry a margin for tim
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
 from hwmodels.network.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
@@ -124,17 +124,16 @@ class WindowSet:
     def load(cls, path: str | Path) -> WindowSet:
         """Reads what `save` wrote; raises InputError for a missing, truncated or foreign file."""
         try:
-            with np.load(path, allow_pickle=False) as archive:
-                content = {name: archive[name] for name in archive.files}
+            content: dict[str, Any] = dict(read_npz(path))
             rates = {int(name[7:]): content.pop(name) for name in list(content) if name.startswith("inputs_")}
             content["recording_names"] = tuple(content["recording_names"].tolist())
             content["rhythm_classes"] = tuple(content["rhythm_classes"].tolist())
             content |= {name: float(content[name]) for name in ("window_s", "margin_s")}
             expected = {field.name for field in fields(cls)} - {"inputs"}
             return cls(inputs=rates, **{name: content[name] for name in expected})
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; check the path") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (InputError, ValueError, TypeError, LookupError, AttributeError):
+            if not Path(path).exists():
+                raise InputError(f"{path}: no such file; check the path") from None
             raise InputError(f"{path}: not a readable window file; delete it and run again") from None
 
 

@@ -16,20 +16,15 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.registry import load_each
+from nas.data.no_pulse import stretches_without_pulse, total_length_s
 from nas.data.recording import Recording
-from nas.data.windows import make_windows
-from nas.evaluation.baselines import power_spectra
+from nas.data.remarks import Remark, remarks
+from nas.evaluation.label_alignment import align
 
 Level = Literal["found", "note", "warning", "error"]
 
-LARGEST_LAG_WINDOWS = 8
-_RATE_HZ = 32
-_NEAR_BPM = 4.0
-_LAG_GAIN = 1.07
-_SMALLEST_LAG_WINDOWS = 2
 _SATURATED_SHARE = 0.005
 _FLAT_S = 2.0
-_WEAK_PULSE = 0.16
 _UNLABELLED_S = 60.0
 
 
@@ -76,8 +71,11 @@ def check_path(path: str | Path) -> list[Finding]:
 
 def check_recording(recording: Recording) -> list[Finding]:
     """A "found" finding, its loader's notes, then one warning for each thing that looks wrong."""
+    checks = (_of_labels, _of_lengths, remarks, _of_channels, _of_pulse, _of_alignment)
+    wrong = [remark for check in checks for remark in check(recording)]
     notes = [Finding("note", recording.name, "loading", note) for note in recording.notes]
-    return [_summary(recording), *notes, *_warnings(recording)]
+    warnings = [Finding("warning", recording.name, one.check, one.message, one.details) for one in wrong]
+    return [_summary(recording), *notes, *warnings]
 
 
 def _summary(recording: Recording) -> Finding:
@@ -109,69 +107,78 @@ def _summary(recording: Recording) -> Finding:
     return Finding("found", recording.name, "recording", f"{recording.subject}: {', '.join(words)}", details)
 
 
-def _warnings(recording: Recording) -> Iterator[Finding]:
-    def warning(check: str, message: str, **details: Any) -> Finding:
-        return Finding("warning", recording.name, check, message, details)
-
+def _of_labels(recording: Recording) -> Iterator[Remark]:
     if recording.label_count == 0:
-        yield warning("no labels", "no labels: the recording can't train or test anything")
+        yield Remark("no labels", "no labels: the recording can't train or test anything")
     elif recording.segment_s is None:
         assert recording.label_times_s is not None
         left_s = recording.duration_s - float(recording.label_times_s.max()) - recording.label_window_s / 2
         if left_s > _UNLABELLED_S:
-            yield warning("unlabelled end", f"the last {left_s:.0f} s have no labels", seconds=round(left_s, 1))
+            yield Remark("unlabelled end", f"the last {left_s:.0f} s have no labels", {"seconds": round(left_s, 1)})
+    if recording.trusted is not None and not recording.trusted.all():
+        count = int((~recording.trusted).sum())
+        yield Remark("label glitch", f"{count} labels are at jumps of the reference; training omits them",
+                     {"labels": count})  # fmt: skip
+
+
+def _of_lengths(recording: Recording) -> Iterator[Remark]:
     if recording.acc is None:
-        yield warning("no accelerometer", "no accelerometer: networks that use it see zeros here")
-    else:
-        size_g = float(np.median(np.linalg.norm(recording.acc.astype(np.float64), axis=0)))
-        if not 0.6 <= size_g <= 1.5:
-            yield warning(
-                "accelerometer scale",
-                f"acceleration has a median of {size_g:.2f} g, not 1 g; check its unit",
-                median_g=round(size_g, 3),
-            )
+        yield Remark("no accelerometer", "no accelerometer: networks that use it see zeros here")
+    whole_s = recording.segment_s or recording.duration_s
+    if whole_s < recording.label_window_s:
+        what = "segments last" if recording.segment_s else "lasts"
+        yield Remark("too short", f"too short: {what} {whole_s:.1f} s, less than one window of "
+                     f"{recording.label_window_s:g} s; nothing is read of it",
+                     {"seconds": round(whole_s, 2)})  # fmt: skip
+
+
+def _of_channels(recording: Recording) -> Iterator[Remark]:
     for channel, trace in enumerate(recording.ppg):
         share, flat_s = saturated_share(trace), longest_flat_s(trace, recording.ppg_hz)
         if share > _SATURATED_SHARE:
-            yield warning(
-                "saturation",
-                f"channel {channel} sits at its limits in {share:.1%} of samples",
-                channel=channel,
-                share=round(share, 5),
-            )
+            yield Remark("saturation", f"channel {channel} sits at its limits in {share:.1%} of samples",
+                         {"channel": channel, "share": round(share, 5)})  # fmt: skip
         if flat_s > _FLAT_S and recording.segment_s is None:
-            yield warning(
-                "flat stretch",
-                f"PPG channel {channel} does not change for {flat_s:.1f} s",
-                channel=channel,
-                seconds=round(flat_s, 2),
-            )
-    if recording.trusted is not None and not recording.trusted.all():
-        count = int((~recording.trusted).sum())
-        yield warning(
-            "label glitch", f"{count} labels are at jumps of the reference; training omits them", labels=count
+            yield Remark("flat stretch", f"PPG channel {channel} does not change for {flat_s:.1f} s",
+                         {"channel": channel, "seconds": round(flat_s, 2)})  # fmt: skip
+
+
+def _of_pulse(recording: Recording) -> Iterator[Remark]:
+    stretches = stretches_without_pulse(recording)
+    # Sets of rhythms label their noise themselves.
+    if stretches and recording.rhythm is None:
+        total_s, first_s = total_length_s(stretches), stretches[0][0]
+        text = (
+            f"no pulse stands out of the noise in {total_s:.0f} of {recording.duration_s:.0f} s, first at "
+            f"{first_s:.0f} s: the watch is off the wrist, or the pulse too weak to read"
         )
-    if recording.heart_rate_bpm is None or recording.label_count < 2 * LARGEST_LAG_WINDOWS:
+        yield Remark("no pulse", text, {"seconds": round(total_s, 1), "first_s": first_s})
+
+
+def _of_alignment(recording: Recording) -> Iterator[Remark]:
+    """Nothing to fit the labels to, or a better place for them; never both, nor a place in mere noise."""
+    found = align(recording)
+    if found is None or (
+        found.shift_s and total_length_s(stretches_without_pulse(recording)) > recording.duration_s / 2
+    ):
         return
-    agreement = lag_agreement(recording)
-    if agreement is None:
-        return
-    middle = agreement.size // 2
-    best = int(agreement.argmax()) - middle
-    if abs(best) >= _SMALLEST_LAG_WINDOWS and agreement.max() > _LAG_GAIN * agreement[middle]:
-        yield warning(
-            "shifted labels",
-            f"label i fits window i{best:+d} best; move the labels",
-            windows=best,
-            agreement=round(float(agreement.max()), 3),
-            agreement_as_is=round(float(agreement[middle]), 3),
-        )
-    if agreement.max() < _WEAK_PULSE:
-        yield warning(
-            "weak pulse",
-            f"{agreement.max():.0%} of PPG power is at the labelled heart rate",
-            share=round(float(agreement.max()), 3),
-        )
+    figures = {"agreement": round(found.agreement, 3), "agreement_as_is": round(found.agreement_as_is, 3)}
+    searched = f"{-found.reach_s} to {found.reach_s:+d} s"
+    if found.at_edge:
+        side = "later" if found.shift_s > 0 else "earlier"
+        yield Remark("shifted labels", "labels fit the pulse best at the edge of what was searched "
+                     f"({searched}) or past it, towards {side}; check that they belong to this recording "
+                     "and when both began", {**figures, "at_edge": True})  # fmt: skip
+    elif found.shift_s:
+        assert recording.label_times_s is not None
+        step_s = float(np.median(np.diff(np.sort(recording.label_times_s))))
+        if step_s > 0:
+            figures["windows"] = round(found.shift_s / step_s)
+        text = f"labels fit the pulse best when moved by {found.shift_s:+d} s (searched: {searched}); move them"
+        yield Remark("shifted labels", text, {"seconds": found.shift_s, **figures})
+    elif found.is_weak:
+        yield Remark("weak pulse", f"{found.agreement:.0%} of PPG power is at the labelled heart rate",
+                     {"share": figures["agreement"]})  # fmt: skip
 
 
 def saturated_share(trace: NDArray[np.floating]) -> float:
@@ -192,44 +199,6 @@ def longest_flat_s(trace: NDArray[np.floating], rate_hz: float) -> float:
     changes = np.flatnonzero(np.diff(trace) != 0)
     runs = np.diff(np.concatenate([[-1], changes, [trace.size - 1]]))
     return float(runs.max() / rate_hz)
-
-
-def lag_agreement(recording: Recording) -> NDArray[np.float64] | None:
-    """How well labels fit the spectrum when moved by -8 to +8 windows: (17,), the middle as they stand.
-
-    The mean, over the labels that stay inside the signal at every lag, of the share of the window's PPG
-    power that lies within 4 BPM of the label. None for labels that do not follow each other at one step.
-    """
-    times = recording.label_times_s
-    if times is None or recording.heart_rate_bpm is None or recording.segment_s is not None or times.size < 3:
-        return None
-    step_s = float(np.median(np.diff(times)))
-    if not np.allclose(np.diff(times), step_s, atol=0.05) or step_s <= 0:
-        return None
-    window_s = recording.label_window_s
-    unlabelled = Recording(
-        name=recording.name,
-        source=recording.source,
-        subject=recording.subject,
-        ppg=recording.ppg,
-        ppg_hz=recording.ppg_hz,
-    )
-    if unlabelled.duration_s < window_s + 2 * LARGEST_LAG_WINDOWS * step_s:
-        return None
-    windows = make_windows([unlabelled], rates=(_RATE_HZ,), window_s=window_s, step_s=step_s, margin_s=0.0)
-    grid, power = power_spectra(windows.normalized(_RATE_HZ)[:, 0], _RATE_HZ)
-    share = power / np.maximum(power.sum(axis=1, keepdims=True), 1e-12)
-    cumulative = np.concatenate([np.zeros((len(windows), 1)), np.cumsum(share, axis=1)], axis=1)
-    first = np.rint((times - window_s / 2) / step_s).astype(np.int64)
-    lags = np.arange(-LARGEST_LAG_WINDOWS, LARGEST_LAG_WINDOWS + 1)
-    kept = (first + lags[0] >= 0) & (first + lags[-1] < len(windows))
-    if kept.sum() < LARGEST_LAG_WINDOWS:
-        return None
-    bpm = recording.heart_rate_bpm[kept]
-    low = np.searchsorted(grid, bpm - _NEAR_BPM)
-    high = np.searchsorted(grid, bpm + _NEAR_BPM, side="right")
-    rows = first[kept][None, :] + lags[:, None]
-    return np.asarray((cumulative[rows, high] - cumulative[rows, low]).mean(axis=1))
 
 
 def _check_duplicates(recordings: Sequence[Recording]) -> Iterator[Finding]:

@@ -1,11 +1,13 @@
 """The integer network on any recording: a run or a bundle in, heart rates every two seconds out.
 
 What `ppg-nas predict` prints and `nas.infer_heart_rate` returns: the firmware's integers, front end included.
+One verdict is added that firmware does not have: windows in stretches without any pulse are not valid.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +20,9 @@ from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel
 from nas.assembly.choice import chosen_arch
 from nas.compress.finish import finished_model, finished_tracker
+from nas.data.no_pulse import stretches_without_pulse
 from nas.data.recording import Recording
+from nas.data.remarks import remarks
 from nas.data.windows import make_windows
 from nas.deploy.bundle import read_bundle
 from nas.deploy.manifest import MANIFEST
@@ -29,6 +33,9 @@ from nas.run.run_directory import RunDirectory
 
 STEP_S = 2.0
 MODEL_VARIABLE = "PPG_NAS_MODEL"
+NO_PULSE = 1 << 16
+"""A reason of this program alone, beside the bits that firmware gives."""
+_REASONS = {**REASONS, NO_PULSE: "no pulse"}
 _RUNS = Path("runs")
 
 
@@ -38,8 +45,9 @@ class Inference:
 
     time_s: middle of each window. estimate: BPM, or class index for rhythms (named by `classes`).
     confidence: expected error in BPM, or probability of the class. valid: False where the window cannot be
-    trusted, and `invalid` its reasons as bits (hwmodels.firmware.front_end.REASONS). reference_bpm: the recording's own
-    label there, NaN where there is none.
+    trusted, and `invalid` its reasons as bits (hwmodels.firmware.front_end.REASONS and NO_PULSE). reference_bpm: the
+    recording's own label there, NaN where there is none; reference_class: the same as index into `classes`,
+    -1 where there is none or the network does not know the class.
     """
 
     recording: str
@@ -50,11 +58,20 @@ class Inference:
     reference_bpm: NDArray[np.float64]
     classes: tuple[str, ...] = ()
     invalid: NDArray[np.int64] | None = None
+    reference_class: NDArray[np.int64] | None = None
 
     def reasons(self, window: int) -> str:
         """Why a window cannot be trusted, in words joined by +; "" when it can."""
         bits = 0 if self.invalid is None else int(self.invalid[window])
-        return "+".join(word for bit, word in REASONS.items() if bits & bit)
+        return "+".join(word for bit, word in _REASONS.items() if bits & bit)
+
+    @property
+    def reason_counts(self) -> dict[str, int]:
+        """How many windows each reason spoils, those that occur; a window may have several."""
+        if self.invalid is None:
+            return {}
+        counts = {word: int(((self.invalid & bit) != 0).sum()) for bit, word in _REASONS.items()}
+        return {word: count for word, count in counts.items() if count}
 
     @property
     def mae_bpm(self) -> float | None:
@@ -63,6 +80,14 @@ class Inference:
         if self.classes or not known.any():
             return None
         return float(np.abs(self.estimate - self.reference_bpm)[known].mean())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of windows whose class is the label's, where there are labels it knows; None without."""
+        if self.reference_class is None or not (self.reference_class >= 0).any():
+            return None
+        known = self.reference_class >= 0
+        return float((self.estimate == self.reference_class)[known].mean())
 
 
 def load_network(path: Path) -> tuple[IntegerModel, Tracker | None]:
@@ -85,6 +110,8 @@ def infer(
 ) -> Inference:
     """Run the network over a whole recording, labels or not; with `tracker`, its figures.
 
+    Heart rates in stretches of noise alone (nas.data.no_pulse) are not valid, whatever the network says.
+
     Raises InputError when the recording lacks a sensor that the network reads, or is shorter than a window.
     """
     if model.input.sensors == "ppg_acc" and recording.acc is None:
@@ -98,8 +125,12 @@ def infer(
         middle, found, invalid = _in_segments(model, recording, tracker, step_s)
     classes = model.head.names if isinstance(model.head, ClassSettings) else ()
     confidence = 1.0 - found.spread if classes else found.spread
-    references = references_of(recording, middle)
-    return Inference(recording.name, middle, found.estimate, confidence, invalid == 0, references, classes, invalid)
+    if not classes:
+        invalid = invalid | np.where(_without_pulse(recording, middle, model.input.window_s), NO_PULSE, 0)
+    return Inference(
+        recording.name, middle, found.estimate, confidence, invalid == 0, references_of(recording, middle),
+        classes, invalid, _classes_of(recording, middle, classes),
+    )  # fmt: skip
 
 
 _Found = tuple[NDArray[np.float64], Estimates, NDArray[np.int64]]
@@ -147,16 +178,46 @@ def without_labels(recording: Recording) -> Recording:
     return replace(recording, label_times_s=None, heart_rate_bpm=None, rhythm=None, activity=None, trusted=None)
 
 
+def _without_pulse(recording: Recording, middle: NDArray[np.float64], window_s: float) -> NDArray[np.bool_]:
+    """Which windows lie in a stretch without pulse, from their middles (n,)."""
+    inside = np.zeros(middle.size, bool)
+    for start, end in stretches_without_pulse(recording):
+        inside |= (middle - window_s / 2 > start - 1e-3) & (middle + window_s / 2 < end + 1e-3)
+    return inside
+
+
 def references_of(recording: Recording, middle: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The label nearest to each window's middle, if within a second."""
+    """The heart rate of the label nearest to each window's middle, if within a second; else NaN."""
     found = np.full(middle.size, np.nan)
-    if recording.heart_rate_bpm is None or recording.label_times_s is None or not recording.label_count:
-        return found
+    nearest = _nearest_labels(recording, middle)
+    if recording.heart_rate_bpm is not None:
+        bpm = np.asarray(recording.heart_rate_bpm, np.float64)
+        found[nearest >= 0] = bpm[nearest[nearest >= 0]]
+    return found
+
+
+def _classes_of(
+    recording: Recording, middle: NDArray[np.float64], classes: tuple[str, ...]
+) -> NDArray[np.int64] | None:
+    """The same for rhythms: indices into the network's classes, -1 for none; None for heart rates."""
+    if not classes:
+        return None
+    names = recording.rhythm_classes
+    known = np.array([classes.index(name) if name in classes else -1 for name in names], np.int64)
+    found = np.full(middle.size, -1, np.int64)
+    nearest = _nearest_labels(recording, middle)
+    if recording.rhythm is not None:
+        found[nearest >= 0] = known[recording.rhythm[nearest[nearest >= 0]]]
+    return found
+
+
+def _nearest_labels(recording: Recording, middle: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Index of the label nearest to each window's middle, -1 where none is within a second."""
+    if recording.label_times_s is None or not recording.label_count:
+        return np.full(middle.size, -1, np.int64)
     times = np.asarray(recording.label_times_s, np.float64)
     nearest = np.abs(times[None] - middle[:, None]).argmin(axis=1)
-    is_near = np.abs(times[nearest] - middle) <= 1.0
-    found[is_near] = np.asarray(recording.heart_rate_bpm, np.float64)[nearest[is_near]]
-    return found
+    return np.where(np.abs(times[nearest] - middle) <= 1.0, nearest, -1)
 
 
 def infer_heart_rate(
@@ -166,28 +227,53 @@ def infer_heart_rate(
     acc_hz: float | None = None,
     *,
     model: str | Path | None = None,
+    track: bool = False,
 ) -> Inference:
     """Heart rate of raw samples, every 2 s: `infer_heart_rate(ppg, 64, acc, 32).estimate` in BPM.
 
-    ppg: (n,) or (channels, n), any unit; acc: (3, n) in g; rates in Hz. `model` is the folder of a run or a
-    bundle; by default that of the environment variable PPG_NAS_MODEL, else the newest finished run in ./runs.
-    Raises InputError naming what does not fit.
+    ppg: (n,), (channels, n) or (n, channels), any unit; acc: (3, n) or (n, 3) in g; rates in Hz, acc_hz that
+    of the PPG if left out. `model` is the folder of a run or a bundle; by default that of the environment
+    variable PPG_NAS_MODEL, else the newest finished run in ./runs. track: follow the wearer by the tracker.
+    Warns (UserWarning) of what may be a fault of the samples. Raises InputError naming what does not fit.
     """
-    network, _ = load_network(_default_model() if model is None else Path(model))
+    folder = _default_model() if model is None else Path(model)
+    network, tracker = load_network(folder)
     if not isinstance(network.head, HeartRateSettings):
-        raise InputError("this network tells rhythms apart; give the folder of one for heart rates")
-    signal = np.atleast_2d(np.asarray(ppg, np.float64))
-    motion = None if acc is None else np.asarray(acc, np.float64)
+        raise InputError(f"{folder}: this network tells rhythms apart; give the folder of one for heart rates")
+    if track and tracker is None:
+        raise InputError(f"{folder}: has no tracker; leave track out")
+    rate_hz = _rate("ppg_hz", ppg_hz)
     recording = Recording(
-        name="samples",
-        source="own",
-        subject="own",
-        ppg=signal,
-        ppg_hz=float(ppg_hz),
-        acc=motion,
-        acc_hz=float(ppg_hz if acc_hz is None else acc_hz),
-    )
-    return infer(network, recording)
+        name="samples", source="own", subject="own", ppg=_channels("ppg", ppg), ppg_hz=rate_hz,
+        acc=None if acc is None else _channels("acc", acc, 3),
+        acc_hz=rate_hz if acc_hz is None else _rate("acc_hz", acc_hz),
+    )  # fmt: skip
+    for remark in remarks(recording):
+        warnings.warn(remark.message, stacklevel=2)
+    return infer(network, recording, tracker if track else None)
+
+
+def _rate(name: str, value: float) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: is {value!r}; give the sampling rate in Hz") from None
+
+
+def _channels(name: str, samples: ArrayLike, channels: int | None = None) -> NDArray[np.float64]:
+    """Samples as (channels, n), from that or (n, channels): there are more samples than channels."""
+    wanted = "(n,), (channels, n) or (n, channels)" if channels is None else f"({channels}, n) or (n, {channels})"
+    try:
+        values = np.asarray(samples, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: holds no numbers in rows of one length; give an array {wanted}") from None
+    if values.ndim == 1 and channels is None:
+        return values[None]
+    if values.ndim == 2 and values.shape[0] > values.shape[1]:
+        values = values.T
+    if values.ndim != 2 or values.size == 0 or channels not in (None, values.shape[0]):
+        raise InputError(f"{name}: has shape {np.shape(samples)}; give {wanted}")
+    return values
 
 
 def _default_model() -> Path:

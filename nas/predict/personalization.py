@@ -46,6 +46,19 @@ class Protocol:
             calibration_s = (end - self.gap_s) / 2
         return start_s + window_s <= calibration_s, start_s >= calibration_s + self.gap_s
 
+    def needed_minutes(self, fewest: int, window_s: float, step_s: float) -> tuple[float, float]:
+        """Minutes of labelled signal that `fewest` windows, one every step_s, take; and of a whole recording.
+
+        Raises InputError when the calibration asked for is shorter than that.
+        """
+        taught_s = (fewest - 1) * step_s + window_s
+        if 60 * self.minutes < taught_s:
+            raise InputError(
+                f"--minutes: {self.minutes:g} is too little, {fewest} labelled windows take "
+                f"{taught_s / 60:.1f} minutes; give that or more"
+            )
+        return taught_s / 60, (2 * taught_s + self.gap_s) / 60
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -89,6 +102,11 @@ def recordings_of(windows: WindowSet, names: Sequence[str] = ()) -> list[WindowS
             chosen = np.flatnonzero(windows.recording == index)
             found.append(windows.subset(chosen[np.argsort(windows.start_s[chosen], kind="stable")]))
     return found
+
+
+def minutes_of(windows: WindowSet) -> float:
+    """How long a recording lasts up to the end of its last window."""
+    return float(windows.start_s.max() + windows.window_s) / 60
 
 
 def learn(

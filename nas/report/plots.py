@@ -214,10 +214,13 @@ def error_per_subject(errors: Mapping[str, Mapping[str, float]], error_name: str
     return figure
 
 
-def heart_rate_trace(time_s: NDArray, reference: NDArray, estimate: NDArray, valid: NDArray, title: str) -> Figure:
-    """One recording: the estimate over the reference, windows called invalid drawn hollow."""
+def heart_rate_trace(
+    time_s: NDArray, reference: NDArray, estimate: NDArray, valid: NDArray, title: str, measured_with: str
+) -> Figure:
+    """One recording: the estimate over the reference, if there is one, invalid windows drawn hollow."""
     figure, axes = new_axes(9, 2.8)
-    axes.plot(time_s, reference, color=INK, linewidth=1.6, label="reference (ECG)")
+    if np.isfinite(reference).any():
+        axes.plot(time_s, reference, color=INK, linewidth=1.6, label=f"reference ({measured_with})")
     trusted = valid.astype(bool)
     axes.scatter(time_s[trusted], estimate[trusted], s=9, color=BLUE, label="int8 estimate", zorder=3)
     axes.scatter(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.data.loaders.registry import reference_of
 from nas.report.closing import COST_ROWS, STAGES, is_synthetic
 from nas.report.front_rows import query_run, rows_for_pictures
 from nas.report.page import Page
@@ -174,6 +175,7 @@ def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any])
                 estimate[here],
                 arrays["int8 subnet/valid"][here],
                 f"{title}: subject {subject}, MAE {errors[here].mean():.1f} BPM",
+                reference_of(str(arrays["source"][here][0])),
             )
         )
 

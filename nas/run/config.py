@@ -39,7 +39,7 @@ class _Section(BaseModel):
     their defaults, so that a run made before them stays up to date.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
 
     @model_serializer(mode="wrap")

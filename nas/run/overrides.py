@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-import yaml
-
+from hwmodels.basics.documents import parse_yaml
 from hwmodels.basics.errors import InputError
 
 
@@ -24,8 +23,8 @@ def overridden(content: dict[str, Any], settings: Iterable[str]) -> dict[str, An
         if not equals or not path:
             raise InputError(f"--set {setting}: expected PATH=VALUE, such as teacher.epochs=2")
         try:
-            value = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
+            value = parse_yaml(text, "value")
+        except InputError:
             raise InputError(f"--set {setting}: the value is not valid YAML; quote it as YAML asks") from None
         *parents, last = path.split(".")
         place: Any = changed

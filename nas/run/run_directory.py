@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from supernet.training.distributed import Team
 
 _LOCK = ".lock"
+_SUBNET_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 _AGAIN = "delete it and give the ppg-nas run command again"
 
 
@@ -166,7 +168,9 @@ class RunDirectory:
         return read_arrays(self.path.joinpath(*parts), _AGAIN)
 
     def subnet(self, arch_id: str) -> Path:
-        """The folder of one finished subnet."""
+        """The folder of one finished subnet. Raises RunError for an id that is none."""
+        if not _SUBNET_ID.fullmatch(arch_id):
+            raise RunError(f"{self.path}: {arch_id[:40]!r} is no subnet's id; see ppg-nas pareto {self.path}")
         return self.path / "subnets" / arch_id
 
 

@@ -11,6 +11,7 @@ from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
 from nas.data.loaders.registry import find_source_files, load_source
 from nas.data.recording import Recording
+from nas.data.remarks import with_remarks
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
 from nas.run.config import Source
@@ -40,7 +41,7 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz."""
     data = run.config.data
-    recordings = [recording for source in data.sources for recording in _load(run, source)]
+    recordings = [with_remarks(recording) for source in data.sources for recording in _load(run, source)]
     print_notes(recordings)
     windows = make_windows(
         recordings,

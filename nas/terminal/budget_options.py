@@ -1,4 +1,4 @@
-"""The budget options and objectives that search and pareto share."""
+"""The options that commands on archived subnets share: budgets, objectives, columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 
 from nas.terminal.arguments import positive_number
+from nas.terminal.output import column_names
 from search.archive.filters import FilterError, column_named
 from search.costs.budgets import KB, Budgets
 
@@ -33,6 +34,18 @@ def given_budgets(options: argparse.Namespace, defaults: Budgets) -> Budgets:
         "step_latency_ms": options.max_step_latency_ms,
     }
     return replace(defaults, **{name: limit for name, limit in given.items() if limit is not None})
+
+
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Declare --columns of a table of subnets."""
+    parser.add_argument(
+        "--columns", type=column_names, metavar="LIST", help="columns of the table, or all (default: error and costs)"
+    )
+
+
+def usual_columns(metric: str) -> tuple[str, ...]:
+    """The columns of a table of subnets unless others are asked for; they fit 80 characters."""
+    return ("id", metric, "latency_ms", "flash_kb", "ram_kb")
 
 
 def objectives(text: str) -> tuple[str, ...]:

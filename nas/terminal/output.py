@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import sys
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 
 from rich.console import Console
 from rich.table import Table
+
+from hwmodels.basics.errors import InputError
 
 Row = Mapping[str, Any]
 
@@ -70,7 +73,7 @@ def format_value(value: Any) -> str:
 
 
 def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None = None) -> None:
-    """Rows as a table on standard output, figures to the right, every column whole."""
+    """Rows as a table on standard output, figures to the right, every cell whole: nothing is cut to fit."""
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for column in columns:
         figures = all(isinstance(row.get(column), int | float | None) for row in rows)
@@ -78,9 +81,28 @@ def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None =
     for row in rows:
         table.add_row(*(format_value(row.get(column)) for column in columns))
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=max(400, console.width))
-    console.print(table)
+    console.print(table, width=max(console.width, console.measure(table).maximum), soft_wrap=True, crop=False)
+
+
+def column_names(text: str) -> tuple[str, ...]:
+    """Columns of a table as `--columns` takes them: names separated by commas, or "all"."""
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names) or len(set(names)) != len(names):
+        raise argparse.ArgumentTypeError(f"must be column names separated by commas, or all, got {text!r}")
+    return names
+
+
+def chosen_columns(rows: Sequence[Row], asked: Sequence[str] | None, usual: Sequence[str]) -> list[str]:
+    """The columns to print: those asked for, all of them, else the usual ones. Raises InputError for an unknown one."""
+    known = list(rows[0])
+    if asked is None:
+        return [name for name in usual if name in known]
+    if tuple(asked) == ("all",):
+        return known
+    for name in asked:
+        if name not in known:
+            raise InputError(f"--columns: no column {name!r}; known are {', '.join(known)}, or all")
+    return list(asked)
 
 
 def plain(summary: Row) -> dict[str, Any]:

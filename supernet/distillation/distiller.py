@@ -17,7 +17,7 @@ from supernet.distillation.attention import attention_loss
 from supernet.distillation.bins import bin_divergence
 from supernet.distillation.cross_modal import cross_modal_loss
 from supernet.distillation.features import FeatureMimicry
-from supernet.distillation.kinds import KINDS, ON_LOGITS, Kind
+from supernet.distillation.kinds import FOR_HEART_RATES, KINDS, ON_LOGITS, Kind
 from supernet.distillation.regression import regression_loss
 from supernet.distillation.relations import relational_loss
 from supernet.distillation.seen import Seen
@@ -46,8 +46,8 @@ class Distiller(nn.Module):
     """sum of weight * loss over `terms`; its parameters are adaptors, trained beside the student.
 
     student_channels, teacher_channels: of the features, for kinds that map one to the other;
-    are_timed: whether both have attention along time. Raises DistillationError for a term that
-    cannot be had.
+    has_attention: whether both have attention along the same positions, time or frequency. Raises DistillationError for
+    a term that cannot be had.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class Distiller(nn.Module):
         *,
         student_channels: int = 0,
         teacher_channels: int = 0,
-        are_timed: bool = True,
+        has_attention: bool = True,
     ) -> None:
         super().__init__()
         self.terms, self.task = tuple(terms), task
         self.adaptors = nn.ModuleDict()
         for number, term in enumerate(self.terms):
-            _check(term, task, student_channels, teacher_channels, are_timed)
+            _check(term, task, student_channels, teacher_channels, has_attention)
             if term.kind == "features":
                 self.adaptors[str(number)] = FeatureMimicry(student_channels, teacher_channels, number)
 
@@ -83,7 +83,7 @@ class Distiller(nn.Module):
         if term.kind == "features":
             return self.adaptors[str(number)](_held(student.features), _held(teacher.features))
         if term.kind == "attention":
-            return attention_loss(_held(student.attention), _held(teacher.attention))
+            return attention_loss(*_attention_of(student, teacher))
         if term.kind == "relations":
             return relational_loss(_held(student.features), _held(teacher.features))
         losses: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -100,12 +100,19 @@ class Distiller(nn.Module):
         return lambda s, t: regression_loss(s, t, task.centres(s.device), delta_bpm)  # type: ignore[union-attr]
 
 
+def _attention_of(student: Seen, teacher: Seen) -> tuple[Tensor, Tensor]:
+    """The attention of both along the same positions."""
+    if student.attention is not None and teacher.attention is not None:
+        return student.attention, teacher.attention
+    return _held(student.spectral_attention), _held(teacher.spectral_attention)
+
+
 def _held(tensor: Tensor | None) -> Tensor:
     assert tensor is not None, "checked when the distiller was made"
     return tensor
 
 
-def _check(term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: int, are_timed: bool) -> None:
+def _check(term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: int, has_attention: bool) -> None:
     def require(holds: bool, what: str) -> None:
         if not holds:
             raise DistillationError(f"distillation, {term.kind}: {what}")
@@ -113,12 +120,13 @@ def _check(term: Term, task: HeartRateTask | RhythmTask, student: int, teacher: 
     require(term.kind in KINDS, f"unknown kind; one of {', '.join(KINDS)}")
     require(term.weight >= 0, f"weight {term.weight} is negative")
     ordered = isinstance(task, HeartRateTask)
-    require(ordered or term.kind not in ("regression", "bins"), "is for heart rates; leave it out for rhythms")
+    require(ordered or term.kind not in FOR_HEART_RATES, "is for heart rates; leave it out for rhythms")
     if term.kind in ("features", "relations"):
         require(student > 0 and teacher > 0, "student or teacher shows no features; use a loss on logits")
     if term.kind == "attention":
         require(
-            are_timed,
-            "teacher or student has no attention along time; add a resnet or cnn_lstm teacher",
+            has_attention,
+            "no teacher looks along what the student looks along; add a spectral teacher for networks over spectra, a "
+            "resnet, transformer or cnn_lstm for networks over samples",
         )
         require(student > 0, "the student shows no attention; use a loss on logits")

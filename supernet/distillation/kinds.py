@@ -17,3 +17,5 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ON_LOGITS: tuple[Kind, ...] = ("soft_labels", "regression", "bins", "alpha_divergence", "cross_modal")
 """Kinds that compare logits alone, as a supernet's subnets can."""
+FOR_HEART_RATES: tuple[Kind, ...] = ("regression", "bins")
+"""Kinds whose bins are in order."""

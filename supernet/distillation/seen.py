@@ -6,7 +6,7 @@ Teachers and students are both looked at through `see`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -22,12 +22,14 @@ POSITIONS = 32
 @dataclass(frozen=True, eq=False)
 class Seen:
     """Of n windows: logits (n, outputs); features (n, channels), the mean over positions of what the logits
-    are made of; attention (n, POSITIONS) along time. None where not looked at, or where there is none.
+    are made of; attention (n, POSITIONS) along time, and along frequency. None where not looked at, or where there is
+    none.
     """
 
     logits: Tensor
     features: Tensor | None = None
     attention: Tensor | None = None
+    spectral_attention: Tensor | None = None
 
     def __getitem__(self, chosen: Any) -> Seen:
         """The same of some of the windows."""
@@ -38,35 +40,36 @@ class Seen:
         return Seen.of({name: None if x is None else x.to(device) for name, x in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor | None]:
-        """The three fields by name, None where absent."""
-        return {"logits": self.logits, "features": self.features, "attention": self.attention}
+        """The fields by name, None where absent."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @staticmethod
     def of(parts: Mapping[str, Tensor | None]) -> Seen:
         """From what `tensors` gave."""
         logits = parts["logits"]
         assert logits is not None
-        return Seen(logits, parts.get("features"), parts.get("attention"))
+        return Seen(logits, *(parts.get(field.name) for field in fields(Seen)[1:]))
 
 
 def see(network: nn.Module, x: Tensor) -> Seen:
     """Look at what `network` makes of windows (n, channels, samples).
 
     A network shows itself by `observe(x) -> (logits, maps (n, channels, positions))` and says by
-    `reads_along_time` whether the positions are moments; one without `observe` shows its logits alone. An
-    ensemble shows the features of all members, and the attention of the first that has one.
+    `positions_along` whether the positions are moments ("time") or frequencies; one without `observe` shows its logits
+    alone. An ensemble shows the features of all members, and of each attention that of the first that has one.
     """
     if isinstance(network, Ensemble):
         parts = [see(member, part) for member, part in network.parts(x)]
         pooled = [part.features for part in parts if part.features is not None]
         attention = next((part.attention for part in parts if part.attention is not None), None)
+        spectral = next((part.spectral_attention for part in parts if part.spectral_attention is not None), None)
         logits = network.combine([part.logits for part in parts])
-        return Seen(logits, torch.cat(pooled, dim=1) if pooled else None, attention)
+        return Seen(logits, torch.cat(pooled, dim=1) if pooled else None, attention, spectral)
     if not hasattr(network, "observe"):
         return Seen(network(x))
     logits, maps = network.observe(x)  # type: ignore[operator]
-    along_time = getattr(network, "reads_along_time", False)
-    return Seen(logits, maps.mean(dim=2), attention_map(maps) if along_time else None)
+    name = "attention" if network.positions_along == "time" else "spectral_attention"
+    return Seen(logits, maps.mean(dim=2), **{name: attention_map(maps)})
 
 
 def attention_map(maps: Tensor) -> Tensor:

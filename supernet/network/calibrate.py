@@ -6,20 +6,24 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set the running statistics of every batch norm of `network`, in place, and leave it in eval mode.
 
     They become the plain average over `batches`, each float32 (batch, channels, samples), of which
-    there must be at least one (ValueError). Cumulative average as in Yu and Huang 2019, section 3.3.
+    there must be at least one (ValueError). Cumulative average as in Yu and Huang 2019, section 3.3. Only norms are in
+    training mode meanwhile: dropout would draw from a generator that nobody seeded, and change what is averaged.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
-    network.train()
+    network.eval()
+    for norm in norms:
+        norm.train()
     count = 0
     with torch.no_grad():
         for batch in batches:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -175,9 +176,9 @@ class Subnet(nn.Module):
         return execute(self.graph, x, lambda op, tensor: layers[op.name](tensor, on_weight), on_output)
 
     @property
-    def reads_along_time(self) -> bool:
-        """Whether the positions of its features are moments, not frequencies."""
-        return next(iter(self.graph)).reads == "samples"
+    def positions_along(self) -> Literal["time", "frequency"]:
+        """What the positions of its features are: moments, or frequencies."""
+        return "time" if next(iter(self.graph)).reads == "samples" else "frequency"
 
     def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""

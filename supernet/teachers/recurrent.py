@@ -17,7 +17,7 @@ class ConvolutionalRecurrent(nn.Module):
     read forwards and backwards; their outputs' mean is classified. Weights are drawn from `seed`.
     """
 
-    reads_along_time = True
+    positions_along = "time"
 
     def __init__(
         self,

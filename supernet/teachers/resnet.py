@@ -48,7 +48,7 @@ class ResNet(nn.Module):
     parameters. Weights are drawn from `seed`.
     """
 
-    reads_along_time = True
+    positions_along = "time"
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class SpectralNetwork(nn.Module):
     frequencies, features of 96 frequencies are averaged first. Weights are drawn from `seed`.
     """
 
-    reads_along_time = False
+    positions_along = "frequency"
     frequencies: Tensor
 
     def __init__(

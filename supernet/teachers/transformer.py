@@ -22,7 +22,7 @@ class PatchTransformer(nn.Module):
     ms make 400 tokens of 8 s whatever the rate. Width 320, 8 heads and 6 blocks are about 5 M parameters.
     """
 
-    reads_along_time = True
+    positions_along = "time"
 
     def __init__(
         self,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,25 @@ import torch
 
 from hwmodels.basics.atomic_files import replace_file
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.pickle_scan import scan
+
+_MOST_PICKLE_BYTES = 64 << 20
+_DAMAGED = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
+"""What zipfile, pickle and torch raise for files that are cut short, altered or foreign."""
 
 
 class CheckpointError(InputError):
@@ -28,24 +50,26 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     replace_file(path, write)
 
 
+def _look_through(path: Path) -> None:
+    """Raise what a damaged file raises where the pickle in a checkpoint claims or builds more than is sound."""
+    with zipfile.ZipFile(path) as archive:
+        (member,) = (one for one in archive.infolist() if one.filename.split("/")[-1] == "data.pkl")
+        if member.file_size > _MOST_PICKLE_BYTES:
+            raise pickle.UnpicklingError("a pickle of many bytes")
+        scan(io.BytesIO(archive.read(member)))
+
+
 def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any]:
     """What `save_checkpoint` wrote.
 
     Raises CheckpointError when the file is missing, damaged, or holds another `fingerprint`.
     """
     try:
+        _look_through(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint; give the ppg-nas run command again") from None
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        KeyError,
-        pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ):
+    except _DAMAGED:
         raise CheckpointError(
             f"{path}: the checkpoint is truncated or damaged; delete it and give the ppg-nas run command "
             "again to repeat this training"

@@ -117,7 +117,10 @@ def distiller_of(
         task,
         student_channels=0 if own.features is None else own.features.shape[1],
         teacher_channels=0 if taught.features is None else taught.features.shape[1],
-        are_timed=taught.attention is not None and own.attention is not None,
+        has_attention=any(
+            getattr(taught, name) is not None and getattr(own, name) is not None
+            for name in ("attention", "spectral_attention")
+        ),
     )
 
 

@@ -24,7 +24,7 @@ from supernet.compute import accelerator
 from supernet.compute.accelerator import CPU
 from supernet.compute.allocation import keep_freed_memory
 from supernet.tasks.task import Task
-from supernet.training.checkpoint import load_checkpoint, save_checkpoint
+from supernet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
@@ -94,12 +94,7 @@ def fit(
     mark = _fingerprint(method, training, settings, team)
     history: list[EpochRecord] = []
     if checkpoint is not None and checkpoint.exists():
-        content = load_checkpoint(checkpoint, mark)
-        method.module.load_state_dict(content["module"])
-        if helpers and method.helpers is not None:
-            method.helpers.load_state_dict(content["helpers"])
-        optimizer.load_state_dict(content["optimizer"])
-        history = [EpochRecord(**record) for record in content["history"]]
+        history = _restored(checkpoint, mark, method, optimizer, bool(helpers))
     for epoch in range(len(history), settings.epochs):
         begun = time.perf_counter()
         method.start_epoch(epoch, settings, optimizer)
@@ -126,6 +121,19 @@ def fit(
             on_epoch(history[-1])
     method.module.to(CPU).eval()
     return history
+
+
+def _restored(checkpoint: Path, mark: str, method: Method, optimizer: AdamW, has_helpers: bool) -> list[EpochRecord]:
+    """Put the state of a checkpoint into networks and optimizer; the epochs before it."""
+    content = load_checkpoint(checkpoint, mark)
+    try:
+        method.module.load_state_dict(content["module"])
+        if has_helpers and method.helpers is not None:
+            method.helpers.load_state_dict(content["helpers"])
+        optimizer.load_state_dict(content["optimizer"])
+        return [EpochRecord(**record) for record in content["history"]]
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+        raise CheckpointError(f"{checkpoint}: the checkpoint is damaged; delete it and run again") from None
 
 
 @contextmanager

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import pickle
 import random
 import sqlite3
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 
 from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
@@ -24,15 +24,20 @@ from hwmodels.cost import lut
 from hwmodels.cost.board_measurements import read_measurements
 from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_hash, rules_hash
 from hwmodels.device.device import load_device
-from nas.data.loaders.empatica import load_empatica
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.interpreter import load_model, save_model
+from hwmodels.validation.network_check import random_model
 from nas.data.loaders.ppg_dalia import load_ppg_dalia_file
-from nas.data.loaders.tabular import load_tabular
+from nas.data.synthetic import simulate
+from nas.data.windows import WindowSet, make_windows
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
 from search.archive.archive import Archive, Row
 from search.archive.query import Query, run_query
 from supernet.space.search_space import load_space
+from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
+from tests.fuzz.recordings import RECORDINGS
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,20 @@ class Target:
 
 def _shipped(kind: str) -> Callable[[], list[bytes]]:
     return lambda: [(shipped_folder(kind) / f"{name}.yaml").read_bytes() for name in shipped_names(kind)]
+
+
+def _tflite_models() -> list[bytes]:
+    from tests.hwmodels.test_foreign_operators import USUAL_BLOCKS, usual_block
+    from tests.hwmodels.tflite_files import small_net
+
+    return [small_net().bytes(), *(usual_block(name)[0].bytes() for name in USUAL_BLOCKS)]
+
+
+def _tflite_layers(path: Path) -> object:
+    from hwmodels.foreign.tflite_layers import layers_of
+    from hwmodels.foreign.tflite_reader import read_tflite
+
+    return layers_of(read_tflite(path))
 
 
 def _run_configuration(path: Path) -> object:
@@ -149,110 +168,41 @@ def _npz() -> list[bytes]:
         return [plain, path.read_bytes()]
 
 
-def _logs() -> list[bytes]:
-    """A plain recording, a watch's interleaved one of dates and labels, and one of tabs with a line of units."""
-    rng = np.random.default_rng(0)
-    plain = ["# subject: anna", "# acc_unit: mg", "# label_window_s: 2", "time_s,ppg,acc_x,acc_y,acc_z"]
-    plain += [f"{i / 25:.2f},{rng.integers(99)},{i % 7},-3,{900 + i % 9}" for i in range(60)]
-    watch = ["Time,Acc_x,Acc_y,Acc_z,HRM_r,BTHRM,rhythm"]
-    watch += [f"2024-05-01 13:00:{i / 25:06.3f},,,,{rng.integers(99)},{71 if i % 9 == 0 else ''}," for i in range(60)]
-    tabs = ["sep=\t", "Timestamp\tPPG\tx\ty\tz", "ms\tmV\tg\tg\tg"]
-    tabs += [f"{i * 40}\t{rng.integers(99)}\t0,{i % 7}\t-0,3\t0,9" for i in range(60)]
-    return ["\n".join(lines).encode() for lines in (plain, watch, tabs)]
-
-
-def _labels() -> list[bytes]:
-    heart = "time_s,heart_rate_bpm,activity\n" + "".join(f"{t},{70 + t},sitting\n" for t in range(4, 40, 2))
-    return [heart.encode(), heart.replace("heart_rate_bpm", "rhythm").replace(",7", ",AF7").encode()]
-
-
-def _beside_labels(path: Path) -> object:
-    signal = path.with_name("walk.csv")
-    signal.write_text("time_s,ppg\n" + "".join(f"{i / 25},{i % 19}\n" for i in range(1000)))
-    signal.with_name("walk.labels.csv").write_bytes(path.read_bytes())
-    return load_tabular(signal)
-
-
-def _recordings() -> list[bytes]:
-    rng = np.random.default_rng(0)
-    signals = {"ppg": rng.standard_normal((2, 300)), "ppg_hz": 25, "acc": rng.standard_normal((3, 300)), "subject": "a"}
-    heart = {"heart_rate_bpm": [70.0, 71.0], "label_times_s": [4.0, 6.0], "activity": ["a", "b"], "label_window_s": 8}
-    rhythm = {"rhythm": ["AF", "sinus"], "rhythm_classes": ["AF", "sinus"], "segment_s": 6.0, "label_window_s": 6.0}
-    contents = []
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "a.npz"
-        for labels in (heart, rhythm):
-            for save in (np.savez, np.savez_compressed):
-                save(path, **signals, **labels)
-                contents.append(path.read_bytes())
-    return contents
-
-
-def _arrays() -> list[bytes]:
-    arrays = [
-        np.arange(300.0),
-        np.ones((3, 300)),
-        np.float64(25),
-        np.array("a"),
-        np.array(["AF", "b"]),
-        np.zeros((2, 0)),
-    ]
-    arrays += [np.array([(1, 2.0)], dtype=[("a", int), ("b", float)]), np.zeros(6, "M8[s]"), np.array([True])]
-    stream = io.BytesIO()
-    return [(stream.seek(0), stream.truncate(), np.save(stream, array), stream.getvalue())[-1] for array in arrays]
-
-
-def _as_each_array(path: Path) -> object:
-    """The damaged array in the place of each field; the first error counts."""
-    archive, error = path.with_name("recording.npz"), None
-    for name in (
-        "ppg",
-        "ppg_hz",
-        "acc",
-        "subject",
-        "label_times_s",
-        "heart_rate_bpm",
-        "rhythm",
-        "activity",
-        "segment_s",
-    ):
-        np.savez(archive, **{"ppg": np.arange(300.0) % 7, "ppg_hz": 25, "heart_rate_bpm": [70.0]} | {name: 0})
-        with zipfile.ZipFile(archive) as whole:
-            members = {one: whole.read(one) for one in whole.namelist()}
-        with zipfile.ZipFile(archive, "w") as changed:
-            for one, content in (members | {f"{name}.npy": path.read_bytes()}).items():
-                changed.writestr(one, content)
-        try:
-            load_tabular(archive)
-        except InputError as refused:
-            error = error or refused
-    if error:
-        raise error
-    return None
-
-
-def _bracelet() -> list[bytes]:
-    light = "1.6e9\n64.0\n" + "".join(f"{i % 23}.5\n" for i in range(700))
-    motion = "1.6e9, 1.6e9, 1.6e9\n32, 32, 32\n" + "".join(f"{i % 9},1,64\n" for i in range(350))
-    return [light.encode(), motion.encode()]
-
-
-def _bracelet_file(path: Path) -> object:
-    """The damaged file as that of one sensor, beside a whole one of the other."""
-    light, motion = _bracelet()
-    is_motion = path.read_bytes().split(b"\n")[0].count(b",") == 2
-    path.with_name("BVP.csv").write_bytes(light if is_motion else path.read_bytes())
-    path.with_name("ACC.csv").write_bytes(path.read_bytes() if is_motion else motion)
-    with zipfile.ZipFile(path.with_name("export.zip"), "w") as archive:
-        for name in ("BVP.csv", "ACC.csv"):
-            archive.write(path.with_name(name), name)
-    return load_empatica(path.with_name("BVP.csv")), load_empatica(path.with_name("export.zip"))
-
-
 def _measured() -> list[bytes]:
     rows = [f"{key},{entry.cycles},1" for key, entry in _table().entries.items()]
     text = ["# device: cortex-m7-64mhz", f"# kernels: {kernel_hash()}", "# unit: cycles", "key,cycles,runs", *rows]
     return ["\n".join([*text, f"# end {len(rows)}"]).encode()]
+
+
+def _checkpoints() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.pt"
+        save_checkpoint(
+            path, {"module": {"a.weight": torch.zeros(3, 2)}, "fingerprint": "a", "history": [{"epoch": 1}]}
+        )
+        return [path.read_bytes()]
+
+
+def _models() -> list[bytes]:
+    space = load_space("demo")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "model.npz"
+        save_model(random_model(space.lower(space.smallest()), np.random.default_rng(0)), path)
+        return [path.read_bytes()]
+
+
+def _trackers() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "tracker.json"
+        save_tracker(Tracker((1000, 7000, 16000, 7000, 1000), 4, 0.6, 12.0), path)
+        return [path.read_bytes()]
+
+
+def _windows() -> list[bytes]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "windows.npz"
+        make_windows(simulate(2, minutes=0.6, seed=0)).save(path)
+        return [path.read_bytes()]
 
 
 TARGETS = {
@@ -265,13 +215,15 @@ TARGETS = {
     "archive": Target(".sqlite", _archives, _query),
     "pickle": Target(".pkl", _pickles, load_ppg_dalia_file),
     "npz": Target(".npz", _npz, read_npz),
-    "recording_csv": Target(".csv", _logs, load_tabular),
-    "labels_csv": Target(".txt", _labels, _beside_labels),
-    "recording_npz": Target(".npz", _recordings, load_tabular),
-    "recording_array": Target(".npy", _arrays, _as_each_array),
-    "empatica": Target(".txt", _bracelet, _bracelet_file),
+    "checkpoint": Target(".pt", _checkpoints, load_checkpoint),
+    "model": Target(".npz", _models, load_model),
+    "tracker": Target(".json", _trackers, load_tracker),
+    "windows": Target(".npz", _windows, WindowSet.load),
     "measured": Target(".csv", _measured, lambda path: read_measurements(path, _table(), "cortex-m7-64mhz")),
 }
+TARGETS |= {name: Target(*parts) for name, parts in RECORDINGS.items()}
+if find_spec("tflite"):
+    TARGETS["tflite"] = Target(".tflite", _tflite_models, _tflite_layers)
 
 
 @cache

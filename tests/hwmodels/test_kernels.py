@@ -332,15 +332,16 @@ def test_parameters_outside_the_fast_form_are_refused_with_the_reason() -> None:
         return variant.name, reason
 
     assert chosen(0, -5) == ("matrix_relu_3", "")
-    name, reason = chosen(0, -16)
+    # each bias lies between two outputs, so that inputs decide which of them comes out
+    name, reason = chosen(1 << 16, -16)
     assert name == "matrix_linear_4" and "16 exceeds 15" in reason
     for bias, shift, zero_point, why in (
         (0, -5, 5, "zero point 5"),
         (0, 0, -128, "leave 1 to 22"),
         (0, 1, -128, "leave 1 to 22"),
-        (0, -23, -128, "leave 1 to 22"),
-        (1 << 30, -5, -128, "reach 2\\^30"),
-        (1 << 22, -5, -128, "reach 2\\^22"),
+        (1 << 23, -23, -128, "leave 1 to 22"),
+        ((1 << 30) + (1 << 22), -22, -128, "reach 2\\^30"),
+        ((1 << 22) + (1 << 14), -14, -128, "reach 2\\^22"),
     ):
         name, reason = chosen(bias, shift, zero_point)
         assert name == "exact" and re.search(why, reason), reason

@@ -17,7 +17,11 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "ADD": "AddOptions",
+    "SUB": "SubOptions",
+    "MUL": "MulOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "MAX_POOL_2D": "Pool2DOptions",
+    "CONCATENATION": "ConcatenationOptions",
 }
 
 
@@ -32,7 +36,7 @@ class Net:
         self,
         *shape: int,
         kind: int = INT8,
-        scale: float | None = 0.05,
+        scale: float | Sequence[float] | None = 0.05,
         zero_point: int = -128,
         content: Any = None,
     ) -> int:
@@ -107,7 +111,8 @@ class Net:
                 number = len(buffers)
                 buffers.append(table("Buffer", Data=vector(data, "u1")))
             if fields["scale"] is not None:
-                scale, zero = vector([fields["scale"]], "<f4"), vector([fields["zero_point"]], "<i8")
+                scales = np.atleast_1d(fields["scale"])
+                scale, zero = vector(scales, "<f4"), vector([fields["zero_point"]] * len(scales), "<i8")
                 extra["Quantization"] = table("QuantizationParameters", Scale=scale, ZeroPoint=zero)
             name, shape = builder.CreateString("t"), vector(fields["shape"])
             tensors.append(table("Tensor", Name=name, Shape=shape, Type=fields["kind"], Buffer=number, **extra))

@@ -27,13 +27,6 @@ def sound() -> Recording:
     return recording
 
 
-@pytest.mark.parametrize("windows", [-5, -3, 3, 4])
-def test_labels_moved_against_the_signal_are_found_with_their_lag(sound: Recording, windows: int) -> None:
-    moved = sound.with_label_shift(2.0 * windows, "planted")
-    (finding,) = (found for found in check_recording(moved) if found.check == "shifted labels")
-    assert abs(finding.details["windows"] + windows) <= 1
-
-
 def test_glitches_saturation_flat_stretches_and_units_are_found(sound: Recording) -> None:
     bpm = sound.heart_rate_bpm.copy()
     bpm[50] += 60
@@ -43,7 +36,6 @@ def test_glitches_saturation_flat_stretches_and_units_are_found(sound: Recording
     flat = sound.ppg.copy()
     flat[:, 5000:5300] = flat[:, 5000:5001]
     assert "flat stretch" in _named(dataclasses.replace(sound, ppg=flat))
-    assert "accelerometer scale" in _named(dataclasses.replace(sound, acc=sound.acc * 9.81))
 
 
 def test_missing_accelerometer_labels_and_pulse_are_found(sound: Recording) -> None:
@@ -102,3 +94,60 @@ def test_documented_faults_of_bami_are_found_and_its_sound_records_left_in_peace
             as_published = recording.with_label_shift(-2.0 * shift, "undone")
             (found,) = (f for f in check_recording(as_published) if f.check == "shifted labels")
             assert found.details["windows"] == shift
+
+
+def _recording(ppg_hz: float, seconds: float, acc_s: float, size_g: float = 1.0) -> Recording:
+    rng = np.random.default_rng(0)
+    acc = size_g * (np.array([[0.0], [0.0], [1.0]]) + 0.01 * rng.standard_normal((3, round(acc_s * 32))))
+    ppg = rng.standard_normal((1, round(seconds * ppg_hz)))
+    return Recording("r", "own", "own/r", ppg, ppg_hz, acc=acc, acc_hz=32.0)
+
+
+@pytest.mark.parametrize("factor", [1 / 10, 1 / 2, 2, 10])
+def test_sensors_that_last_for_different_times_are_refused(factor: float) -> None:
+    with pytest.raises(InputError, match=r"r: acc ends at .* s, ppg at .* s; check ppg_hz and acc_hz"):
+        _recording(64.0, 60 * factor, 60)
+
+
+@pytest.mark.parametrize(("excess_s", "is_said"), [(-7.5, True), (-1.5, True), (-0.5, False), (0.9, False), (7, True)])
+def test_sensors_that_last_more_than_a_second_apart_are_said(excess_s: float, is_said: bool) -> None:
+    found = [one.message for one in check_recording(_recording(64.0, 60, 60 + excess_s)) if one.check == "durations"]
+    assert bool(found) == is_said
+    assert all(f"{abs(excess_s):.1f} s {'after' if excess_s > 0 else 'before'} ppg" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("size_g", "unit"), [(9.81, "m/s2"), (12.0, "m/s2"), (64.0, "1/64 g"), (1000.0, "mg"), (1530.0, "mg"),
+                         (0.1, "check its unit"), (250.0, "check its unit")],
+)  # fmt: skip
+def test_an_accelerometer_in_another_unit_is_named_with_it(size_g: float, unit: str) -> None:
+    (found,) = (one for one in check_recording(_recording(64.0, 60, 60, size_g)) if one.check == "accelerometer scale")
+    assert unit in found.message
+
+
+@pytest.mark.parametrize("size_g", [0.9, 1.0, 1.53, 2.2])
+def test_gravity_on_a_wrist_that_runs_is_no_wrong_unit(size_g: float) -> None:
+    assert "accelerometer scale" not in _named(_recording(64.0, 60, 60, size_g))
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 6.4, 10.0, 15.9])
+def test_light_sampled_too_slowly_for_the_band_is_refused(rate_hz: float, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"too low for the band of 0\.4 to 8 Hz"):
+        _recording(rate_hz, 60, 60)
+    np.savez(tmp_path / "slow.npz", ppg=np.random.default_rng(0).standard_normal(600), ppg_hz=rate_hz)
+    with pytest.raises(InputError, match=r"slow\.npz: ppg_hz: .* sample at 16 Hz or more"):
+        check_path(tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0.5, 3.0, 7.9])
+def test_what_is_shorter_than_a_window_is_named_too_short(seconds: float) -> None:
+    (found,) = (one for one in check_recording(_recording(64.0, seconds, seconds)) if one.check == "too short")
+    assert f"lasts {seconds:.1f} s, less than one window of 8 s" in found.message
+    assert "too short" not in _named(_recording(64.0, 8.5, 8.5))
+    segments = dataclasses.replace(_recording(64.0, 60, 60), segment_s=5.0)
+    assert "too short" in _named(segments)
+
+
+def test_a_slow_accelerometer_is_said() -> None:
+    slow = dataclasses.replace(_recording(64.0, 60, 60), acc=np.ones((3, 300)) + np.eye(3, 300), acc_hz=5.0)
+    assert "accelerometer rate" in _named(slow)

@@ -192,6 +192,8 @@ def test_sensors_are_declared_on_the_command_line(
         ("contact=7", r"contact: needs LOWEST:HIGHEST in counts, got '7'"),
         ("ppg_hz=1", "ppg_hz: must lie in [4, 10000] Hz"),
         ("ppg_hz=99.9", "ppg_hz: 99.9 Hz is"),
+        ("ppg_hz=10", "ppg_hz: 10 Hz is too low for the band of 0.4 to 8 Hz"),
+        ("ppg_hz=15.9", "sample at 16 Hz or more"),
     ],
 )
 def test_sensors_that_cannot_be_are_told_before_anything_is_written(

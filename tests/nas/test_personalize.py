@@ -229,7 +229,13 @@ def test_bad_calibrations_are_refused(model: IntegerModel) -> None:
 
 def test_recordings_too_short_to_learn_from_are_told(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["personalize", str(finished)]) == 2
-    assert "no recording leaves 60 labelled windows to learn from" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no recording leaves 60 labelled windows to learn from" in said
+    # 60 windows of 8 s, one every 2 s, twice, and the gap; the tiny run's recordings last a minute.
+    assert "takes 4.5 labelled minutes (2.1 to learn from, 20 s between, 2.1 to judge): " in said
+    assert "synthetic-000 has 0.9" in said
+    assert main(["personalize", str(finished), "--minutes", "2"]) == 2
+    assert "--minutes: 2 is too little, 60 labelled windows take 2.1 minutes" in capsys.readouterr().err
     assert benchmark("personalization", finished) == 2
     assert "no recording is long enough to learn from" in capsys.readouterr().err
     assert main(["personalize", str(finished), "--recording", "nobody"]) == 2
@@ -247,6 +253,17 @@ def test_means_of_a_set_are_over_its_people_and_count_who_gained() -> None:
     assert (found["subjects"], found["better"], found["worse"]) == (4, 1, 1)
     assert found["before_bpm"]["value"] == 2.0 and found["change_bpm"]["value"] == pytest.approx(-0.101)
     assert found["change_bpm"]["low"] < -0.101 < found["change_bpm"]["high"]
+
+
+@pytest.mark.parametrize("gap_s", [8.0, 20.0, 60.0])
+@pytest.mark.parametrize("fewest", [46, 60, 100])
+def test_what_learning_is_said_to_need_is_what_it_takes(fewest: int, gap_s: float) -> None:
+    protocol = Protocol(gap_s=gap_s)
+    _, needed = protocol.needed_minutes(fewest, 8.0, 2.0)
+    for spare_s, is_enough in ((0.0, True), (-4.0, False)):
+        starts = np.arange(0.0, 60 * needed + spare_s - 8.0 + 1e-6, 2.0)
+        teaches, judged = protocol.split(starts, 8.0)
+        assert (int(teaches.sum()) >= fewest) == is_enough and judged.any()
 
 
 def test_halves_keep_the_gap_where_a_recording_is_short() -> None:

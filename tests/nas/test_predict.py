@@ -1,7 +1,10 @@
 """Predicting over recordings equals what evaluation says of their windows, and refuses what does not fit."""
 
 import csv
+import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,8 @@ import pytest
 
 import nas
 from hwmodels.basics.errors import InputError
+from hwmodels.network.interpreter import ClassSettings, InputSettings
+from hwmodels.validation.network_check import random_model
 from nas.assembly.choice import bundle_path, chosen_arch
 from nas.cli import main
 from nas.compress.finish import finished_model
@@ -18,8 +23,12 @@ from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
 from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import integer_estimates
+from nas.predict.inference import infer
+from nas.report.plots import heart_rate_trace
 from nas.run.run_directory import RunDirectory
-from tests.nas.tiny_run import finished_run
+from supernet.space.search_space import load_space
+from tests.nas.noises import NOISES, noise
+from tests.nas.tiny_run import finished_run, refusal
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +115,145 @@ def test_what_does_not_fit_is_told_in_one_line(
         nas.infer_heart_rate(recording.ppg, recording.ppg_hz)
     with pytest.raises(AttributeError, match="nothing"):
         _ = nas.nothing
+
+
+def _desk(kind: str, seconds: float = 60.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Light and acceleration, both at 64 Hz, of a watch that lies on a desk."""
+    rng = np.random.default_rng(seed)
+    acc = np.array([[0.0], [0.0], [1.0]]) + 0.003 * rng.standard_normal((3, round(64 * seconds)))
+    return noise(kind, seconds, 64, seed), acc
+
+
+@pytest.mark.parametrize("kind", NOISES)
+def test_noise_off_the_wrist_is_not_valid_and_says_so(finished: Path, kind: str) -> None:
+    valid, count = 0, 0
+    for seed in range(4):
+        light, acc = _desk(kind, seed=seed)
+        found = nas.infer_heart_rate(light, 64, acc, 64, model=finished)
+        count += found.valid.size
+        valid += int((found.invalid & (1 << 16) == 0).sum())
+        assert found.reason_counts.get("no pulse", 0) == sum(
+            "no pulse" in found.reasons(i) for i in range(found.valid.size)
+        )
+    assert valid < 0.12 * count
+
+
+def test_reasons_of_windows_are_counted_in_the_summary(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    light, acc = _desk("three counts", 120)
+    np.savez(tmp_path / "desk.npz", ppg=light, ppg_hz=64, acc=1000 * acc, acc_hz=64)
+    given = ["predict", str(finished), str(tmp_path / "desk.npz")]
+    assert main(given) == 0
+    out, err = capsys.readouterr()
+    assert "no pulse" in out and "reasons" in out.splitlines()[0]
+    assert "note: desk.npz: acceleration has a median of 999" in err and "fits mg, divide by 1000" in err
+    assert main([*given, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    counted = {reason: sum(reason in one["reasons"].split("+") for one in row["windows"]) for reason in row["reasons"]}
+    assert row["reasons"] == counted and counted["no pulse"] > 50 and counted["motion"] == row["windows"].__len__()
+    assert row["valid"] == sum(one["valid"] for one in row["windows"])
+
+
+def test_a_wearer_has_a_pulse(finished: Path, recording: Recording) -> None:
+    found = nas.infer_heart_rate(recording.ppg, recording.ppg_hz, recording.acc, recording.acc_hz, model=finished)
+    assert "no pulse" not in found.reason_counts
+
+
+def test_rates_that_give_sensors_different_durations_are_refused_or_said(
+    finished: Path, recording: Recording, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ppg, acc, rate = np.asarray(recording.ppg), np.asarray(recording.acc), recording.ppg_hz
+    with pytest.raises(InputError, match=r"acc ends at .* check ppg_hz and acc_hz"):
+        nas.infer_heart_rate(ppg, rate / 2, acc, recording.acc_hz, model=finished)
+    with pytest.warns(UserWarning, match="s before ppg"):
+        nas.infer_heart_rate(ppg, rate, acc[:, : -round(3 * recording.acc_hz)], recording.acc_hz, model=finished)
+    short = dataclasses.replace(
+        recording, acc=acc[:, : -round(3 * recording.acc_hz)], label_times_s=None, heart_rate_bpm=None,
+        activity=None, trusted=None,
+    )  # fmt: skip
+    save_recording(tmp_path / "short.npz", short)
+    assert main(["predict", str(finished), str(tmp_path / "short.npz")]) == 0
+    assert "note: short.npz: acc ends 3.0 s before ppg" in capsys.readouterr().err
+    np.savez(tmp_path / "tenth.npz", ppg=ppg, ppg_hz=rate * 4, acc=acc, acc_hz=recording.acc_hz)
+    assert "tenth.npz: acc ends at" in refusal(capsys, "predict", finished, tmp_path / "tenth.npz")
+
+
+def test_samples_in_columns_are_the_same_samples(finished: Path, recording: Recording) -> None:
+    ppg, acc = np.asarray(recording.ppg), np.asarray(recording.acc)
+    rows = nas.infer_heart_rate(ppg[0], recording.ppg_hz, acc, recording.acc_hz, model=finished)
+    for light, motion in ((ppg[:1].T, acc.T), (ppg[:1], acc.T), (ppg[0].tolist(), acc.T.tolist())):
+        columns = nas.infer_heart_rate(light, recording.ppg_hz, motion, recording.acc_hz, model=finished)
+        np.testing.assert_array_equal(columns.estimate, rows.estimate)
+
+
+def test_samples_of_no_such_shape_are_refused_in_words(finished: Path, recording: Recording) -> None:
+    ppg, rate = np.asarray(recording.ppg), recording.ppg_hz
+    acc = np.asarray(recording.acc)
+    for light, light_hz, motion, told in (
+        (ppg[0], rate, acc[:2], r"acc: has shape \(2, .*give \(3, n\) or \(n, 3\)"),
+        (ppg[0], rate, acc[0], r"acc: has shape .*give \(3, n\) or \(n, 3\)"),
+        (ppg[None], rate, acc, r"ppg: has shape \(1, .*give \(n,\), \(channels, n\)"),
+        ([], rate, acc, "ppg"),
+        (["a", "b"], rate, acc, "ppg: holds no numbers"),
+        (ppg[0], "fast", acc, "ppg_hz: is 'fast'"),
+        (ppg[0], None, acc, "ppg_hz: is None"),
+        (ppg[0], 10.0, None, "ppg_hz: 10 Hz is too low"),
+    ):
+        with pytest.raises(nas.InputError, match=told):
+            nas.infer_heart_rate(light, light_hz, motion, recording.acc_hz, model=finished)
+
+
+def test_the_library_tracks_as_the_command_does(
+    finished: Path, recording: Recording, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = nas.infer_heart_rate(
+        recording.ppg, recording.ppg_hz, recording.acc, recording.acc_hz, model=finished, track=True
+    )
+    assert main(["predict", str(finished), str(file), "--track", "--json"]) == 0
+    said = [one["heart_rate_bpm"] for one in json.loads(capsys.readouterr().out)[0]["windows"]]
+    np.testing.assert_allclose(found.estimate, said, atol=1e-3)
+    plain = nas.infer_heart_rate(recording.ppg, recording.ppg_hz, recording.acc, recording.acc_hz, model=finished)
+    assert not np.array_equal(found.estimate, plain.estimate)
+
+
+def test_the_package_offers_its_version_and_errors_without_loading_torch() -> None:
+    text = (
+        "import sys, nas\n"
+        "assert issubclass(nas.InputError, ValueError) and nas.__version__[0].isdigit()\n"
+        "assert not {'torch', 'scipy', 'matplotlib'} & set(sys.modules)\n"
+        "assert issubclass(nas.RunError, nas.InputError) and issubclass(nas.BundleError, nas.InputError)\n"
+        "assert set(nas.__all__) <= set(dir(nas)) and all(hasattr(nas, name) for name in nas.__all__)\n"
+    )
+    subprocess.run([sys.executable, "-c", text], check=True)
+    assert (Path(nas.__file__).parent / "py.typed").exists()
+
+
+def test_rhythms_are_judged_by_their_labels() -> None:
+    (recording,) = simulate(1, 0, minutes=3, task="rhythm")
+    space = load_space("rhythm", window_s=10, head="class_head", outputs=4)
+    model = random_model(space.lower(space.largest()), np.random.default_rng(0))
+    names = recording.rhythm_classes[::-1]
+    rate = model.input.window_samples / 10
+    model = dataclasses.replace(
+        model, input=InputSettings(rate, 10.0, "ppg", (0.4, 8.0), 0.3), head=ClassSettings(names, 0.1)
+    )
+    found = infer(model, recording)
+    truth = [names.index(recording.rhythm_classes[index]) for index in recording.rhythm]
+    times = np.asarray(recording.label_times_s)
+    right = [
+        said == truth[int(np.abs(times - time).argmin())]
+        for time, said in zip(found.time_s, found.estimate, strict=True)
+        if np.abs(times - time).min() <= 1
+    ]
+    assert found.accuracy == pytest.approx(np.mean(right)) and found.mae_bpm is None
+    bare = dataclasses.replace(recording, label_times_s=None, rhythm=None, rhythm_classes=())
+    assert infer(model, bare).accuracy is None
+
+
+@pytest.mark.parametrize(("labels", "told"), [(80.0, ["reference (a strap)"]), (np.nan, [])])
+def test_a_legend_says_what_the_reference_is_or_leaves_it_out(labels: float, told: list[str]) -> None:
+    time_s = np.arange(5.0)
+    figure = heart_rate_trace(time_s, np.full(5, labels), time_s + 70, time_s > 2, "walk", "a strap")
+    texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert [text for text in texts if text.startswith("reference")] == told

@@ -137,8 +137,8 @@ def test_the_sum_is_weighted() -> None:
 
 
 def test_losses_that_cannot_be_had_are_refused_with_the_reason() -> None:
-    with pytest.raises(DistillationError, match="no attention along time"):
-        Distiller([Term("attention")], TASK, student_channels=4, are_timed=False)
+    with pytest.raises(DistillationError, match="looks along"):
+        Distiller([Term("attention")], TASK, student_channels=4, has_attention=False)
     with pytest.raises(DistillationError, match="features"):
         Distiller([Term("features")], TASK)
     with pytest.raises(DistillationError, match="for heart rates"):
@@ -198,6 +198,7 @@ def test_every_network_shows_what_it_knows() -> None:
         found = see(network.eval(), x)
         assert torch.equal(found.logits, network(x)) and found.features is not None
         assert (found.attention is None) == isinstance(network, SpectralNetwork)
+        assert (found.spectral_attention is None) == (found.attention is not None)
     both = see(Ensemble([members[1], members[0]]).eval(), x)
     assert both.features is not None and both.features.shape == (3, 8 + 16) and both.attention is not None
     own = student()
@@ -206,3 +207,4 @@ def test_every_network_shows_what_it_knows() -> None:
     spectral = load_space("spectral", outputs=104)
     found = see(Subnet(spectral.lower(spectral_cnn())).eval(), torch.randn(3, spectral_cnn().channels, 104))
     assert found.attention is None and found.features is not None and found.features.shape == (3, 20)
+    assert found.spectral_attention is not None and found.spectral_attention.shape == (3, 32)

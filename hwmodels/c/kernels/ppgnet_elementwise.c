@@ -24,23 +24,6 @@ void ppgnet_add(
     }
 }
 
-/* TFLite's MultiplyByQuantizedMultiplier as it stands. */
-PPGNET_INLINE int32_t multiply(int32_t x, int32_t multiplier, int32_t shift)
-{
-    int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
-    int32_t shifted = (int32_t)((uint32_t)x << left);
-    int64_t product = (int64_t)shifted * multiplier;
-    int32_t high = (int32_t)((product + (1 << 30)) >> 31);
-    int32_t mask = (int32_t)((1u << right) - 1u), threshold = (mask >> 1) - (high >> 31);
-    return (high >> right) - ((threshold - (high & mask)) >> 31);
-}
-
-PPGNET_INLINE int32_t clamp(int32_t x, int32_t lowest)
-{
-    x = ppgnet_larger(x, lowest);
-    return -ppgnet_larger(-x, -127);
-}
-
 PPGNET_SMALL void ppgnet_add_exact(
     const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
@@ -50,10 +33,10 @@ PPGNET_SMALL void ppgnet_add_exact(
     for (uint32_t element = 0; element < add->elements; element++) {
         int32_t a = (input[element] - add->zero_points[0]) * (1 << 20);
         int32_t b = (second[element] - add->zero_points[1]) * (1 << 20);
-        int32_t sum = multiply(a, add->multipliers[0], add->shifts[0])
-            + multiply(b, add->multipliers[1], add->shifts[1]);
-        sum = multiply(sum, add->multipliers[2], add->shifts[2]) + add->zero_points[2];
-        out[element] = (int8_t)clamp(sum, add->lowest);
+        int32_t sum = ppgnet_multiply(a, add->multipliers[0], add->shifts[0])
+            + ppgnet_multiply(b, add->multipliers[1], add->shifts[1]);
+        sum = ppgnet_multiply(sum, add->multipliers[2], add->shifts[2]) + add->zero_points[2];
+        out[element] = (int8_t)ppgnet_clamp(sum, add->lowest);
     }
 }
 
@@ -79,8 +62,8 @@ PPGNET_SMALL void ppgnet_exact(
                 for (uint32_t index = 0; index < depth; index++, weight += next)
                     sum += is_inside ? *weight * (row[index] - layer->zero_point_in) : 0;
             }
-            sum = multiply(sum, data->multiplier[channel], data->shift[channel]) + layer->zero_point_out;
-            *out++ = (int8_t)clamp(sum, data->lowest);
+            sum = ppgnet_multiply(sum, data->multiplier[channel], data->shift[channel]) + layer->zero_point_out;
+            *out++ = (int8_t)ppgnet_clamp(sum, data->lowest);
         }
     }
 }

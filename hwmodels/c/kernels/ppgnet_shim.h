@@ -247,6 +247,24 @@ PPGNET_INLINE int32_t ppgnet_larger(int32_t a, int32_t b)
     return a - (difference & (difference >> 31));
 }
 
+/* TFLite's MultiplyByQuantizedMultiplier as it stands. */
+PPGNET_INLINE int32_t ppgnet_multiply(int32_t x, int32_t multiplier, int32_t shift)
+{
+    int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
+    int32_t shifted = (int32_t)((uint32_t)x << left);
+    int64_t product = (int64_t)shifted * multiplier;
+    int32_t high = (int32_t)((product + (1 << 30)) >> 31);
+    int32_t mask = (int32_t)((1u << right) - 1u), threshold = (mask >> 1) - (high >> 31);
+    return (high >> right) - ((threshold - (high & mask)) >> 31);
+}
+
+/* To the int8 range above `lowest`. */
+PPGNET_INLINE int32_t ppgnet_clamp(int32_t x, int32_t lowest)
+{
+    x = ppgnet_larger(x, lowest);
+    return -ppgnet_larger(-x, -127);
+}
+
 /* Half away from zero onto the int8 grid; NaN becomes the lowest value. */
 PPGNET_INLINE int8_t ppgnet_to_grid(float steps, int32_t zero_point)
 {

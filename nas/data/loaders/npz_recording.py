@@ -72,7 +72,7 @@ def _labels(content: Content, window_s: float) -> Labels | None:
     count = bpm.size if bpm is not None else rhythm.size if rhythm is not None else 0
     if not count:
         return None
-    times: NDArray[np.float64] = np.arange(count) * _STEP_S + window_s / 2
+    times = np.asarray(np.arange(count) * _STEP_S + window_s / 2, np.float64)
     if "label_times_s" in content:
         times = np.asarray(_numbers(content, "label_times_s"), np.float64).reshape(-1)
     activity = _texts(content, "activity") if "activity" in content else None

@@ -71,7 +71,7 @@ def load_ppg_dalia_file(path: Path, with_labels: bool = True) -> list[Recording]
 def _array(path: Path, value: Any, field: str) -> NDArray:
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.size == 0:
         raise InputError(f"{path}: field {field!r} is no array of numbers; is it PPG-DaLiA's?")
-    if (np.abs(value) > _LARGEST).any():
+    if not (np.abs(value) <= _LARGEST).all():
         raise InputError(f"{path}: field {field!r} holds numbers that no sensor gives; copy the file again")
     return value
 
@@ -136,8 +136,8 @@ def _from_windows(path: Path, content: dict[str, Any], with_labels: bool) -> lis
         raise InputError(f"{path}: field 'X' has shape {windows.shape}; expected (n, 4, {_WINDOW_SAMPLES})")
     count = windows.shape[0]
     bpm = _array(path, content["y"], "y").ravel().astype(np.float64) if with_labels else np.full(count, np.nan)
-    groups = np.asarray(content.get("groups", np.zeros(count))).reshape(-1)
-    codes = np.asarray(content.get("activity", np.zeros(count))).reshape(-1)
+    groups = _array(path, content.get("groups", np.zeros(count)), "groups").reshape(-1)
+    codes = _array(path, content.get("activity", np.zeros(count)), "activity").reshape(-1)
     for field, values in (("y", bpm), ("groups", groups), ("activity", codes)):
         if values.size != count:
             raise InputError(f"{path}: field {field!r} has {values.size} values for {count} windows of 'X'")

@@ -49,22 +49,24 @@ class Loader:
 
     load(path, with_labels=False) reads the signals alone, whatever lies where labels should be.
     labels: finds the label files that lie apart from the recordings, for kinds that have such.
+    reference: what the labels were measured with, for legends; "" where the kind does not say.
     """
 
     kind: str
     find: Callable[[Path], list[Path]]
     load: Load
     labels: Callable[[Path], list[Path]] = _no_files
+    reference: str = ""
 
 
 LOADERS: Mapping[str, Loader] = MappingProxyType(
     {
         loader.kind: loader
         for loader in (
-            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels),
-            Loader("bami", find_bami, load_bami),
-            Loader("liu", find_liu, load_liu),
-            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia),
+            Loader("ieee_spc", find_ieee_spc, load_ieee_spc, find_ieee_spc_labels, reference="ECG"),
+            Loader("bami", find_bami, load_bami, reference="ECG"),
+            Loader("liu", find_liu, load_liu, reference="ECG"),
+            Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia, reference="ECG"),
             Loader("empatica_e4", find_empatica, load_empatica, find_empatica_parts),
             Loader("wfdb", find_wfdb, load_wfdb, find_wfdb_parts),
             Loader("edf", find_edf, load_edf, find_edf_labels),
@@ -75,6 +77,14 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
 
 
 _FORMATS = ("empatica_e4", "wfdb", "edf", "tabular")
+
+
+def reference_of(source: str) -> str:
+    """What the labels of a recording's `source` were measured with: ECG, or as far as is known."""
+    known = {"synthetic": "simulated beats"} | {
+        loader.kind: loader.reference for loader in LOADERS.values() if loader.reference
+    }
+    return next((measured for kind, measured in known.items() if source.startswith(kind)), "the file's labels")
 
 
 def find_source_files(kind: str, path: str | Path) -> list[Path]:

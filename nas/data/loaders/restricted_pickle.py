@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.pickle_scan import scan
+from hwmodels.basics.pickle_scan import scan
 
 _PLAIN_DTYPE = re.compile(r"[<>|=]?(b1|\?|[iu][1248]|f[248]|c8|c16|[SU]\d{1,6}|[biuf])")
 _DAMAGED = (
