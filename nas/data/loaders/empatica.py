@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.documents import UndecodableError, refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.csv_recording import labels_beside, read_labels
 from nas.data.loaders.matlab import visible_files
-from nas.data.loaders.own_recording import OwnFile, recordings_of
-from nas.data.loaders.tables import MOST_BYTES, MOST_VALUES, bounded_lines, open_lines
-from nas.data.loaders.timeline import Series
+from nas.data.own.csv_recording import labels_beside, read_labels
+from nas.data.own.own_recording import OwnFile, recordings_of
+from nas.data.own.tables import MOST_BYTES, MOST_VALUES, bounded_lines, open_lines
+from nas.data.own.timeline import Series
 from nas.data.recording import Recording
 
 LIGHT, MOTION = "BVP.csv", "ACC.csv"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.csv_recording import LABELS_SUFFIX, labels_beside, read_csv_recording
 from nas.data.loaders.empatica import is_empatica_file
 from nas.data.loaders.matlab import visible_files
-from nas.data.loaders.npz_recording import read_npz_recording, save_recording
-from nas.data.loaders.own_recording import OwnFile, recordings_of
+from nas.data.own.csv_recording import LABELS_SUFFIX, labels_beside, read_csv_recording
+from nas.data.own.npz_recording import read_npz_recording, save_recording
+from nas.data.own.own_recording import OwnFile, recordings_of
 from nas.data.recording import Recording
 
 __all__ = ["find_tabular", "find_tabular_labels", "load_tabular", "save_recording"]

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.documents import UndecodableError, refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.acceleration_unit import counts_per_g
-from nas.data.loaders.columns import Columns, sort_columns, unused_note
-from nas.data.loaders.csv_recording import labels_beside, read_labels
 from nas.data.loaders.matlab import visible_files
-from nas.data.loaders.own_recording import OwnFile, recordings_of
-from nas.data.loaders.tables import MOST_BYTES, MOST_VALUES
-from nas.data.loaders.timeline import Series
+from nas.data.own.acceleration_unit import counts_per_g
+from nas.data.own.columns import Columns, sort_columns, unused_note
+from nas.data.own.csv_recording import labels_beside, read_labels
+from nas.data.own.own_recording import OwnFile, recordings_of
+from nas.data.own.tables import MOST_BYTES, MOST_VALUES
+from nas.data.own.timeline import Series
 from nas.data.recording import Recording
 
 _MOST_SHOWN = 150

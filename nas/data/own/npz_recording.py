@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
 from hwmodels.signals.filters import require_usable_rate
-from nas.data.labels import Labels
-from nas.data.loaders.columns import unused_note
-from nas.data.loaders.own_recording import OwnFile
-from nas.data.loaders.tables import MOST_BYTES
-from nas.data.loaders.timeline import Series
+from nas.data.own.columns import unused_note
+from nas.data.own.labels import Labels
+from nas.data.own.own_recording import OwnFile
+from nas.data.own.tables import MOST_BYTES
+from nas.data.own.timeline import Series
 from nas.data.recording import Recording
 
 _STEP_S = 2.0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.signals.filters import RATES_HZ, require_usable_rate
-from nas.data.labels import Span
+from nas.data.own.labels import Span
 
 GAP_S = 1.0
 """Longer gaps split a recording: a straight line over more than a beat is no pulse."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.acceleration_unit import counts_per_g
+from nas.data.own.acceleration_unit import counts_per_g
 
 SECONDS: Mapping[str, float] = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _TIME_UNITS = {

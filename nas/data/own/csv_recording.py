@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from nas.data.labels import Labels
-from nas.data.loaders.columns import HEART_RATES, SECONDS, Columns, plain_name, sort_columns, unused_note
-from nas.data.loaders.own_recording import OwnFile
-from nas.data.loaders.tables import Head, Table, open_lines
-from nas.data.loaders.timeline import Series, seconds_per_unit
+from nas.data.own.columns import HEART_RATES, SECONDS, Columns, plain_name, sort_columns, unused_note
+from nas.data.own.labels import Labels
+from nas.data.own.own_recording import OwnFile
+from nas.data.own.tables import Head, Table, open_lines
+from nas.data.own.timeline import Series, seconds_per_unit
 
 LABELS_SUFFIX = ".labels.csv"
 _LABEL_STEP_S = 1.0

@@ -12,9 +12,9 @@ import numpy as np
 
 from hwmodels.basics.errors import InputError
 from hwmodels.signals.filters import exact_ratio
-from nas.data.labels import Labels, Span, usable_labels, within
-from nas.data.loaders.acceleration_unit import in_g
-from nas.data.loaders.timeline import GAP_S, Regular, Series, common_spans, regular
+from nas.data.own.acceleration_unit import in_g
+from nas.data.own.labels import Labels, Span, usable_labels, within
+from nas.data.own.timeline import GAP_S, Regular, Series, common_spans, regular
 from nas.data.recording import Recording, trusted_labels
 
 _NETWORK_HZ = 32.0
