@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.registry import detect_and_load, find_source_files
 from nas.data.loaders.tabular import load_tabular
+from nas.predict.sensor_counts import counts_of
 from tests.nas.test_own_recordings import EVEN, error_bpm, light, motion, said, write
 from tests.nas.tiny_run import exit_code
 
@@ -183,6 +185,17 @@ def test_an_empatica_export_is_read_whole_from_a_folder_or_a_zip(tmp_path: Path)
         assert "HR.csv and IBI.csv: estimates of the bracelet, not used as labels" in one.notes[0]
     assert {path.name for path in find_source_files("empatica_e4", tmp_path)} == {"BVP.csv", "ACC.csv", "ben.zip"}
     assert len(detect_and_load(tmp_path / "anna" / "ACC.csv")) == 1
+
+
+def test_a_wrist_at_rest_is_not_at_the_ends_of_a_coarse_accelerometer(tmp_path: Path) -> None:
+    for name, text in _empatica().items():
+        (tmp_path / name).write_text(text)
+    (recording,) = detect_and_load(tmp_path)
+    assert np.unique(recording.acc[2]).size < 12
+    counts = counts_of(recording)
+    assert counts.sensors.acc_range[0] < counts.acc.min() and counts.acc.max() < counts.sensors.acc_range[1]
+    moved = replace(recording, acc=np.clip(recording.acc + np.where(np.arange(1904) % 50 == 0, 1.5, 0), -2, 2))
+    assert counts_of(moved).sensors.acc_range[1] == counts_of(moved).acc.max()
 
 
 def test_damaged_exports_end_in_one_line(tmp_path: Path) -> None:
