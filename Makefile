@@ -8,6 +8,8 @@ INSTALLED = $(VENV)/.installed
 
 demo: $(INSTALLED) compiler
 	$(BIN)/ppg-nas run configs/demo.yaml
+	@echo
+	@echo "The commands are in $(BIN); reach them by their names with: . $(BIN)/activate"
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null 2>&1; then \
 	  xdg-open runs/demo/report.html >/dev/null 2>&1 & fi
 

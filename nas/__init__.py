@@ -6,10 +6,12 @@ What other programs import stands here, and is loaded when it is first asked for
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False  # as type checkers know it; typing itself is slow to import, before an interrupt is cared for
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from hwmodels.basics.errors import InputError
     from nas.deploy.bundle import BundleError
     from nas.predict.inference import Inference, infer_heart_rate
@@ -31,7 +33,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Import what users call when they call it: commands start faster without torch."""
     if name == "__version__":
-        return version("ppg-nas")
+        return import_module("hwmodels.basics.tool").tool_version()
     if name in _MODULES:
         return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'nas' has no attribute {name!r}")

@@ -9,7 +9,9 @@ import argparse
 import errno
 import importlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib.metadata import version
 
@@ -65,7 +67,11 @@ def run_command(parser: argparse.ArgumentParser, given: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     options = parser.parse_args(given)
+    interrupts = signal.getsignal(signal.SIGINT)
     try:
+        # Until here there was nothing to tidy up; from here on work is ended in order.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code: int = options.execute(options)
         sys.stdout.flush()
         return code
@@ -84,6 +90,9 @@ def run_command(parser: argparse.ArgumentParser, given: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("ppg-nas: interrupted; the same command continues where it stopped", file=sys.stderr)
         return 130
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, interrupts)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 LICENCE = "Apache-2.0"
@@ -16,6 +15,8 @@ SPDX_LINE = f"/* SPDX-License-Identifier: {LICENCE} */\n"
 @cache
 def tool_version() -> str:
     """The version of the installed distribution."""
+    from importlib.metadata import version  # slow to import, and most commands never ask
+
     return version("ppg-nas")
 
 

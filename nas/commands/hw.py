@@ -24,6 +24,7 @@ from nas.terminal.output import print_json, print_table
 from supernet.space.search_space import load_space
 
 _WINDOWS = 3
+_PLACES = {"tightly_coupled": "TCM", "flash": "flash"}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -79,11 +80,11 @@ def list_devices(options: argparse.Namespace) -> int:
         {
             "device": device.name,
             "core": device.core,
-            "MHz": device.clock_hz / 1e6,
+            "MHz": device.clock_hz // 1_000_000,
             "flash KB": device.flash_bytes >> 10,
             "RAM KB": device.ram_bytes >> 10,
-            "code in": device.placement.code.replace("_", " "),
-            "constants in": device.placement.constants.replace("_", " "),
+            "code in": _PLACES[device.placement.code],
+            "constants in": _PLACES[device.placement.constants],
             "active mW": device.active_mw,
             "sleep mW": device.sleep_mw,
         }

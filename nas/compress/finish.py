@@ -41,6 +41,7 @@ _SHARE_VALID = 0.95
 _ERRORS = "errors.json"
 _ORIGIN = "made_from"
 _TRACKER = "tracker.json"
+_AS_LONG = "float_as_long"
 
 
 def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
@@ -106,6 +107,39 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     for name in ("float", "int8"):
         (folder / name / CHECKPOINT).unlink(missing_ok=True)
     return errors
+
+
+def train_float_as_long(run: RunDirectory, arch: Arch) -> float | None:
+    """Train a finished float subnet for the epochs that quantization took besides; its validation error.
+
+    The float network that figures compare with the int8 one has then learned as long. None where quantization
+    is not trained.
+    """
+    settings = run.config.finish.quantization
+    if not settings.epochs:
+        return None
+    folder = run.subnet(arch.id) / _AS_LONG
+    training, validation = sides(run)
+    task, subnet = training_task(run, training), finished_float(run, arch)
+    title = f"float subnet as long, {arch.id}"
+    method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, title, arch.reads)
+    if not _is_trained(folder, subnet):
+        train(run, title, folder, method, (training, validation), task, settings, trained_teacher(run))
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    estimate, _ = predict(subnet.eval(), validation.read(arch), task)
+    return round(task.error(estimate, validation.targets, validation.subjects), 4)
+
+
+def compared_float(run: RunDirectory, arch: Arch) -> Subnet:
+    """The float subnet that was trained as long as the int8 one, where there is one, else the fine-tuned."""
+    path = run.subnet(arch.id) / _AS_LONG / "model.pt"
+    subnet = finished_float(run, arch)
+    return load_network(subnet, path) if path.exists() else subnet
+
+
+def compared_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
+    """What `train_float_as_long` leaves."""
+    return network_files(run.subnet(arch_id) / _AS_LONG) if run.config.finish.quantization.epochs else ()
 
 
 def finished_float(run: RunDirectory, arch: Arch) -> Subnet:
@@ -175,7 +209,7 @@ def _read_origin(folder: Path) -> str | None:
 def _keep_if_made_from(folder: Path, origin: str) -> None:
     """Keep finished and half-finished networks of this origin; remove those of another."""
     if _read_origin(folder) != origin:
-        for name in ("float", "int8"):
+        for name in ("float", "int8", _AS_LONG):
             shutil.rmtree(folder / name, ignore_errors=True)
         (folder / _ERRORS).unlink(missing_ok=True)
         write_text(folder / _ORIGIN, origin)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import version
+from textwrap import wrap
 from typing import Any
 
+from nas.report.comparison import comparison_lines, training_line
 from nas.run.carried import relative
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest
@@ -82,6 +84,9 @@ def closing_lines(run: RunDirectory) -> list[str]:
     )
     lines += ["", "Held-out test subjects:"]
     lines += [f"  {name}: {format_value(value)}" for name, value in sorted(found["test"].items())]
+    said = comparison_lines(found["metrics"])
+    said.append(training_line(run.config.finish.fine_tuning.epochs, run.config.finish.quantization.epochs))
+    lines += ["", *(line for sentence in said for line in wrap(sentence, 100))]
     if found["is_synthetic"]:
         lines.append("  (synthetic recordings: these figures say nothing about people)")
     lines.append("")

@@ -9,6 +9,7 @@ import numpy as np
 
 from nas.data.loaders.registry import reference_of
 from nas.report.closing import COST_ROWS, STAGES, is_synthetic
+from nas.report.comparison import comparison_lines, training_line
 from nas.report.front_rows import query_run, rows_for_pictures
 from nas.report.page import Page
 from nas.report.plots import (
@@ -136,6 +137,9 @@ def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name
     if is_heart_rate:
         page.table(_heart_rate_table(results), _HEART_RATE_COLUMNS)
         page.note("BPM, with 95 % bootstrap intervals over subjects, on whom nothing was tuned.")
+        for line in comparison_lines(results):
+            page.note(f"{line}.")
+        page.note(training_line(run.config.finish.fine_tuning.epochs, run.config.finish.quantization.epochs))
         errors = {
             name: {s: e for found in by_source.values() for s, e in found["mae_by_subject_bpm"].items()}
             for name, by_source in results.items()

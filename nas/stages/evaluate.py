@@ -10,7 +10,7 @@ import numpy as np
 from nas.assembly.choice import chosen_arch
 from nas.assembly.loading import trained_teacher, windows_of
 from nas.assembly.task_setup import targets_of, task_of
-from nas.compress.finish import finished_float, finished_model, finished_tracker
+from nas.compress.finish import compared_float, finished_model, finished_tracker
 from nas.data.windows import WindowSet
 from nas.evaluation.baselines import spectral_argmax, spectral_tracker
 from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates, network_estimates
@@ -73,7 +73,7 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
     teacher = trained_teacher(run)
     found = {
         "teacher": network_estimates(teacher.network, windows, teacher, task),
-        "float subnet": network_estimates(finished_float(run, arch), windows, arch, task),
+        "float subnet": network_estimates(compared_float(run, arch), windows, arch, task),
         "int8 subnet": integer_estimates(finished_model(run, arch), windows),
     }
     if (tracker := finished_tracker(run, arch)) is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.assembly.choice import arch_of
-from nas.compress.finish import finish_subnet, finished_files
+from nas.compress.finish import compared_files, finish_subnet, finished_files, train_float_as_long
 from nas.run.run_directory import RunDirectory
 
 NAME = "finish"
@@ -20,7 +20,8 @@ def inputs(run: RunDirectory) -> object:
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
     """The networks of the chosen subnet."""
-    return finished_files(run, str(run.summary(NAME)["chosen"]))
+    chosen = str(run.summary(NAME)["chosen"])
+    return (*finished_files(run, chosen), *compared_files(run, chosen))
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
@@ -28,6 +29,9 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     candidates = run.summary("search")["candidates"]
     errors = {arch_id: finish_subnet(run, arch_of(run, arch_id)) for arch_id in candidates}
     chosen = min(candidates, key=lambda arch_id: errors[arch_id]["int8"])
+    as_long = train_float_as_long(run, arch_of(run, chosen))
+    if as_long is not None:
+        errors[chosen]["float_as_long"] = as_long
     return {
         "chosen": chosen,
         "validation_errors": errors,

@@ -15,6 +15,7 @@ from rich.table import Table
 from hwmodels.basics.errors import InputError
 
 Row = Mapping[str, Any]
+_WIDEST = 4096
 
 
 class Noted(Protocol):
@@ -81,7 +82,8 @@ def print_table(rows: Sequence[Row], columns: Sequence[str], title: str | None =
     for row in rows:
         table.add_row(*(format_value(row.get(column)) for column in columns))
     console = Console()
-    console.print(table, width=max(console.width, console.measure(table).maximum), soft_wrap=True, crop=False)
+    whole = console.measure(table, options=console.options.update(max_width=_WIDEST)).maximum
+    Console(width=max(console.width, whole)).print(table)
 
 
 def column_names(text: str) -> tuple[str, ...]:
