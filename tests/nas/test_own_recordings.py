@@ -17,6 +17,7 @@ from nas.data.recording import Recording
 from nas.data.windows import make_windows
 from nas.evaluation.baselines import spectral_argmax
 from nas.evaluation.recording_check import check_path
+from tests.nas.tiny_run import exit_code, tiny_config, write_config
 
 BPM = 75.0
 
@@ -113,6 +114,21 @@ def test_labels_may_stand_in_a_column_of_the_recording(tmp_path: Path) -> None:
     strap(tmp_path / "walk.labels.csv", np.arange(4.0, 50.0, 2.0))
     (recording,) = load_tabular(tmp_path)
     assert recording.label_count == 23 and "column not used: heart_rate_bpm" in recording.notes
+
+
+def test_what_was_done_to_recordings_reaches_whoever_runs_on_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for person in range(6):
+        far = 1.6e9 if person == 0 else 0.0
+        write(tmp_path / f"p{person}.csv", EVEN + far, per_g=1000.0)
+        strap(tmp_path / f"p{person}.labels.csv", np.arange(4.0, 50.0, 2.0))
+    config = tiny_config(tmp_path) | {"data": {"folds": 3, "sources": [{"kind": "tabular"}]}}
+    given = [write_config(tmp_path / "own.yaml", config), "--data", tmp_path, "--run", tmp_path / "run"]
+    assert exit_code("run", *given, "--until", "prepare") == 0
+    said_aloud = capsys.readouterr().err
+    assert "note: p0.csv and 5 more: acceleration taken as mg, divided by 1000" in said_aloud
+    assert "note: p0.csv: 0 of 23 labels lie within the signal: labels at 4 to 48 s" in said_aloud
 
 
 @settings(max_examples=40, deadline=None)

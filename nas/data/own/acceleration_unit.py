@@ -50,7 +50,7 @@ def in_g(acc: NDArray[np.float64], declared: str = "") -> tuple[NDArray[np.float
     for unit, per_g in _SCALES.items():
         if _LOWEST <= median / per_g <= _HIGHEST:
             return acc / per_g, (
-                f"acceleration has a median of {median:.2f}: taken as {unit}, divided by {per_g:g}; give acc_unit if "
-                "it is another"
+                f"acceleration taken as {unit}, divided by {per_g:g}, for its median size is near that; give acc_unit "
+                "if it is another"
             )
     return acc, ""
