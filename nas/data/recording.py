@@ -119,8 +119,9 @@ class Recording:
             constant = np.ptp(signal, axis=1) == 0
             # An axis of a wrist at rest may well stay within one count; three that do are no accelerometer.
             if constant.any() and (channels is None or constant.all()):
-                which = "is constant" if constant.all() else f"channel {int(constant.argmax())} is constant"
-                raise self._error(field, which, "leave it out, or check the sensor")
+                if constant.all():
+                    raise self._error(field, "is constant", "check the sensor, or leave the recording out")
+                raise self._error(field, f"channel {int(constant.argmax())} is constant", "leave that channel out")
 
     @property
     def duration_s(self) -> float:

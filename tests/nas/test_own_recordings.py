@@ -233,3 +233,15 @@ def test_a_clock_that_begins_anew_is_refused_and_small_disorder_sorted(tmp_path:
     (recording,) = load_tabular(write(tmp_path / "swapped.csv", swapped))
     np.testing.assert_allclose(recording.ppg[0], light(EVEN), rtol=1e-6)
     assert "out of order: sorted" in said([recording])
+
+
+def test_missing_samples_of_arrays_are_lost_samples(tmp_path: Path) -> None:
+    samples = light(EVEN)
+    samples[[300, 301]] = np.nan
+    samples[800:900] = np.inf
+    np.savez(tmp_path / "walk.npz", ppg=samples, ppg_hz=25, acc=motion(EVEN))
+    recordings = load_tabular(tmp_path)
+    assert [one.name for one in recordings] == ["walk.npz@0s", "walk.npz@36s"]
+    assert [one.ppg.shape[1] for one in recordings] == [one.acc.shape[1] for one in recordings] == [800, 600]
+    np.testing.assert_allclose(recordings[1].acc, motion(EVEN)[:, 900:], rtol=1e-6)
+    assert "102 of 1500 samples of PPG are missing" in recordings[0].notes

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from hwmodels.basics.errors import InputError
+from hwmodels.foreign.tflite_reader import read_tflite
 from nas.data.loaders.registry import detect_and_load, find_source_files
 from nas.data.loaders.tabular import load_tabular
 from nas.predict.sensor_counts import counts_of
@@ -265,13 +266,16 @@ def test_an_edf_file_is_read_with_axes_that_share_a_name(tmp_path: Path) -> None
 
 def test_a_pointer_of_git_lfs_is_named_by_every_reader(tmp_path: Path) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
-    for name in ("a.csv", "a.npz", "a.zip", "BAMI1_1.mat", "S1.pkl", "a.hea", "a.edf"):
-        path = tmp_path / name
-        path.write_text(pointer)
-        with pytest.raises(
-            InputError, match=r"is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`"
-        ):
-            detect_and_load(path)
+    for number, name in enumerate(("a.csv", "a.npz", "a.zip", "BAMI1_1.mat", "S1.pkl", "a.hea", "a.edf")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / name).write_text(pointer)
+        for path in (folder / name,) if name == "a.zip" else (folder / name, folder):
+            with pytest.raises(InputError, match=rf"{name}: is a Git LFS pointer, .*; fetch it with `git lfs pull`"):
+                detect_and_load(path)
+    (tmp_path / "model.tflite").write_text(pointer)
+    with pytest.raises(InputError, match=r"is a Git LFS pointer"):
+        read_tflite(tmp_path / "model.tflite")
 
 
 def test_a_kind_that_is_not_known_is_told_what_is(tmp_path: Path) -> None:

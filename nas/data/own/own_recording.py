@@ -79,7 +79,7 @@ def _recordings(file: OwnFile, rhythm_classes: tuple[str, ...]) -> list[Recordin
         if len(spans) > 1 and (np.ptp(signals, axis=1) == 0).any():
             notes += (f"{name} is left out: its PPG does not change",)
             continue
-        motion = None if acc is None else acc.cut(span if file.has_clock else acc.spans[0])
+        motion = None if acc is None else acc.cut(acc.spans[0] if _is_whole(file, ppg, acc) else span)
         still = motion is not None and (np.ptp(motion, axis=1) == 0).all()
         bare = Recording(
             name=name,
@@ -132,9 +132,14 @@ def _of_rates(ppg: Regular, acc: Regular | None) -> tuple[str, ...]:
     )
 
 
+def _is_whole(file: OwnFile, ppg: Regular, acc: Regular) -> bool:
+    """Whether the accelerometer, without times of its own, is taken as it is: Recording judges its length."""
+    return not file.has_clock and len(ppg.spans) == len(acc.spans) == 1
+
+
 def _spans(file: OwnFile, ppg: Regular, acc: Regular | None) -> tuple[tuple[Span, ...], tuple[str, ...]]:
     """The stretches that become recordings, and what is to be said of the rest."""
-    if acc is None or (not file.has_clock and len(ppg.spans) == len(acc.spans) == 1):
+    if acc is None or _is_whole(file, ppg, acc):
         return _long_enough(ppg.spans, file.label_window_s)
     spans = common_spans(ppg.spans, acc.spans)
     lost_s = sum(end - start for start, end in ppg.spans) - sum(end - start for start, end in spans)

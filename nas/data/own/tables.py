@@ -143,14 +143,14 @@ class Table:
         return settings, None
 
     def _parsed(self, lines: Iterable[str], separator: str) -> Iterator[Row]:
-        lines_of_row = 0
+        lines_of_row = whole = 0
 
         def counted() -> Iterator[str]:
             nonlocal lines_of_row
             for line in lines:
                 lines_of_row += 1
                 if lines_of_row > _MOST_LINES_OF_ROW:
-                    self.fail(f"row {before + reader.line_num}: a quotation mark is not closed; repair it")
+                    self.fail(f"row {before + whole + 1}: a quotation mark is not closed; repair it")
                 yield line
 
         reader = csv.reader(counted(), delimiter=separator)
@@ -162,7 +162,7 @@ class Table:
                 self.fail(f"row {before + reader.line_num}: {error}; is it separated text with a header line?")
             if row is None:
                 return
-            lines_of_row = 0
+            lines_of_row, whole = 0, reader.line_num
             if row:
                 yield before + reader.line_num, row
 

@@ -80,7 +80,7 @@ def regular(series: Series, what: str) -> Regular:
         notes.append(f"{int((~complete).sum())} of {complete.size} samples of {what} are missing")
     times, values = series.times_s[complete], series.values[:, complete]
     if times.size < 2:
-        raise InputError(f"{what} has {times.size} samples with a time; expected many")
+        raise InputError(f"{what} has {times.size} samples that can be used; check the values of its columns")
     times, values = _ordered(times, values, what, notes)
     resolution_s = _resolution_s(times)
     times = _spread(times, what, notes)
