@@ -22,6 +22,7 @@ from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import shipped_folder, shipped_names
 from hwmodels.cost import lut
+from hwmodels.cost.board_measurements import read_measurements
 from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_hash, rules_hash
 from hwmodels.device.device import load_device
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
@@ -39,6 +40,7 @@ from search.archive.query import Query, run_query
 from supernet.space.search_space import load_space
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
+from tests.fuzz.recordings import RECORDINGS
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,15 @@ def _stamps() -> list[bytes]:
     return [json.dumps(stamp, indent=1).encode(), json.dumps({"data_root": "/data"}).encode()]
 
 
-def _tables() -> list[bytes]:
+def _table() -> LookUpTable:
     hashes, made_with = (kernel_hash(), rules_hash()), ("gcc", ("-O2",), "unicorn")
     provenance = Provenance(*hashes, *made_with, "cortex-m7", "tightly coupled", "emulator", "2026-01-01")
     entries = {f"depthwise_k3|128|{width}|128|{width}": Entry(1000, 900, 40, "modelled") for width in (8, 16)}
-    table = LookUpTable(provenance, Runner(1, 2, 3, 4, 5), {"ppgnet_run": 100}, entries)
+    return LookUpTable(provenance, Runner(1, 2, 3, 4, 5), {"ppgnet_run": 100}, entries)
+
+
+def _tables() -> list[bytes]:
+    table = _table()
     with TemporaryDirectory() as folder:
         table.save(Path(folder) / "table.json")
         return [(Path(folder) / "table.json").read_bytes()]
@@ -163,6 +169,12 @@ def _npz() -> list[bytes]:
         plain = path.read_bytes()
         np.savez_compressed(path, ppg=np.zeros((1, 100)), hz=np.float64(64))
         return [plain, path.read_bytes()]
+
+
+def _measured() -> list[bytes]:
+    rows = [f"{key},{entry.cycles},1" for key, entry in _table().entries.items()]
+    text = ["# device: cortex-m7-64mhz", f"# kernels: {kernel_hash()}", "# unit: cycles", "key,cycles,runs", *rows]
+    return ["\n".join([*text, f"# end {len(rows)}"]).encode()]
 
 
 def _checkpoints() -> list[bytes]:
@@ -241,7 +253,9 @@ TARGETS = {
     "model": Target(".npz", _models, load_model),
     "tracker": Target(".json", _trackers, load_tracker),
     "windows": Target(".npz", _windows, WindowSet.load),
+    "measured": Target(".csv", _measured, lambda path: read_measurements(path, _table(), "cortex-m7-64mhz")),
 }
+TARGETS |= {name: Target(*parts) for name, parts in RECORDINGS.items()}
 if find_spec("tflite"):
     TARGETS["tflite"] = Target(".tflite", _tflite_models, _tflite_layers)
 
