@@ -1,7 +1,8 @@
 """Floor 3: evolutionary search, feasibility, evaluation, Pareto archive and queries."""
 
-from search.archive.archive import Archive, ArchiveError, Metrics, Provenance, Row
+from search.archive.archive import Archive, ArchiveError
 from search.archive.query import Answer, Query, QueryError, run_query
+from search.archive.rows import Metrics, Provenance, Row
 from search.costs.budgets import BudgetError, Budgets
 from search.costs.cost_plan import CostPlan, Costs, compile_costs, required_ops
 from search.feasibility.budget_check import Feasibility, InfeasibleBudget, check
