@@ -27,7 +27,7 @@ from search.archive.rows import (
     read_row,
 )
 from search.archive.schema import ArchiveError, prepare, transaction
-from search.costs.cost_plan import STEP_NAMES
+from search.costs.names import STEP_NAMES
 from supernet.space.search_space import Genes
 
 BUSY_SECONDS = 60.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from hwmodels.basics.documents import parse_json
 from hwmodels.basics.errors import InputError
-from search.costs.cost_plan import COST_NAMES, STEP_NAMES
+from search.costs.names import COST_NAMES, STEP_NAMES
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator
 
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.settings import Settings
-from search.costs.budgets import OBJECTIVES
-from search.costs.cost_plan import COST_NAMES, STEP_NAMES
-from search.evolution import ALGORITHMS, AlgorithmKind
+from search.costs.names import COST_NAMES, OBJECTIVES, STEP_NAMES
+
+if TYPE_CHECKING:
+    from hwmodels.basics.registry import Registry
+    from search.evolution.algorithm import AlgorithmKind
 
 
 class SearchSettingsError(InputError):
@@ -24,11 +26,17 @@ def _known_objective(name: str) -> str:
     return name
 
 
+def _algorithms() -> Registry[AlgorithmKind]:
+    from search.evolution.registry import ALGORITHMS  # numpy, which a configuration is read without
+
+    return ALGORITHMS
+
+
 def _known_algorithm(name: str) -> str:
-    if name != "auto" and name not in ALGORITHMS:
+    if name != "auto" and name not in (algorithms := _algorithms()):
         raise ValueError(
-            f"unknown {name!r}, known are auto, {', '.join(ALGORITHMS)}; an installed package adds another by an "
-            f"entry point in the group {ALGORITHMS.group}"
+            f"unknown {name!r}, known are auto, {', '.join(algorithms)}; an installed package adds another by an "
+            f"entry point in the group {algorithms.group}"
         )
     return name
 
@@ -95,7 +103,7 @@ class SearchSettings(Settings):
     def kind(self) -> AlgorithmKind:
         """The search algorithm."""
         automatic = "nsga3" if len(self.objectives) > 3 else "nsga2"
-        return ALGORITHMS[automatic if self.algorithm == "auto" else self.algorithm]
+        return _algorithms()[automatic if self.algorithm == "auto" else self.algorithm]
 
     @property
     def uses_predictor(self) -> bool:

@@ -12,7 +12,8 @@ from search.archive.archive import Archive, ArchiveError
 from search.archive.query import Query, QueryError, run_query
 from search.archive.rows import Metrics, Origin, Provenance, make_row
 from search.costs.budgets import Budgets
-from search.costs.cost_plan import COST_NAMES, STEP_NAMES, CostPlan, compile_both_modes, compile_costs
+from search.costs.cost_plan import CostPlan, compile_both_modes, compile_costs
+from search.costs.names import COST_NAMES, STEP_NAMES
 from search.feasibility.budget_check import StreamingBudget, check
 from search.feasibility.explain import explain
 from search.feasibility.uniform import UniformSampler
