@@ -4,7 +4,7 @@ from search.evolution.algorithm import Algorithm, AlgorithmKind, Problem, Resuma
 from search.evolution.algorithms.nsga2 import NSGA2
 from search.evolution.algorithms.nsga3 import NSGA3
 from search.evolution.ledger import Ledger
-from search.evolution.population import Evolution, PopulationSearch
+from search.evolution.population import Evolution, PopulationSearch, propose
 from search.evolution.registry import ALGORITHMS
 from search.evolution.stopping import Stopping
 from search.evolution.variation import GeneMutation, Mating, UniformCrossover
@@ -26,4 +26,5 @@ __all__ = [
     "Screen",
     "Stopping",
     "UniformCrossover",
+    "propose",
 ]

@@ -36,6 +36,11 @@ class Problem:
         if self.population < 2:
             raise ValueError(f"population must be at least 2, got {self.population}")
 
+    @property
+    def first(self) -> Genes:
+        """The initial rows, canonical; none where none are given."""
+        return self.space.lows[None][:0] if self.initial is None else self.space.canonical(self.initial)
+
     def draw(self, count: int, rng: np.random.Generator) -> Genes:
         """`count` fresh candidates; duplicates possible."""
         return self.space.sample(count, rng) if self.sample is None else self.sample(count, rng)

@@ -141,8 +141,7 @@ class PopulationSearch:
 
     def _first(self, count: int) -> Genes:
         """What the problem begins with, as far as it is admitted."""
-        given, screen = self._problem.initial, self._problem.screen
-        initial = self.genes[:0] if given is None else self._problem.space.canonical(given)
+        initial, screen = self._problem.first, self._problem.screen
         return self._ledger.take(initial, screen(initial) if screen else None, count)
 
     def _bred(self, count: int) -> Genes:
