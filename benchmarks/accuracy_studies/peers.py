@@ -171,7 +171,7 @@ def _rows_of(
     method = train_graph(data, graph, settings, teacher)
     add_forms(taught, method)
     if teacher is not None and student in _PRUNED:
-        again = replace(settings, epochs=max(1, settings.epochs // 2))
+        again = settings.with_changes(epochs=max(1, settings.epochs // 2))
         smaller = prune_in_steps(_subnet(method), _SHARES, retrain)
         add_forms(f"{taught} and pruned", replace(method, module=smaller))
     return {"rows": rows}

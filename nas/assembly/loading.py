@@ -14,7 +14,6 @@ from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import task_of, train_settings, training_set
 from nas.assembly.teacher_setup import new_teacher
 from nas.data.windows import WindowSet
-from nas.run.config import Training
 from nas.run.processor import take
 from nas.run.run_directory import RunDirectory, RunError
 from nas.run.run_files import write_json
@@ -26,6 +25,7 @@ from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import EpochRecord, fit
+from supernet.training.training_settings import Training
 from supernet.windows.training_set import TrainingSet
 
 CHECKPOINT = "checkpoint.pt"

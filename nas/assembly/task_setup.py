@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.windows import WindowSet
-from nas.run.config import Config, Training
-from supernet.distillation import Term
+from nas.run.config import Config
 from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.training.training_settings import TrainSettings
-from supernet.windows.training_set import Augmentation, TrainingSet
+from supernet.training.training_settings import Training, TrainSettings
+from supernet.windows.training_set import TrainingSet
 
 
 def task_of(config: Config, training_targets: NDArray[Any] | None = None) -> HeartRateTask | RhythmTask:
@@ -50,8 +49,5 @@ def training_set(windows: WindowSet, trusted_only: bool = True) -> TrainingSet:
 
 def train_settings(section: Training, seed: int) -> TrainSettings:
     """The trainer's settings of one section of the configuration."""
-    known = {field.name for field in dataclasses.fields(TrainSettings)} - {"distillation", "augmentation"}
-    own = {key: getattr(section, key) for key in type(section).model_fields if key in known}
-    terms = tuple(Term(**dict(loss)) for loss in section.distillation)
-    augmentation = Augmentation(**dict(section.augmentation))
-    return TrainSettings(**own, distillation=terms, augmentation=augmentation, seed=seed)
+    known = {name: value for name, value in dict(section).items() if name in TrainSettings.model_fields}
+    return TrainSettings(**known, seed=seed)

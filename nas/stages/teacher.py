@@ -11,7 +11,6 @@ from torch import nn
 
 from nas.assembly.loading import beliefs_folder, history_of, network_files, sides, teacher_rate, train, training_task
 from nas.assembly.teacher_setup import member_channels, new_teacher
-from nas.run.config import Teacher
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import write_json
 from supernet.tasks.task import HeartRateTask, RhythmTask
@@ -19,6 +18,7 @@ from supernet.teachers import Ensemble
 from supernet.teachers.reliability import Reliability, fit_temperature, reliability
 from supernet.training.checkpoint import save_checkpoint
 from supernet.training.methods import SingleNetwork
+from supernet.training.teacher_settings import Teacher
 from supernet.training.teaching import Teaching
 from supernet.training.window_outputs import logits_of
 from supernet.windows.training_set import TrainingSet

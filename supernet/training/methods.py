@@ -15,13 +15,23 @@ from torch.optim import Optimizer
 
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
-from supernet.distillation import ON_LOGITS, DistillationError, Distiller, Seen, Term, blend, joint_belief, see
+from supernet.distillation import (
+    LOSSES,
+    DistillationError,
+    Distiller,
+    Observation,
+    Term,
+    blend,
+    joint_belief,
+    losses_on_logits,
+    observe,
+)
 from supernet.network.calibrate import calibrate
 from supernet.network.channel_sorting import channel_order, reorder
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
-from supernet.tasks.task import HeartRateTask, RhythmTask, Task
+from supernet.tasks.task import Task
 from supernet.training.teaching import Teaching, distiller_of
 from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict, ready_subnet, subnet_error
@@ -70,7 +80,7 @@ class SingleNetwork:
     """Train one network (teacher, subnet, student) that reads `channels` channels at `rate_hz`."""
 
     module: nn.Module
-    task: HeartRateTask | RhythmTask
+    task: Task
     rate_hz: int
     channels: int
     name: str = "network"
@@ -110,7 +120,7 @@ class SingleNetwork:
         """One backward pass on the blended loss."""
         assert self._distiller is not None, "fit prepares it"
         x = input_of(batch.inputs, self)
-        student = see(self.module, x) if self.needs_maps else Seen(self.module(x))
+        student = observe(self.module, x) if self.needs_maps else Observation(self.module(x))
         loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
         return float(loss.detach())
@@ -143,7 +153,7 @@ class Sandwich:
     """
 
     supernet: SuperNet
-    task: HeartRateTask | RhythmTask
+    task: Task
     name: str = "sandwich"
     needs_maps = False
     _distiller: Distiller | None = field(default=None, init=False)
@@ -171,10 +181,10 @@ class Sandwich:
     def prepare(self, settings: TrainSettings, teacher: Teaching | None, window_s: float) -> None:
         """Compose the losses. Raises DistillationError for one that needs more than logits."""
         for term in settings.distillation:
-            if term.kind not in ON_LOGITS:
+            if LOSSES[term.kind].reads != "logits":
                 raise DistillationError(
                     f"supernet.distillation, {term.kind}: subnets of all widths share no features; "
-                    f"use {', '.join(ON_LOGITS)} here, and {term.kind} in finish.fine_tuning"
+                    f"use {', '.join(losses_on_logits())} here, and {term.kind} in finish.fine_tuning"
                 )
         self._distiller = Distiller(_terms(settings), self.task)
 
@@ -191,7 +201,7 @@ class Sandwich:
         if step % settings.extremes_every == 0:
             logits, loss = self._backward(self._largest, batch, batch.teacher, settings)
             known = None if batch.teacher is None else batch.teacher.logits
-            guide = Seen(joint_belief(logits, known, settings.in_place_share))
+            guide = Observation(joint_belief(logits, known, settings.in_place_share))
             losses.append(loss)
             if self._has_smallest(settings, epoch):
                 archs = [self._smallest, *archs]
@@ -202,10 +212,12 @@ class Sandwich:
         """Whether the smallest subnet is trained in this epoch."""
         return epoch >= settings.warmup_epochs
 
-    def _backward(self, arch: Arch, batch: Batch, guide: Seen | None, settings: TrainSettings) -> tuple[Tensor, float]:
+    def _backward(
+        self, arch: Arch, batch: Batch, guide: Observation | None, settings: TrainSettings
+    ) -> tuple[Tensor, float]:
         assert self._distiller is not None, "fit prepares it"
         logits = self.supernet(input_of(batch.inputs, arch), arch)
-        loss = _loss(self.task, self._distiller, Seen(logits), batch.targets, guide, settings)
+        loss = _loss(self.task, self._distiller, Observation(logits), batch.targets, guide, settings)
         loss.backward()
         return logits.detach(), float(loss.detach())
 
@@ -285,9 +297,9 @@ def restricted(
 def _loss(
     task: Task,
     distiller: Distiller,
-    student: Seen,
+    student: Observation,
     targets: Tensor,
-    guide: Seen | None,
+    guide: Observation | None,
     settings: TrainSettings,
 ) -> Tensor:
     hard = task.loss(student.logits, targets)
@@ -297,4 +309,4 @@ def _loss(
 
 def _terms(settings: TrainSettings) -> tuple[Term, ...]:
     """The losses of the settings, or soft labels alone."""
-    return settings.distillation or (Term("soft_labels", temperature=settings.temperature),)
+    return settings.distillation or (Term(kind="soft_labels", temperature=settings.temperature),)

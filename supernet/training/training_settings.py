@@ -1,77 +1,84 @@
-"""Settings of one training; the defaults are the recipe of a single network (docs/supernet.md)."""
+"""Settings of a training, stated once: configurations embed them and give other defaults for their parts."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from hwmodels.basics.errors import InputError
+from pydantic import Field
+
+from hwmodels.basics.settings import Settings
 from supernet.distillation import Term
-from supernet.windows.training_set import Augmentation
+from supernet.windows.augmentation import Augmentation
 
 _FIRST = ("slowest", "fastest", "stretch_share", "noise")
-_LATER: dict[str, Any] = {"distillation": (), "sampling": "uniform"}
+_LATER: dict[str, Any] = {"distillation": [], "sampling": "uniform"}
 
 
-@dataclass(frozen=True)
-class TrainSettings:
-    """How long and how fast to train, and from whom.
+class Training(Settings):
+    """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule.
 
-    batch: windows per step. learning_rate: peak of a cosine schedule after a linear rise over
-    `rise_share` of all steps. distillation_alpha: share of the hard labels.
-    distillation: the losses whose weighted sum is the rest, or none for soft labels at `temperature`.
-    draws: how many variations of the training set are cycled through, one per epoch (what the teacher says
-    of them is kept). validate_every: epochs; 0 is only after the last one.
-    For supernets only: warmup_epochs; random_subnets per step; extremes_every: the largest and the
-    smallest join in every so many steps, as the largest costs as much as several others;
-    in_place_share: the largest's share in what teaches the others in such a step;
-    all_sensors_share: the share of random subnets that read every sensor (those that read fewer pull
-    the shared weights away from using the accelerometer); sampling: of any member, or of one from each
-    of as many ranges of cost as there are random subnets.
+    The loss is distillation_alpha of the hard labels' and the rest of the weighted sum of `distillation`;
+    where that list is empty, of soft labels at `temperature`. What the teacher says of each of the `draws` is kept.
     """
 
-    epochs: int = 12
-    batch: int = 64
-    learning_rate: float = 3e-3
-    weight_decay: float = 1e-2
-    rise_share: float = 0.05
-    gradient_clip: float = 5.0
-    distillation_alpha: float = 0.5
-    temperature: float = 2.0
-    draws: int = 8
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    warmup_epochs: int = 0
-    random_subnets: int = 3
-    extremes_every: int = 4
-    in_place_share: float = 0.5
-    all_sensors_share: float = 0.8
-    validate_every: int = 0
-    seed: int = 0
+    later = frozenset({"distillation", "augmentation"})
+
+    epochs: int = Field(ge=1, le=100_000)
+    batch: int = Field(default=64, ge=2, le=1_000_000)
+    learning_rate: float = Field(default=3e-3, gt=0, le=10)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    distillation_alpha: float = Field(default=0.5, ge=0, le=1, description="share of the hard labels")
+    temperature: float = Field(default=2.0, gt=0)
+    draws: int = Field(default=8, ge=1, description="variations of the training set, one per epoch in turn")
+    validate_every: int = Field(default=2, ge=0, description="epochs; 0 is after the last one only")
     distillation: tuple[Term, ...] = ()
+    augmentation: Augmentation = Augmentation()
+
+
+class SupernetTraining(Training):
+    """Training of a supernet: by the sandwich rule, or by progressive shrinking (supernet/training/shrinking.py).
+
+    Every step trains `random_subnets` random members; every `extremes_every` steps the largest and the
+    smallest as well, as the largest costs as much as several others. `in_place_share` is the largest one's share
+    in what then teaches the others. Members that read fewer sensors pull the shared weights away from using the
+    accelerometer: `all_sensors_share` read every one. `sampling`: any member, or one from each of as many ranges of
+    cost as there are random subnets.
+    """
+
+    later = Training.later | {"schedule", "sampling"}
+
+    epochs: int = Field(default=40, ge=1)
+    batch: int = Field(default=32, ge=2)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    temperature: float = Field(default=1.5, gt=0)
+    validate_every: int = Field(default=5, ge=0)
+    warmup_epochs: int = Field(default=2, ge=0, description="at full width, before channels are sorted")
+    random_subnets: int = Field(default=3, ge=1, le=1000)
+    extremes_every: int = Field(default=4, ge=1, le=1000)
+    in_place_share: float = Field(default=0.5, ge=0, le=1)
+    all_sensors_share: float = Field(default=0.8, ge=0, le=1, description="of members that read every sensor")
+    schedule: Literal["sandwich", "progressive_shrinking"] = "sandwich"
     sampling: Literal["uniform", "cost_bins"] = "uniform"
 
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("epochs", 1, 100_000),
-            ("batch", 2, 1_000_000),
-            ("draws", 1, 100_000),
-            ("distillation_alpha", 0, 1),
-            ("in_place_share", 0, 1),
-            ("temperature", 1e-3, 1e3),
-            ("learning_rate", 0, 10),
-            ("rise_share", 0, 1),
-            ("random_subnets", 1, 1000),
-            ("extremes_every", 1, 1000),
-            ("all_sensors_share", 0, 1),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise InputError(f"training settings, {name}: {value} is not between {low} and {high}")
+
+class TrainSettings(SupernetTraining):
+    """What a trainer is given: the settings of any training, with the seed. The defaults suit a single network."""
+
+    epochs: int = Field(default=12, ge=1)
+    batch: int = Field(default=64, ge=2)
+    learning_rate: float = Field(default=3e-3, ge=0)
+    temperature: float = Field(default=2.0, gt=0)
+    validate_every: int = Field(default=0, ge=0)
+    warmup_epochs: int = Field(default=0, ge=0)
+    rise_share: float = Field(default=0.05, ge=0, le=1, description="of all steps, in which the learning rate rises")
+    gradient_clip: float = 5.0
+    seed: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for fingerprints and logs; what came later is left out while it holds its default."""
-        content = asdict(self)
-        standard = asdict(Augmentation())
-        varied = content["augmentation"]
+        content = {name: getattr(self, name) for name in type(self).model_fields if name != "schedule"}
+        content["distillation"] = [term.model_dump() for term in self.distillation]
+        standard = Augmentation().model_dump()
+        varied = self.augmentation.model_dump()
         content["augmentation"] = {k: v for k, v in varied.items() if k in _FIRST or v != standard[k]}
-        return {key: value for key, value in content.items() if _LATER.get(key) != value}
+        return {key: value for key, value in content.items() if key not in _LATER or _LATER[key] != value}
