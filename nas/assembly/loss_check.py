@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nas.assembly.run_space import space_of
-from nas.assembly.task_setup import task_of
 from nas.run.config import Config, ConfigError
 from supernet.distillation.loss_kinds import LOSSES, losses_on_logits
 from supernet.teachers import TEACHERS
@@ -24,7 +23,7 @@ def require_losses(config: Config, origin: str) -> None:
             if name == "supernet" and kind.reads != "logits":
                 others = ", ".join(losses_on_logits())
                 reason = f"subnets of all widths share no features; use {others}, or finish.fine_tuning"
-            elif kind.needs_bins and task_of(config).band_per_min is None:
+            elif kind.needs_bins and config.task_kind.training(config.task).band_per_min is None:
                 reason = "is for heart rates; leave it out for rhythms"
             elif kind.reads == "attention" and student not in teachers:
                 others = "a spectral" if student == "frequency" else "a resnet, transformer or cnn_lstm"

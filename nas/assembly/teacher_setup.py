@@ -5,7 +5,6 @@ from __future__ import annotations
 from torch import nn
 
 from hwmodels.basics.errors import InputError
-from nas.assembly.task_setup import task_of
 from nas.run.config import Config
 from supernet.teachers import TEACHERS, Ensemble, TeacherInput
 from supernet.training.teacher_settings import Teacher, TeacherMember
@@ -33,7 +32,7 @@ def new_teacher(config: Config, channels: tuple[int, ...], rate_hz: int, section
 
     Networks of an ensemble start from seeds of their own.
     """
-    section, task = section or config.teacher, task_of(config)
+    section, task = section or config.teacher, config.task_kind.training(config.task)
     members = [
         TEACHERS[member.kind].build(
             member, TeacherInput(task, own, rate_hz, config.data.window_s, config.seed + number)

@@ -19,6 +19,7 @@ from hwmodels.basics.errors import InputError
 from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
+from nas.evaluation.tasks import TASKS, TaskKind, TaskSettings
 from supernet.training.teacher_settings import Teacher
 from supernet.training.training_settings import SupernetTraining, Training
 
@@ -55,19 +56,6 @@ class Data(Settings):
         if fold >= folds:
             raise ValueError(f"fold {fold} does not exist among {folds} folds (they count from 0)")
         return fold
-
-
-class Task(Settings):
-    """What the network estimates: heart rate as a belief over bins, or a rhythm class."""
-
-    kind: Literal["heart_rate", "rhythm"] = "heart_rate"
-    bins: int = Field(default=96, ge=16, le=512)
-    first_bpm: float = Field(default=30.0, ge=20)
-    last_bpm: float = Field(default=220.0, le=300)
-    sigma_bpm: float = Field(default=4.0, gt=0, description="width of the soft labels")
-    classes: tuple[str, ...] = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
-    max_spread_bpm: float | None = Field(default=None, gt=0, description="invalid above; fitted when absent")
-    min_probability: float | None = Field(default=None, gt=0, lt=1, description="abstain below; fitted when absent")
 
 
 class Budgets(Settings):
@@ -179,7 +167,7 @@ class Config(Settings):
     )
     space: str = "default"
     device: str = "cortex-m7-64mhz"
-    task: Task = Task()
+    task: TaskSettings = TaskSettings()
     data: Data
     teacher: Teacher = Teacher()
     supernet: SupernetTraining = SupernetTraining()
@@ -190,7 +178,12 @@ class Config(Settings):
     @property
     def outputs(self) -> int:
         """Outputs of the network: heart-rate bins or classes."""
-        return self.task.bins if self.task.kind == "heart_rate" else len(self.task.classes)
+        return self.task_kind.training(self.task).outputs
+
+    @property
+    def task_kind(self) -> TaskKind:
+        """The task itself: its labels, head, error and tables."""
+        return TASKS[self.task.kind]
 
     def shared_by_folds(self) -> dict[str, Any]:
         """What all folds of one experiment have in common: all but the fold, and what computes."""
