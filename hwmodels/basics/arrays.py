@@ -43,7 +43,7 @@ def read_npz(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDArra
     """
     refuse_lfs_pointer(path)
     if not Path(path).is_file():
-        raise DocumentError(f"{path}: no such file")
+        raise DocumentError(f"{path}: No such file or directory")
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
