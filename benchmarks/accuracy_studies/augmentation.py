@@ -17,8 +17,8 @@ from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from nas.stages.job import run_pipeline
 from nas.terminal.arguments import positive_count
+from supernet.settings.training import TrainSettings
 from supernet.space.students import NAMES, student_in
-from supernet.training.training_settings import TrainSettings
 
 _PLAIN = "as configured"
 _WAYS: dict[str, dict[str, float]] = {

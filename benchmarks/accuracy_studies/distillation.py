@@ -36,11 +36,13 @@ from nas.run.run_files import digest
 from nas.stages.job import run_pipeline
 from nas.stages.teacher import train_teacher
 from nas.terminal.arguments import share
-from supernet.distillation import LOSSES, DistillationError, Term, train_in_turn
+from supernet.distillation.distiller import DistillationError
+from supernet.distillation.progressive import train_in_turn
+from supernet.settings.losses import LOSSES, Term
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch, Sensors
 from supernet.space.students import NAMES, student_in
 from supernet.training.teaching import Teaching
-from supernet.training.training_settings import TrainSettings
 
 RESULTS = Path("docs/results/distillation")
 HARD, HARD_PPG = "hard labels", "PPG alone: hard labels"

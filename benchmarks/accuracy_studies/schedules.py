@@ -24,9 +24,9 @@ from nas.stages.supernet import new_method
 from nas.terminal.arguments import positive_count
 from supernet.distillation.distiller import Term
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import ready_subnet, subnet_error
 
 _WAYS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -26,7 +26,7 @@ from hwmodels.device.device import DEFAULT_DEVICE, load_device
 from nas.assembly.hardware import cached_table, cost_model
 from nas.assembly.run_space import space_of
 from nas.assembly.subnet_evaluation import SubnetEvaluation
-from nas.evaluation.tasks import TASKS
+from nas.evaluation.task_settings import TASKS
 from nas.run.run_directory import RunDirectory
 from nas.terminal.arguments import count, positive_count
 from search.archive.archive import Archive, Provenance

@@ -29,14 +29,14 @@ from nas.terminal.arguments import positive_count
 from supernet.compute import accelerator
 from supernet.compute.accelerator import Accelerator
 from supernet.compute.allocation import keep_freed_memory
-from supernet.distillation import Observation
+from supernet.distillation.observation import Observation
 from supernet.network.convolution import NORM_EPSILON, PRIMITIVE_CAPACITY
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import SupernetTraining, TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import Sandwich
-from supernet.training.training_settings import SupernetTraining, TrainSettings
 from supernet.windows.training_set import Batch, Inputs
 
 _SIDES = {"ours": (True, False), "plain": (False, True), "plain_hinted": (True, True)}

@@ -30,11 +30,11 @@ from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, read_json, write_json
 from nas.terminal.arguments import count, positive_count
 from supernet.network.subnet import Subnet
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict
 from supernet.windows.training_set import Reader, TrainingSet
 

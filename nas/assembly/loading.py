@@ -19,13 +19,13 @@ from nas.run.run_directory import RunDirectory, RunError
 from nas.run.run_files import write_json
 from nas.terminal.progress import progress
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import Training
 from supernet.tasks.task import Task
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import EpochRecord, fit
-from supernet.training.training_settings import Training
 from supernet.windows.training_set import TrainingSet
 
 CHECKPOINT = "checkpoint.pt"

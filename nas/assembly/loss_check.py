@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nas.assembly.run_space import space_of
 from nas.run.config import Config, ConfigError
-from supernet.distillation.loss_kinds import LOSSES, losses_on_logits
-from supernet.teachers import TEACHERS
+from supernet.settings.losses import LOSSES, losses_on_logits
+from supernet.settings.teachers import TEACHERS
 
 
 def require_losses(config: Config, origin: str) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from nas.assembly.choice import shared_weights
 from nas.assembly.loading import sides, trained_supernet, training_task
-from nas.evaluation.tasks import TaskKind
+from nas.evaluation.task_kind import TaskKind
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest
 from search.archive.archive import Provenance

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nas.data.windows import WindowSet
-from nas.evaluation.tasks import TaskKind
-from supernet.training.training_settings import Training, TrainSettings
+from nas.evaluation.task_kind import TaskKind
+from supernet.settings.training import Training, TrainSettings
 from supernet.windows.training_set import TrainingSet
 
 

@@ -6,8 +6,9 @@ from torch import nn
 
 from hwmodels.basics.errors import InputError
 from nas.run.config import Config
-from supernet.teachers import TEACHERS, Ensemble, TeacherInput
-from supernet.training.teacher_settings import Teacher, TeacherMember
+from supernet.settings.teachers import TEACHERS, Teacher, TeacherMember
+from supernet.teachers.ensemble import Ensemble
+from supernet.teachers.teacher_kind import TeacherInput
 from supernet.windows.training_set import TrainingSet
 
 ALL_CHANNELS = 4

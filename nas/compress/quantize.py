@@ -12,12 +12,12 @@ from nas.data.preprocess import BAND_HZ
 from nas.run.config import Config
 from supernet.compute.accelerator import CPU
 from supernet.network.subnet import Subnet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import SENSOR_CHANNELS, input_channels
 from supernet.tasks.task import Task
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.windows.training_set import Reader, TrainingSet
 
 

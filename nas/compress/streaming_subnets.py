@@ -28,10 +28,10 @@ from nas.data.windows import WindowSet
 from nas.evaluation.streamed_windows import streaming_logits, streams
 from nas.evaluation.tracker_fit import fit_tracker
 from nas.run.run_directory import RunDirectory
-from supernet.distillation.soft_labels import blend, soft_label_loss
+from supernet.distillation.losses.soft_labels import blend, soft_label_loss
+from supernet.settings.training import Training
 from supernet.space.arch import Arch
 from supernet.training.trainer import schedule
-from supernet.training.training_settings import Training
 from supernet.training.window_outputs import logits_of
 
 _MODEL = "streaming.npz"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import (
@@ -19,9 +19,12 @@ from hwmodels.basics.errors import InputError
 from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
-from nas.evaluation.tasks import TASKS, TaskKind, TaskSettings
-from supernet.training.teacher_settings import Teacher
-from supernet.training.training_settings import SupernetTraining, Training
+from nas.evaluation.task_settings import TASKS, TaskSettings
+from supernet.settings.teachers import Teacher
+from supernet.settings.training import SupernetTraining, Training
+
+if TYPE_CHECKING:
+    from nas.evaluation.task_kind import TaskKind
 
 
 class ConfigError(InputError):

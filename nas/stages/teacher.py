@@ -13,12 +13,12 @@ from nas.assembly.loading import beliefs_folder, history_of, network_files, side
 from nas.assembly.teacher_setup import member_channels, new_teacher
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import write_json
+from supernet.settings.teachers import Teacher
 from supernet.tasks.task import Task
-from supernet.teachers import Ensemble
+from supernet.teachers.ensemble import Ensemble
 from supernet.teachers.reliability import Reliability, fit_temperature, reliability
 from supernet.training.checkpoint import save_checkpoint
 from supernet.training.methods import SingleNetwork
-from supernet.training.teacher_settings import Teacher
 from supernet.training.teaching import Teaching
 from supernet.training.window_outputs import logits_of
 from supernet.windows.training_set import TrainingSet

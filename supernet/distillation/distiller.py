@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from hwmodels.basics.errors import InputError
-from supernet.distillation.loss_kinds import LOSSES, Comparison, LossKind, Term
+from supernet.distillation.loss_kind import Comparison, LossKind
 from supernet.distillation.observation import Observation
+from supernet.settings.losses import LOSSES, Term
 from supernet.tasks.task import Task
 
 

@@ -15,25 +15,19 @@ from torch.optim import Optimizer
 
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
-from supernet.distillation import (
-    LOSSES,
-    DistillationError,
-    Distiller,
-    Observation,
-    Term,
-    blend,
-    joint_belief,
-    losses_on_logits,
-    observe,
-)
+from supernet.distillation.distiller import DistillationError, Distiller
+from supernet.distillation.in_place import joint_belief
+from supernet.distillation.losses.soft_labels import blend
+from supernet.distillation.observation import Observation, observe
 from supernet.network.calibrate import calibrate
 from supernet.network.channel_sorting import channel_order, reorder
 from supernet.network.supernet import SuperNet
+from supernet.settings.losses import LOSSES, Term, losses_on_logits
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
 from supernet.tasks.task import Task
 from supernet.training.teaching import Teaching, distiller_of
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict, ready_subnet, subnet_error
 from supernet.windows.training_set import Batch, TrainingSet, input_of
 

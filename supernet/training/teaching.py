@@ -14,7 +14,9 @@ from hwmodels.basics.atomic_files import replace_file
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
 from supernet.compute.accelerator import CPU
-from supernet.distillation import Distiller, Observation, Term, observe
+from supernet.distillation.distiller import Distiller
+from supernet.distillation.observation import Observation, observe
+from supernet.settings.losses import Term
 from supernet.tasks.task import Task
 from supernet.windows.training_set import Draw, TrainingSet, input_of
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from supernet.windows.augmentation import Augmentation
+from supernet.settings.augmentation import Augmentation
 
 _EDGE_S = 0.1
 _SHORTEST_LOSS_S = 0.4

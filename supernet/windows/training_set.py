@@ -30,8 +30,8 @@ from hwmodels.network.preparation import (
 from hwmodels.signals.spectrum import RATE_HZ
 from supernet.compute.accelerator import CPU
 from supernet.distillation.observation import Observation
+from supernet.settings.augmentation import Augmentation
 from supernet.tasks.task import Task
-from supernet.windows.augmentation import Augmentation
 from supernet.windows.disturbances import Disturbances
 from supernet.windows.torch_spectrum import spectra_of
 

@@ -21,8 +21,8 @@ from nas.run.overrides import overridden
 from nas.terminal import progress as progress_module
 from nas.terminal.output import chosen_columns, print_table
 from nas.terminal.progress import PlainLines, progress
-from supernet.distillation import LOSSES
-from supernet.teachers import TEACHERS
+from supernet.settings.losses import LOSSES
+from supernet.settings.teachers import TEACHERS
 from tests.nas.tiny_run import exit_code, finished_run, refusal
 
 ROWS = [{"id": "0123456789", "mae_bpm": 1.5, "arch": "x" * 200}, {"id": "abcdefghij", "mae_bpm": 22.25, "arch": "y"}]

@@ -17,18 +17,22 @@ from torch.utils._pytree import tree_leaves
 from nas.cli import main
 from supernet.compute import accelerator
 from supernet.compute.accelerator import CPU, AcceleratorError
-from supernet.distillation import LOSSES, Term
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
+from supernet.settings.augmentation import Augmentation
+from supernet.settings.losses import LOSSES, Term
+from supernet.settings.training import TrainSettings
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.teachers import ConvolutionalRecurrent, Ensemble, PatchTransformer, ResNet, SpectralNetwork
+from supernet.teachers.ensemble import Ensemble
+from supernet.teachers.networks.cnn_lstm import ConvolutionalRecurrent
+from supernet.teachers.networks.resnet import ResNet
+from supernet.teachers.networks.spectral import SpectralNetwork
+from supernet.teachers.networks.transformer import PatchTransformer
 from supernet.training.methods import Sandwich, SingleNetwork
 from supernet.training.shrinking import ProgressiveShrinking
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
-from supernet.windows.augmentation import Augmentation
 from tests.supernet.supernet_sets import sines, small_space
 
 META = torch.device("meta")

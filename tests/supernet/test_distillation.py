@@ -6,29 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.distillation import (
-    LOSSES,
-    DistillationError,
-    Distiller,
-    Observation,
-    Term,
-    losses_on_logits,
-    observe,
-    train_in_turn,
-)
+from supernet.distillation.distiller import DistillationError, Distiller
 from supernet.distillation.losses.attention import attention_loss
 from supernet.distillation.losses.relations import relational_loss
-from supernet.distillation.observation import POSITIONS, attention_map
+from supernet.distillation.observation import POSITIONS, Observation, attention_map, observe
+from supernet.distillation.progressive import train_in_turn
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
+from supernet.settings.losses import LOSSES, Term, losses_on_logits
+from supernet.settings.training import TrainSettings
 from supernet.space.search_space import load_space
 from supernet.space.students import spectral_cnn
 from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.teachers import ConvolutionalRecurrent, Ensemble, PatchTransformer, ResNet, SpectralNetwork
+from supernet.teachers.ensemble import Ensemble
+from supernet.teachers.networks.cnn_lstm import ConvolutionalRecurrent
+from supernet.teachers.networks.resnet import ResNet
+from supernet.teachers.networks.spectral import SpectralNetwork
+from supernet.teachers.networks.transformer import PatchTransformer
 from supernet.training.methods import Sandwich, SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import EpochRecord, fit
-from supernet.training.training_settings import TrainSettings
 from tests.supernet.supernet_sets import sines, small_space
 
 TASK = HeartRateTask(bins=24, sigma_bpm=8.0)

@@ -8,9 +8,9 @@ import torch
 
 from nas.assembly.task_setup import train_settings
 from nas.run.config import Config
+from supernet.settings.augmentation import Augmentation
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
-from supernet.training.training_settings import TrainSettings
-from supernet.windows.augmentation import Augmentation
 from supernet.windows.disturbances import Disturbances
 from supernet.windows.training_set import NO_AUGMENTATION, Draw, normalize_windows
 from tests.supernet.supernet_sets import sines

@@ -7,12 +7,12 @@ import pytest
 
 from benchmarks.accuracy_studies import schedules
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import Sandwich
 from supernet.training.shrinking import ProgressiveShrinking
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from tests.nas.tiny_run import benchmark, copy_of, finished_run
 from tests.supernet.supernet_sets import sines, small_space
 

@@ -10,13 +10,13 @@ from torch import nn
 
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
-from supernet.teachers import ResNet
+from supernet.teachers.networks.resnet import ResNet
 from supernet.training.checkpoint import CheckpointError, load_checkpoint
 from supernet.training.methods import Sandwich, SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import DivergedError, EpochRecord, MemoryExhaustedError, fit, schedule
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict
 from tests.supernet.supernet_sets import sines, small_space
 

@@ -15,12 +15,13 @@ from nas.report.plots import training_curves
 from nas.run.config import Config, parse_config
 from nas.run.run_directory import RunDirectory
 from nas.stages.job import run_pipeline
+from supernet.settings.augmentation import Augmentation
+from supernet.settings.teachers import Teacher
 from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.teachers import Ensemble, ResNet
+from supernet.teachers.ensemble import Ensemble
+from supernet.teachers.networks.resnet import ResNet
 from supernet.teachers.reliability import fit_temperature, reliability
-from supernet.training.teacher_settings import Teacher
 from supernet.training.teaching import Teaching
-from supernet.windows.augmentation import Augmentation
 from supernet.windows.training_set import Draw
 from tests.nas.tiny_run import tiny_config
 from tests.supernet.supernet_sets import sines

@@ -14,7 +14,8 @@ from nas.data.windows import WindowSet
 from nas.evaluation.baselines import spectral_argmax, spectral_tracker
 from nas.evaluation.estimates import Estimates
 from nas.evaluation.metrics import HeartRateMetrics, heart_rate_metrics
-from nas.evaluation.tasks.task_kind import TASKS, Results, TaskKind, TaskSettings, interval_cell
+from nas.evaluation.task_kind import Results, TaskKind, interval_cell
+from nas.evaluation.task_settings import TaskSettings
 from search.loop.evaluator import MeanOfSubjects, Score
 from supernet.tasks.task import HeartRateTask
 
@@ -114,4 +115,4 @@ class HeartRate(TaskKind):
         return dict(figures["mae_by_subject_bpm"])
 
 
-TASKS.add("heart_rate", HeartRate())
+TASK = HeartRate()

@@ -13,7 +13,8 @@ from hwmodels.network.interpreter import ClassSettings, HeadSettings
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import Estimates
 from nas.evaluation.metrics import RhythmMetrics, rhythm_metrics
-from nas.evaluation.tasks.task_kind import TASKS, Results, TaskKind, TaskSettings, interval_cell
+from nas.evaluation.task_kind import Results, TaskKind, interval_cell
+from nas.evaluation.task_settings import TaskSettings
 from search.loop.evaluator import MacroF1Error, Score
 from supernet.tasks.task import RhythmTask
 
@@ -88,4 +89,4 @@ class Rhythm(TaskKind):
         return {subject: 1 - accuracy for subject, accuracy in figures["accuracy_by_subject"].items()}
 
 
-TASKS.add("rhythm", Rhythm())
+TASK = Rhythm()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, LossKind
+from supernet.distillation.loss_kind import LossKind
 
 _SMALLEST = 1e-6
 
@@ -31,4 +31,4 @@ def _divergence(student: Tensor, teacher: Tensor, alpha: float) -> Tensor:
     return (student.exp() * (ratio - 1.0)).sum(dim=1) / (alpha * (alpha - 1.0))
 
 
-LOSSES.add("alpha_divergence", LossKind(lambda c: alpha_divergence(c.student.logits, c.teacher.logits)))
+LOSS = LossKind(lambda c: alpha_divergence(c.student.logits, c.teacher.logits))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, LossKind
+from supernet.distillation.loss_kind import LossKind
 
 
 def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -16,4 +16,4 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     return (student - teacher.detach().to(student.dtype)).square().sum(dim=1).mean()
 
 
-LOSSES.add("attention", LossKind(lambda c: attention_loss(*c.attention), reads="attention"))
+LOSS = LossKind(lambda c: attention_loss(*c.attention), reads="attention")

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, LossKind
+from supernet.distillation.loss_kind import LossKind
 
 
 def bin_divergence(logits: Tensor, teacher_logits: Tensor, blur_bins: float) -> Tensor:
@@ -25,6 +25,4 @@ def bin_divergence(logits: Tensor, teacher_logits: Tensor, blur_bins: float) -> 
     return functional.kl_div(logits.log_softmax(dim=1), target, reduction="batchmean")
 
 
-LOSSES.add(
-    "bins", LossKind(lambda c: bin_divergence(c.student.logits, c.teacher.logits, c.term.blur_bins), needs_bins=True)
-)
+LOSS = LossKind(lambda c: bin_divergence(c.student.logits, c.teacher.logits, c.term.blur_bins), needs_bins=True)

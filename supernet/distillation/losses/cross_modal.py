@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, Comparison, LossKind
+from supernet.distillation.loss_kind import Comparison, LossKind
 from supernet.distillation.losses.soft_labels import soft_label_divergences
 
 
@@ -31,4 +31,4 @@ def _compare(comparison: Comparison) -> Tensor:
     return cross_modal_loss(*logits, labels, comparison.term.temperature)
 
 
-LOSSES.add("cross_modal", LossKind(_compare))
+LOSS = LossKind(_compare)

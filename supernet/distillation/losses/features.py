@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from supernet.distillation.loss_kinds import LOSSES, Comparison, LossKind
+from supernet.distillation.loss_kind import Comparison, LossKind
 
 
 class FeatureMimicry(nn.Module):
@@ -43,4 +43,4 @@ def _compare(comparison: Comparison) -> Tensor:
     return loss
 
 
-LOSSES.add("features", LossKind(_compare, reads="features", adaptor=FeatureMimicry))
+LOSS = LossKind(_compare, reads="features", adaptor=FeatureMimicry)

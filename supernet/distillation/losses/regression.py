@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, Comparison, LossKind
+from supernet.distillation.loss_kind import Comparison, LossKind
 
 
 def regression_loss(logits: Tensor, teacher_logits: Tensor, centres: Tensor, delta_bpm: float) -> Tensor:
@@ -28,4 +28,4 @@ def _compare(comparison: Comparison) -> Tensor:
     return regression_loss(*logits, centres, comparison.term.delta_bpm)
 
 
-LOSSES.add("regression", LossKind(_compare, needs_bins=True))
+LOSS = LossKind(_compare, needs_bins=True)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, LossKind
+from supernet.distillation.loss_kind import LossKind
 
 _SMALLEST = 1e-6
 
@@ -39,4 +39,4 @@ def _angles(features: Tensor) -> Tensor:
     return (before * after).sum(dim=1)
 
 
-LOSSES.add("relations", LossKind(lambda c: relational_loss(*c.features), reads="features"))
+LOSS = LossKind(lambda c: relational_loss(*c.features), reads="features")

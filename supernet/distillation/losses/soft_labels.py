@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.loss_kinds import LOSSES, LossKind
+from supernet.distillation.loss_kind import LossKind
 
 
 def soft_label_loss(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
@@ -33,4 +33,4 @@ def blend(hard: Tensor, soft: Tensor | None, alpha: float) -> Tensor:
     return hard if soft is None else alpha * hard + (1.0 - alpha) * soft
 
 
-LOSSES.add("soft_labels", LossKind(lambda c: soft_label_loss(c.student.logits, c.teacher.logits, c.term.temperature)))
+LOSS = LossKind(lambda c: soft_label_loss(c.student.logits, c.teacher.logits, c.term.temperature))

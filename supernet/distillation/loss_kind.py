@@ -1,54 +1,19 @@
-"""What a distillation loss is, the settings of one, and the registry of all."""
+"""What a kind of distillation loss is: how student and teacher are compared, and what that takes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor, nn
 
-from hwmodels.basics.registry import Registry
 from hwmodels.basics.settings import Settings
 from supernet.distillation.observation import Observation
+from supernet.settings.losses import Term
 from supernet.tasks.task import Task
 
 Reads = Literal["logits", "features", "attention"]
-
-
-class NoOptions(Settings):
-    """The options of a loss that has none of its own."""
-
-
-class Term(Settings):
-    """One loss of a weighted sum: its kind, its weight, and what that kind reads (docs/supernet.md).
-
-    options: settings of a loss that another package registers, checked by that loss.
-    """
-
-    later = frozenset({"options"})
-
-    kind: str
-    weight: float = Field(default=1.0, ge=0)
-    temperature: float = Field(default=2.0, gt=0, description="soft_labels, cross_modal")
-    delta_bpm: float = Field(default=4.0, gt=0, description="regression")
-    blur_bins: float = Field(default=1.0, ge=0, description="bins")
-    options: dict[str, Any] = {}
-
-    @field_validator("kind")
-    @classmethod
-    def _is_registered(cls, kind: str) -> str:
-        if kind not in LOSSES:
-            raise ValueError(LOSSES.unknown(kind))
-        return kind
-
-    @field_validator("options")
-    @classmethod
-    def _fit_the_loss(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "kind" in info.data:
-            LOSSES[info.data["kind"]].options(**options)
-        return options
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +60,4 @@ class LossKind:
     reads: Reads = "logits"
     needs_bins: bool = False
     adaptor: Callable[[int, int, int], nn.Module] | None = None
-    options: type[Settings] = NoOptions
-
-
-LOSSES: Registry[LossKind] = Registry(
-    "distillation loss", "ppg_nas.losses", LossKind, package="supernet.distillation.losses"
-)
-
-
-def losses_on_logits() -> tuple[str, ...]:
-    """Names of the losses that compare logits alone, as a supernet's subnets can."""
-    return tuple(name for name, loss in LOSSES.items() if loss.reads == "logits")
+    options: type[Settings] = Settings

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from supernet.teachers.teacher_kinds import TEACHERS, TeacherInput, TeacherKind, TeacherNetwork
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
 
 _FLOOR = 1e-4
 _STRETCHES = ((0.0, 1.0), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5))
@@ -116,4 +117,4 @@ def _build(settings: TeacherNetwork, given: TeacherInput) -> SpectralNetwork:
     )
 
 
-TEACHERS.add("spectral", TeacherKind(_build, positions_along="frequency"))
+TEACHER = TeacherKind(_build, positions_along="frequency")

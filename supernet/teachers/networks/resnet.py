@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from supernet.teachers.teacher_kinds import TEACHERS, TeacherInput, TeacherKind, TeacherNetwork
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
 
 _EXPANSION = 4
 
@@ -95,4 +96,4 @@ def _build(settings: TeacherNetwork, given: TeacherInput) -> ResNet:
     return ResNet(given.task.outputs, given.channels, dropout=settings.dropout, seed=given.seed, **sizes)
 
 
-TEACHERS.add("resnet", TeacherKind(_build, positions_along="time", reads=frozenset({"blocks"})))
+TEACHER = TeacherKind(_build, positions_along="time", reads=frozenset({"blocks"}))

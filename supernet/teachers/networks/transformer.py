@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from supernet.teachers.teacher_kinds import TEACHERS, TeacherInput, TeacherKind, TeacherNetwork
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
 
 _SAMPLES_A_PATCH = 2
 _WIDTH, _HEADS = 96, 6
@@ -95,12 +96,9 @@ def _heads_divide_width(settings: TeacherNetwork) -> None:
         raise ValueError(f"width {width} is not a multiple of {heads} heads")
 
 
-TEACHERS.add(
-    "transformer",
-    TeacherKind(
-        _build,
-        positions_along="time",
-        reads=frozenset({"heads", "layers", "patch_ms"}),
-        check=_heads_divide_width,
-    ),
+TEACHER = TeacherKind(
+    _build,
+    positions_along="time",
+    reads=frozenset({"heads", "layers", "patch_ms"}),
+    check=_heads_divide_width,
 )

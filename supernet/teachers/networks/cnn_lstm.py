@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from supernet.teachers.teacher_kinds import TEACHERS, TeacherInput, TeacherKind, TeacherNetwork
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
 
 
 class ConvolutionalRecurrent(nn.Module):
@@ -65,4 +66,4 @@ def _build(settings: TeacherNetwork, given: TeacherInput) -> ConvolutionalRecurr
     )
 
 
-TEACHERS.add("cnn_lstm", TeacherKind(_build, positions_along="time"))
+TEACHER = TeacherKind(_build, positions_along="time")

@@ -1,4 +1,4 @@
-"""What a task is for the whole application, its settings, and the registry of all tasks."""
+"""What a task is for the whole application: labels, head, decoding, error, verdict, tables, labels of plots."""
 
 from __future__ import annotations
 
@@ -8,53 +8,15 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationInfo, field_validator
 
-from hwmodels.basics.registry import Registry
 from hwmodels.basics.settings import Settings
 from hwmodels.network.interpreter import HeadSettings
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import Estimates
+from nas.evaluation.task_settings import TaskSettings
 from search.loop.evaluator import Score
 from supernet.space.search_space import Head
 from supernet.tasks.task import Task
-
-
-class NoOptions(Settings):
-    """The options of a task that has none of its own."""
-
-
-class TaskSettings(Settings):
-    """What the network estimates: heart rate as a belief over bins, or a rhythm class.
-
-    options: settings of a task that another package registers, checked by that task.
-    """
-
-    later = frozenset({"options"})
-
-    kind: str = "heart_rate"
-    bins: int = Field(default=96, ge=16, le=512)
-    first_bpm: float = Field(default=30.0, ge=20)
-    last_bpm: float = Field(default=220.0, le=300)
-    sigma_bpm: float = Field(default=4.0, gt=0, description="width of the soft labels")
-    classes: tuple[str, ...] = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
-    max_spread_bpm: float | None = Field(default=None, gt=0, description="invalid above; fitted when absent")
-    min_probability: float | None = Field(default=None, gt=0, lt=1, description="abstain below; fitted when absent")
-    options: dict[str, Any] = {}
-
-    @field_validator("kind")
-    @classmethod
-    def _is_registered(cls, kind: str) -> str:
-        if kind not in TASKS:
-            raise ValueError(TASKS.unknown(kind))
-        return kind
-
-    @field_validator("options")
-    @classmethod
-    def _fit_the_task(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if "kind" in info.data:
-            TASKS[info.data["kind"]].options(**options)
-        return options
 
 
 class Figures(Protocol):
@@ -88,7 +50,7 @@ class TaskKind(ABC):
     figure: ClassVar[tuple[str, str]]
     note: ClassVar[str] = ""
     tracks: ClassVar[bool] = False
-    options: ClassVar[type[Settings]] = NoOptions
+    options: ClassVar[type[Settings]] = Settings
 
     @abstractmethod
     def training(self, settings: TaskSettings, targets: NDArray[Any] | None = None) -> Task:
@@ -129,9 +91,6 @@ class TaskKind(ABC):
     def baselines(self, windows: WindowSet, rate_hz: int) -> dict[str, Estimates]:
         """Estimators without any training to compare with, by name."""
         return {}
-
-
-TASKS: Registry[TaskKind] = Registry("task", "ppg_nas.tasks", TaskKind, package="nas.evaluation.tasks")
 
 
 def interval_cell(interval: Mapping[str, Any], factor: float = 1.0, unit: str = "") -> str:

@@ -7,8 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from hwmodels.basics.settings import Settings
-from supernet.distillation import Term
-from supernet.windows.augmentation import Augmentation
+from supernet.settings.augmentation import Augmentation
+from supernet.settings.losses import Term
 
 _FIRST = ("slowest", "fastest", "stretch_share", "noise")
 _LATER: dict[str, Any] = {"distillation": [], "sampling": "uniform"}
