@@ -120,7 +120,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def witness_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """The table of docs/integer.md: a row for what each run of the benchmark printed with --json."""
+    """A table of the appendix of results: a row for what each run of the benchmark printed with --json."""
     rows = []
     for found in results:
         wrong = [*found["mismatches"].values(), found["onnx"]["exact_file_mismatches"]]

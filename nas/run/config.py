@@ -96,7 +96,7 @@ class Task(_Section):
 
 
 class Loss(_Section):
-    """One loss of a distillation: its kind, its weight, and what that kind reads (docs/supernet.md)."""
+    """One loss of a distillation: its kind, its weight, and what that kind reads (docs/explanation/supernet.md)."""
 
     kind: DistillationKind
     weight: float = Field(default=1.0, ge=0)

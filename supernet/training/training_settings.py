@@ -1,4 +1,4 @@
-"""Settings of one training; the defaults are the recipe of a single network (docs/supernet.md)."""
+"""Settings of one training; the defaults are the recipe of a single network (docs/explanation/supernet.md)."""
 
 from __future__ import annotations
 

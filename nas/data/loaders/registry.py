@@ -135,7 +135,7 @@ def _kinds_under(path: Path) -> list[Loader]:
         raise InputError(f"{path}: no such file or folder; check the path")
     found = [loader for loader in LOADERS.values() if loader.find(path)]
     if not found:
-        raise InputError(f"{path}: no file of a known kind ({', '.join(LOADERS)}); see docs/data.md")
+        raise InputError(f"{path}: no file of a known kind ({', '.join(LOADERS)}); see docs/reference/recordings.md")
     return found
 
 

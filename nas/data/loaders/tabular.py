@@ -1,4 +1,4 @@
-"""People's own recordings: CSV or NPZ in the plain layout described here and in docs/data.md.
+"""People's own recordings: CSV or NPZ in the plain layout described here and in docs/reference/recordings.md.
 
 CSV. `NAME.csv` has a header line naming its columns: `time_s` (uniform), `ppg` (and `ppg_2`, ...), and,
 if worn, `acc_x,acc_y,acc_z` in g. Lines before the header of the form `# key: value` may give `subject`
@@ -73,7 +73,7 @@ def _read_npz(path: Path) -> dict[str, NDArray]:
         raise InputError(f"{path}: not a readable NPZ file without pickles; save it with numpy.savez") from None
     for field in ("ppg", "ppg_hz"):
         if field not in content:
-            raise InputError(f"{path}: array {field!r} is missing; add it as docs/data.md describes")
+            raise InputError(f"{path}: array {field!r} is missing; add it as docs/reference/recordings.md describes")
     if content["ppg"].ndim == 1:
         content["ppg"] = content["ppg"][None]
     if "acc" in content and content["acc"].ndim == 2 and content["acc"].shape[0] != 3 == content["acc"].shape[1]:
