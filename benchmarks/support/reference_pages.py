@@ -32,7 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages, and put all pages of each part into the navigation."""
     for name, write in (("command-line", command_line), ("configuration", configuration), ("api", api)):
         files.append(File.generated(config, f"reference/{name}.md", content=write()))
-    config.nav = [{"ppg-nas": "index.md"}]
+    config.nav = [{"Home": "index.md"}]
     for part, title in PARTS.items():
         names = [file.src_uri for file in files.documentation_pages() if file.src_uri.startswith(f"{part}/")]
         config.nav.append({title: sorted(names, key=_rank)})
@@ -98,10 +98,11 @@ def _described(parser: argparse.ArgumentParser, name: str, level: int) -> Iterat
     for action in parser._actions:
         if action.dest == "help":
             continue
-        shown = ", ".join(action.option_strings) or action.metavar or action.dest
+        shown = ", ".join(action.option_strings) or str(action.metavar or action.dest)
         if action.option_strings and action.nargs != 0:
-            shown += " " + ("|".join(map(str, action.choices or ())) or str(action.metavar or action.dest.upper()))
-        rows.append([f"`{shown}`".replace("|", "\\|"), _escaped(action.help or "").replace("|", "\\|")])
+            shown += f" {action.metavar or action.dest.upper()}"
+        choices = f"; one of {', '.join(f'`{choice}`' for choice in action.choices)}" if action.choices else ""
+        rows.append([f"`{shown}`", (_escaped(action.help or "") + choices).replace("|", "\\|")])
     if rows:
         yield table(["argument", "meaning"], rows)
 
@@ -118,7 +119,10 @@ def configuration() -> str:
     for name, section in sections.items():
         if "properties" not in section:
             continue
-        lines += [f"## {name}", _escaped(inspect.cleandoc(section.get("description", "")))]
+        lines += [
+            f"## {'The whole file' if section is schema else name}",
+            _escaped(inspect.cleandoc(section.get("description", ""))),
+        ]
         required = section.get("required", ())
         rows = []
         for key, field in section["properties"].items():
@@ -172,10 +176,10 @@ def _documented(package: str, name: str, value: Any) -> Iterator[str]:
     if not callable(value):
         return
     yield f"### {package}.{name}"
-    is_error = inspect.isclass(value) and issubclass(value, Exception)
-    if not is_error:
-        parameters = re.sub(r"'([\w\[\] |.,]+)'", r"\1", str(inspect.signature(value)))
-        yield f"```python\n{name}{parameters}\n```"
+    if not (inspect.isclass(value) and issubclass(value, Exception)):
+        parameters = [str(one) for one in inspect.signature(value).parameters.values()]
+        lines = "".join(f"    {one},\n" for one in parameters)
+        yield f"```python\n{name}(\n{lines})\n```" if parameters else f"```python\n{name}()\n```"
     yield _escaped(inspect.getdoc(value) or "")
 
 

@@ -17,13 +17,11 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import build_parser as benchmarks_parser
-from nas.assembly.choice import archive_path
 from nas.cli import build_parser
 from nas.data.loaders.tabular import save_recording
 from nas.data.synthetic import simulate
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
-from search.archive.archive import Archive
 from tests.docs.documents import CHECKOUT, blocks, documents, name_of, without_blocks
 from tests.nas.tiny_run import copy_of, environment, exit_code, finished_run
 
@@ -51,7 +49,9 @@ def workplace(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     save_recording(tmp_path / "FOLDER" / "person.npz", person)
     seconds = np.arange(0, 20, 1 / 32)
     pulse = 1000 * np.sin(2 * np.pi * 1.2 * seconds)
-    lines = [f"{time:.5f},{ppg:.1f},0.01,0.02,0.99" for time, ppg in zip(seconds, pulse, strict=True)]
+    motion = pulse / 1e5
+    rows = np.stack([seconds, pulse, motion, motion / 2, 1 + motion], axis=1)
+    lines = [",".join(f"{value:.5f}" for value in row) for row in rows]
     (tmp_path / "walk.csv").write_text("\n".join(["time_s,ppg,acc_x,acc_y,acc_z", *lines]) + "\n")
     (tmp_path / "samples.py").write_text(
         "import numpy as np\n"
@@ -69,7 +69,7 @@ def test_a_page_runs_from_its_first_block_to_its_last(page: Path, workplace: Pat
     if page.name == "cost-a-foreign-model.md":
         assert exit_code("export", "runs/demo", "--out", "foreign", "--format", "tflite") == 0
         shutil.copy("foreign/network.tflite", "model.tflite")
-    arch_id = _id_in_archive(workplace)
+    arch_id = str(RunDirectory.open(workplace / "runs" / "demo").summary("finish")["chosen"])
     for block in blocks(page):
         if block.title:
             (workplace / block.title).write_text(block.text)
@@ -110,13 +110,6 @@ def test_configurations_in_the_documents_are_accepted(tmp_path: Path) -> None:
         path = tmp_path / f"{number}.yaml"
         path.write_text(block.text)
         load_config(path)
-
-
-def _id_in_archive(workplace: Path) -> str:
-    """The id of a subnet that the run has evaluated."""
-    run = RunDirectory.open(workplace / "runs" / "demo")
-    with Archive(archive_path(run), create=False) as archive:
-        return next(iter(archive.rows())).arch_id
 
 
 def _give(words: Sequence[str]) -> None:
