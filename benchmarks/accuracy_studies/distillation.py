@@ -36,7 +36,9 @@ from nas.run.run_files import digest
 from nas.stages.job import run_pipeline
 from nas.stages.teacher import train_teacher
 from nas.terminal.arguments import share
-from supernet.distillation import KINDS, DistillationError, Term, train_in_turn
+from supernet.distillation.distiller import DistillationError, Term
+from supernet.distillation.kinds import KINDS
+from supernet.distillation.progressive import train_in_turn
 from supernet.space.arch import Arch, Sensors
 from supernet.space.students import NAMES, student_in
 from supernet.training.teaching import Teaching

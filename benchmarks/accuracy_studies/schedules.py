@@ -23,7 +23,7 @@ from nas.run.run_directory import RunDirectory
 from nas.stages.job import run_pipeline
 from nas.stages.supernet import new_method
 from nas.terminal.arguments import positive_count
-from supernet.distillation import Term
+from supernet.distillation.distiller import Term
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.training.trainer import fit

@@ -30,7 +30,7 @@ from nas.terminal.arguments import positive_count
 from supernet.compute import accelerator
 from supernet.compute.accelerator import Accelerator
 from supernet.compute.allocation import keep_freed_memory
-from supernet.distillation import Seen
+from supernet.distillation.seen import Seen
 from supernet.network.convolution import NORM_EPSILON, PRIMITIVE_CAPACITY
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch

@@ -16,6 +16,8 @@ MOST_OPCODES = 2_000_000
 MOST_DEPTH = 40
 MOST_VALUES = 50_000_000
 _MARK = "mark"
+_CHANGING = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
+"""Opcodes that change the value below what they take."""
 
 
 @dataclass
@@ -71,11 +73,14 @@ class _Machine:
         if after == [pickletools.markobject]:
             self.stack.append(_MARK)
             return
-        # What is changed in place stays the value that the memo may hold as well.
-        is_changed = bool(before) and len(after) == 1 and before[0] is after[0] and len(taken) > 0
-        for kept in range(len(after)):
-            value = taken[0] if is_changed and kept == 0 else _Value()
-            value.take(taken[1:] if value is (taken[0] if taken else None) else taken)
+        if opcode.name in _CHANGING:  # the memo may hold the same value
+            value = taken[0]
+            value.take(taken[1:])
+            self.stack.append(value)
+            return
+        for _ in after:
+            value = _Value()
+            value.take(taken)
             self.stack.append(value)
 
     def _top(self) -> _Value:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nas.data.windows import WindowSet
 from nas.run.config import Config, Training
-from supernet.distillation import Term
+from supernet.distillation.distiller import Term
 from supernet.tasks.task import HeartRateTask, RhythmTask
 from supernet.training.training_settings import TrainSettings
 from supernet.windows.training_set import Augmentation, TrainingSet

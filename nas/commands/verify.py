@@ -7,7 +7,6 @@ from pathlib import Path
 
 from hwmodels.basics.errors import InputError
 from hwmodels.c.toolchain import find_toolchain
-from nas.assembly.choice import bundle_path
 from nas.deploy.bundle import read_board
 from nas.deploy.manifest import MANIFEST
 from nas.deploy.verification.comparison import COLUMNS
@@ -36,7 +35,8 @@ def _bundle_of(path: Path) -> Path:
     """The bundle that a user means: the folder itself, or that of a run's chosen subnet."""
     if (path / MANIFEST).exists() or not (path / "config.yaml").exists():
         return path
-    bundle = bundle_path(RunDirectory.open(path))
+    run = RunDirectory.open(path)
+    bundle = run.subnet(str(run.summary("finish")["chosen"])) / "export"
     if not (bundle / MANIFEST).exists():
         raise InputError(f"{path}: the run has exported no bundle yet; give `ppg-nas export {path}` first")
     return bundle

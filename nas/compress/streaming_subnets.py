@@ -30,7 +30,7 @@ from nas.evaluation.streamed_windows import streaming_logits, streams
 from nas.evaluation.tracker_fit import fit_tracker
 from nas.run.config import Training
 from nas.run.run_directory import RunDirectory
-from supernet.distillation import blend, soft_label_loss
+from supernet.distillation.soft_labels import blend, soft_label_loss
 from supernet.space.arch import Arch
 from supernet.training.trainer import schedule
 from supernet.training.window_outputs import logits_of

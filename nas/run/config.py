@@ -55,7 +55,7 @@ class _Section(BaseModel):
 class Source(_Section):
     """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
 
-    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "tabular", "synthetic"]
+    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "empatica_e4", "wfdb", "edf", "tabular", "synthetic"]
     path: str = "."
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")

@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from hwmodels.basics.documents import parse_json
+from hwmodels.basics.documents import parse_json, refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 from search.archive.schema import ArchiveError, prepare, transaction
 from search.costs.cost_plan import COST_NAMES, STEP_NAMES
@@ -195,6 +195,7 @@ class Archive:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise ArchiveError(f"archive {self.path}: no such file; run a search first")
+        refuse_lfs_pointer(self.path)
         if not self.path.parent.is_dir():
             raise ArchiveError(f"archive {self.path}: the folder {self.path.parent} does not exist")
         try:

@@ -15,7 +15,11 @@ from torch.optim import Optimizer
 
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
-from supernet.distillation import ON_LOGITS, DistillationError, Distiller, Seen, Term, blend, joint_belief, see
+from supernet.distillation.distiller import DistillationError, Distiller, Term
+from supernet.distillation.in_place import joint_belief
+from supernet.distillation.kinds import ON_LOGITS
+from supernet.distillation.seen import Seen, see
+from supernet.distillation.soft_labels import blend
 from supernet.network.calibrate import calibrate
 from supernet.network.channel_sorting import channel_order, reorder
 from supernet.network.supernet import SuperNet

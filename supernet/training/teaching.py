@@ -14,7 +14,8 @@ from hwmodels.basics.atomic_files import replace_file
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
 from supernet.compute.accelerator import CPU
-from supernet.distillation import Distiller, Seen, Term, see
+from supernet.distillation.distiller import Distiller, Term
+from supernet.distillation.seen import Seen, see
 from supernet.tasks.task import HeartRateTask, RhythmTask
 from supernet.windows.training_set import Draw, TrainingSet, input_of
 

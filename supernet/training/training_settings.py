@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from hwmodels.basics.errors import InputError
-from supernet.distillation import Term
+from supernet.distillation.distiller import Term
 from supernet.windows.training_set import Augmentation
 
 _FIRST = ("slowest", "fastest", "stretch_share", "noise")

@@ -79,7 +79,7 @@ def test_the_log_tells_every_stage_and_epoch_in_order(run):
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [event["stage"] for event in events if event["event"] == "stage finished"] == list(NAMES)
     epochs = [event["training"].split()[0] for event in events if event["event"] == "epoch"]
-    assert epochs == ["teacher"] * 2 + ["supernet"] * 2 + ["fine-tuning"] * 2 + ["quantization"] * 2
+    assert epochs == ["teacher"] * 2 + ["supernet"] * 2 + ["fine-tuning"] * 2 + ["quantization"] * 2 + ["float"] * 2
     times = [event["time"] for event in events]
     assert times == sorted(times)
 

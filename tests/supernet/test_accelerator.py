@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 from nas.cli import main
 from supernet.compute import accelerator
 from supernet.compute.accelerator import CPU, AcceleratorError
-from supernet.distillation import Term
+from supernet.distillation.distiller import Term
 from supernet.distillation.kinds import KINDS
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from supernet.distillation import KINDS, ON_LOGITS, DistillationError, Distiller, Seen, Term, see, train_in_turn
 from supernet.distillation.attention import attention_loss
+from supernet.distillation.distiller import DistillationError, Distiller, Term
+from supernet.distillation.kinds import KINDS, ON_LOGITS
+from supernet.distillation.progressive import train_in_turn
 from supernet.distillation.relations import relational_loss
-from supernet.distillation.seen import POSITIONS, attention_map
+from supernet.distillation.seen import POSITIONS, Seen, attention_map, see
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
 from supernet.space.search_space import load_space

@@ -112,6 +112,9 @@ def test_a_teacher_is_asked_once_per_window_and_draw_and_never_trusted_blindly(t
     assert CountingResNet.asked == len(TRAINING)
     for name, value in first.tensors().items():
         other = again.tensors()[name]
+        if name == "spectral_attention":
+            assert value is None and other is None
+            continue
         assert value is not None and other is not None and torch.equal(value, other)
     teaching().of(draw(1), with_maps=True)
     teaching(seed=1).of(draw(0), with_maps=True)
