@@ -123,7 +123,9 @@ def _give(words: Sequence[str], parsed_only: Sequence[str] = ()) -> None:
         assert words[1].endswith("/bin/activate")
     elif words[0] == "ppg-nas":
         given = list(words[1:])
-        if any(set(only.split()) <= set(given) and given[0] == only.split()[0] for only in (*PARSED_ONLY, *parsed_only)):
+        if any(
+            set(only.split()) <= set(given) and given[0] == only.split()[0] for only in (*PARSED_ONLY, *parsed_only)
+        ):
             build_parser(given[0]).parse_args(given)
         else:
             assert exit_code(*given) == 0, " ".join(words)

@@ -1,4 +1,4 @@
-"""Recordings in NPZ files: the layout of docs/reference/recordings.md, read into an OwnFile and written from a Recording."""
+"""Recordings in NPZ files: docs/reference/recordings.md, read into an OwnFile and written from a Recording."""
 
 from __future__ import annotations
 
