@@ -117,4 +117,5 @@ def test_the_tree_of_the_architecture_names_every_room(package: str) -> None:
         "configs",
     }
     rooms = {path.parent.name for path in (CHECKOUT / package).glob("*/__init__.py")}
-    assert named == rooms
+    wrong = f"the tree lacks {sorted(rooms - named)} and names {sorted(named - rooms)}, which do not exist"
+    assert named == rooms, f"docs/explanation/architecture.md: {wrong}"
