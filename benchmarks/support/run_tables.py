@@ -32,6 +32,7 @@ def run_tables(folder: Path) -> dict[str, str]:
         "cost": _cost_table(runs),
         "firmware": _firmware_table(results.get("firmware", {"runs": []})["runs"]),
         "model": _model_table(results),
+        "scaling": _scaling_table(results),
     }
 
 
@@ -229,3 +230,36 @@ def _model_table(results: Mapping[str, Any]) -> str:
     if "search" in results:
         rows.append(["architectures costed per second", f"{results['search']['cost_archs_per_s']:,.0f}"])
     return _table(["what", "figure"], rows)
+
+
+def _scaling_table(results: Mapping[str, Any]) -> str:
+    rows = []
+    if "evaluate" in results:
+        measured, alone = results["evaluate"], results["evaluate"]["from_nothing"]
+        times = measured["search"]["speedups"]
+        rows += [
+            ["generations bred in a search, shared prefixes against none, median", _times(measured["speedup"])],
+            ["each of them, sorted", ", ".join(f"{value:.2f}" for value in times)],
+            ["the last generation, nothing kept before", _times(alone["last_generation"]["speedup"])],
+            ["uniformly random architectures", _times(alone["random"]["speedup"])],
+        ]
+    if "scaling" in results:
+        measured = results["scaling"]
+        plain = ", ".join(f"{value:.2f}" for value in measured["two_plain_processes_speedups"])
+        workers = f"{measured['simulated_workers']} simulated dask workers, efficiency"
+        rows += [
+            ["two workers against one, median of pairs", _times(measured["two_workers_speedup"])],
+            ["two processes that have nothing in common against one, at those times", plain],
+            [workers, f"{100 * measured['efficiency']:.0f} %"],
+        ]
+    if "kills" in results:
+        measured = results["kills"]
+        text = f"{measured['identical']} of {measured['kills']}"
+        rows.append(["searches killed at random instants and resumed that end with the same rows", text])
+        lost = "yes" if measured["processes_identical"] and measured["dask_identical"] else "no"
+        rows.append(["the same rows with a worker killed in each generation, processes and dask", lost])
+    return _table(["what", "figure"], rows)
+
+
+def _times(value: float) -> str:
+    return f"{value:.2f} times as fast"
