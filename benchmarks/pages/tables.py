@@ -78,7 +78,7 @@ def _program_tables(results: Path, name: str) -> dict[str, str]:
         "stripes": _of_json(results / "stripes.json", stripes.document_table),
         "search": _of_json(results / "search.json", _search),
         "training": _of_json(results / "training.json", _training),
-        "witnesses": _implementations(results),
+        "implementations": _implementations(results),
         "int8": _int8_less_float(results, name),
         **_several("streaming", ("cost", "accuracy"), results, streaming.document_parts),
         **_several("personalization", ("means", "ram", "people"), results, personalization.document_parts),
@@ -97,7 +97,7 @@ def _several(
 def _implementations(results: Path) -> str:
     files = [results / "integer.json", results / "integer_spectral.json"]
     spaces = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-    return integer.witness_table(spaces) if spaces else ""
+    return integer.implementations_table(spaces) if spaces else ""
 
 
 def _int8_less_float(results: Path, name: str) -> str:
