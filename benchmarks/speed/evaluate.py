@@ -26,13 +26,15 @@ from hwmodels.device.device import DEFAULT_DEVICE, load_device
 from nas.assembly.hardware import cached_table, cost_model
 from nas.assembly.run_space import space_of
 from nas.assembly.subnet_evaluation import SubnetEvaluation
+from nas.evaluation.task_settings import TASKS
 from nas.run.run_directory import RunDirectory
 from nas.terminal.arguments import count, positive_count
-from search.archive.archive import Archive, Provenance
+from search.archive.archive import Archive
+from search.archive.rows import Provenance
 from search.costs.cost_plan import CostPlan, compile_costs
 from search.loop.evaluator import Evaluator, MeanOfSubjects
 from search.loop.prefix_tree import block_work, depth_first, shared_factor
-from search.loop.search_loop import run_search
+from search.loop.search_loop import Study, run_search
 from search.loop.settings import SearchSettings
 from supernet.network.calibrate import calibrate
 from supernet.network.extract import extract
@@ -131,6 +133,7 @@ def made_up(space: SearchSpace, windows: int) -> SubnetEvaluation:
         Inputs({rate: noise(windows, rate) for rate in space.rates}),
         rng.uniform(50, 180, windows),
         np.repeat("all", windows),
+        TASKS["heart_rate"],
         HeartRateTask(bins=space.outputs),
         Provenance(weights="made-up", fold="", protocol=""),
     )
@@ -151,10 +154,11 @@ def bred(
 ) -> list[list[Arch]]:
     """The generations of a search as a run makes it, with the predictor, each in depth-first order."""
     size = options.population
-    settings = SearchSettings(evaluations=size * (1 + options.generations), population=size, batch=size, seed=0)
+    settings = SearchSettings(evaluations=size * (1 + options.generations), population=size, batch=size)
     evaluator = Evaluator(evaluate, score, Provenance(weights="", fold="", protocol=""))
+    study = Study(plan=plan, budgets=BUDGETS, evaluators=(evaluator,), device="benchmark")
     with Archive(folder / "archive.sqlite") as archive:
-        result = run_search(plan.space, plan, evaluator, BUDGETS, settings, archive, device="benchmark")
+        result = run_search(study, settings, archive)
     genes: dict[int, list[tuple[int, ...]]] = {}
     for row in result.rows:
         genes.setdefault(row.generation, []).append(row.genes)

@@ -35,8 +35,9 @@ from nas.deploy.bundle import Contents, read_bundle, write_bundle
 from nas.deploy.manifest import MANIFEST
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
 from search.archive.query import Query, run_query
+from search.archive.rows import Row
 from supernet.space.search_space import load_space
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
