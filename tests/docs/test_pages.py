@@ -12,7 +12,7 @@ from mkdocs.config import load_config
 
 from benchmarks.support.reference_pages import commands_of
 from nas.cli import build_parser
-from tests.docs.documents import CHECKOUT, DOCS, documents, name_of, without_blocks
+from tests.docs.documents import CHECKOUT, DOCS, blocks, documents, name_of, without_blocks
 
 README = CHECKOUT / "README.md"
 
@@ -69,10 +69,12 @@ def test_the_reference_names_every_setting(site: tuple[Path, list[str]]) -> None
             assert f"<code>{key}</code>" in text
 
 
-def test_the_readme_fits_on_a_screen_or_two_with_one_table_of_figures() -> None:
+def test_the_readme_has_at_most_100_lines_one_table_and_a_heart_rate_in_three_lines() -> None:
     text = README.read_text()
     assert len(text.splitlines()) <= 100
-    assert text.count(" begin -->") == 1
+    assert text.count(" begin -->") == text.count("\n| --- ") == 1
+    (python,) = [block for block in blocks(README) if block.language == "python"]
+    assert len(python.text.replace("\n\n", "\n").splitlines()) == 3, "a first heart rate takes three lines"
     outside = re.sub(r"<!-- accuracy begin -->.*<!-- accuracy end -->", "", text, flags=re.DOTALL)
     assert not re.search(r"\d\.\d+ (BPM|ms|KB)|\d [±%]", outside.replace("95 %", "")), (
         "figures are generated, never typed"
