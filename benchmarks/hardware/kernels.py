@@ -20,7 +20,7 @@ from hwmodels.c.toolchain import ElfImage, Toolchain, find_toolchain, host_toolc
 from hwmodels.device.cortex_m7 import PipelineModel
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import kernel_call
-from hwmodels.kernels.variants import KERNELS, KernelVariant, code_unit_bytes, code_units, kernel_image
+from hwmodels.kernels.variants import KernelVariant, all_kernels, code_unit_bytes, code_units, kernel_image
 from hwmodels.network.graph import Code, Kind, Op
 from hwmodels.validation.kernel_trials import Found, HostKernels, run_trials
 from nas.assembly.choice import budgets_of
@@ -100,7 +100,7 @@ def compared(cases: int, seed: int, cc: str | None, executor: Executor) -> dict[
     image = kernel_image(core)
     tasks = [
         Trials(kernel, min(_CHUNK, cases - start), (seed, number, start), image, host)
-        for number, kernel in enumerate(KERNELS)
+        for number, kernel in enumerate(all_kernels())
         for start in range(0, cases, _CHUNK)
     ]
     parts: dict[str, list[Found]] = {}

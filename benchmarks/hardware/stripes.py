@@ -16,9 +16,11 @@ from benchmarks.support.markdown import table
 from hwmodels.c.toolchain import Toolchain, find_toolchain
 from hwmodels.cost.network_cost import CostModel
 from hwmodels.device.device import load_device
-from hwmodels.network.graph import LayerGraph, Memory
+from hwmodels.kernels.variants import scratch_bytes
+from hwmodels.network.build_form import MEMORIES, BuildForm, Memory
+from hwmodels.network.graph import LayerGraph
 from hwmodels.schedule.memory import MemoryPlan, plan
-from hwmodels.schedule.stripes import scheduled, scratch_of
+from hwmodels.schedule.stripes import scheduled
 from nas.assembly.hardware import cached_table
 from nas.assembly.lut_check import check_table
 from nas.run.workers import worker_pool
@@ -28,7 +30,6 @@ from nas.terminal.progress import progress
 from search.costs.budgets import KB
 from search.costs.cost_plan import compile_costs
 from search.feasibility.budget_check import sample_uniform
-from search.feasibility.build_choice import MEMORIES
 from supernet.space.search_space import load_space
 
 _SPACES = ("default", "spectral")
@@ -108,14 +109,14 @@ def _shares(row: Mapping[str, Any]) -> list[list[float]]:
 def _row(name: str, options: argparse.Namespace, toolchain: Toolchain, executor: Executor) -> dict[str, Any]:
     space, device = load_space(name), load_device()
     known = cached_table(space, device.target, toolchain, "striped")
-    models: dict[Memory, CostModel] = {m: CostModel(known, device, "fast", m) for m in MEMORIES}
+    models: dict[Memory, CostModel] = {m: CostModel(known, device, BuildForm("fast", m)) for m in MEMORIES}
     plans = {memory: compile_costs(space, model) for memory, model in models.items()}
     rng = np.random.default_rng([options.seed, 14])
     many = {memory: held.costs(sample_uniform(space, 20_000, rng)) for memory, held in plans.items()}
     genes = sample_uniform(space, options.networks, rng)
     whole, striped = (plans[memory].costs(genes) for memory in MEMORIES)
     graphs = [space.lower(arch) for arch in space.decode(genes)]
-    schedules = [scheduled(graph.with_memory("striped")) for graph in graphs]
+    schedules = [scheduled(graph, BuildForm(memory="striped")) for graph in graphs]
     with progress(f"executing networks of {name}") as advance:
         checked = check_table(space, models["striped"], toolchain, options.executed, options.seed, executor, advance)
     ram = striped.peak_ram_bytes / whole.peak_ram_bytes
@@ -148,6 +149,6 @@ def _row(name: str, options: argparse.Namespace, toolchain: Toolchain, executor:
 
 def _over_bound(schedule: LayerGraph) -> float:
     """Arena over the largest live set, of a plan that is proven first."""
-    placed: MemoryPlan = plan(schedule, {op.name: scratch_of(op) for op in schedule})
+    placed: MemoryPlan = plan(schedule, {op.name: scratch_bytes(op) for op in schedule})
     placed.verify(schedule)
     return placed.arena_bytes / placed.lower_bound_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from hwmodels.cost.network_cost import CostModel
 from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.kernels.variants import kernel_sources
+from hwmodels.network.build_form import BuildForm
 from hwmodels.network.graph import Code, LayerGraph
 from hwmodels.validation.network_check import random_model, random_windows, run_window
 from nas.assembly.hardware import cached_table
@@ -29,6 +30,7 @@ _DRAWN = 4000
 @dataclass(frozen=True)
 class _Task:
     graph: LayerGraph
+    form: BuildForm
     seed: tuple[int, int]
     toolchain: Toolchain
     kernels: Mapping[str, bytes]
@@ -50,11 +52,11 @@ def network_rows(
     that ppgnet_run needs), code_bytes_with_input (those that make the input as well), fallbacks (operations).
     """
     space, device = load_space(space_name), load_device()
-    model = CostModel(cached_table(space, device.target, toolchain), device, code)
+    model = CostModel(cached_table(space, device.target, toolchain), device, BuildForm(code))
     archs = space.decode(_feasible(compile_costs(space, model), budgets, count, seed))
     kernels = toolchain.objects(kernel_sources())
     tasks = [
-        _Task(space.lower(arch).with_code(code), (seed, number), toolchain, kernels)
+        _Task(space.lower(arch), BuildForm(code), (seed, number), toolchain, kernels)
         for number, arch in enumerate(archs)
     ]
     rows = []
@@ -93,7 +95,7 @@ def _feasible(plan: CostPlan, budgets: Budgets, count: int, seed: int) -> Genes:
 
 def _measure(task: _Task) -> dict[str, Any]:
     rng = np.random.default_rng(task.seed)
-    model = random_model(task.graph, rng)
+    model = replace(random_model(task.graph, rng), form=task.form)
     sources = generate(model)
     image = task.toolchain.link(sources, ("ppgnet_run",), compiled=task.kernels)
     whole = task.toolchain.link(sources, entry_points(model), compiled=task.kernels)

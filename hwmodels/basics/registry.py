@@ -63,6 +63,10 @@ class Registry(Mapping[str, T], Generic[T]):
             raise RegistryError(f"{self.noun} {name!r}: registered twice; give one of them another name")
         self._items[name] = item
 
+    def remove(self, name: str) -> None:
+        """Take an object away again, as tests do that register one of their own."""
+        self._items.pop(name, None)
+
     def unknown(self, name: str) -> str:
         """What to tell somebody who wrote a name that nothing is registered under."""
         return (
@@ -72,7 +76,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         """The object of a name. Raises UnknownNameError, or RegistryError when its entry point cannot be used."""
-        self._import_modules()
+        if name not in self._items:
+            self._import_modules()
         if name not in self._items:
             if name not in self._entry_points:
                 raise UnknownNameError(self.unknown(name))

@@ -17,7 +17,7 @@ from hwmodels.c.toolchain import Toolchain
 from hwmodels.cost.lut import LookUpTable, entry_key
 from hwmodels.device.device import Device
 from hwmodels.emulation.kernel_call import CONSTANTS, KernelCall, kernel_call
-from hwmodels.kernels.variants import kernel_hash, kernel_sources, scratch_bytes
+from hwmodels.kernels.variants import declarations, kernel_hash, kernel_sources, scratch_bytes
 from hwmodels.network.graph import Op
 
 TITLE = "ppg-nas kernel benchmark 1"
@@ -100,7 +100,7 @@ def benchmark_project(ops: Sequence[Op], device: Device, toolchain: Toolchain) -
         "DATA_BYTES": regions.data.bytes,
     }
     files = {path.name: _filled(path.read_text(encoding="utf-8"), values) for path in _FOLDER.iterdir()}
-    return files | sources | {"calls.c": _calls_source(calls, device, copied, arena)}
+    return files | sources | {"calls.c": _calls_source(calls, declarations(ops), device, copied, arena)}
 
 
 def _filled(text: str, values: Mapping[str, object]) -> str:
@@ -148,9 +148,9 @@ def _call(op: Op) -> _Call:
     )
 
 
-def _calls_source(calls: Sequence[_Call], device: Device, copied: int, arena: int) -> str:
+def _calls_source(calls: Sequence[_Call], declared: str, device: Device, copied: int, arena: int) -> str:
     header = [f"# {TITLE}", f"# device: {device.name}", f"# kernels: {kernel_hash()}", ",".join(COLUMNS)]
-    lines = ['#include "bench.h"', ""]
+    lines = ['#include "bench.h"', declared]
     rows = []
     for index, call in enumerate(calls):
         pieces = ", ".join(f"{{{first}, {count}, {int(held)}}}" for first, count, held in call.pieces)

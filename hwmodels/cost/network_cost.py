@@ -6,16 +6,17 @@ A pure function of the graph. The search's vectorised cost gathers the same inte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from hwmodels.basics.errors import InputError
-from hwmodels.cost.lut import REBUILD, LookUpTable
+from hwmodels.cost.lut import REBUILD, Entry, LookUpTable
 from hwmodels.device.device import Device
 from hwmodels.device.energy import DEFAULT_PERIOD_S, Number, average_power_mw, energy_mj, latency_ms
 from hwmodels.kernels.variants import FIXED_CODE_UNITS, FIXED_DATA_BYTES, code_units, data_bytes, scratch_bytes
-from hwmodels.network.graph import Code, LayerGraph, Memory, Op
+from hwmodels.network.build_form import DEFAULT_FORM, BuildForm, built
+from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.schedule.memory import aligned, step_bytes
 from hwmodels.schedule.step_graph import streaming_step
 from hwmodels.schedule.striped_block import StripedBlock
@@ -53,15 +54,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostModel:
-    """Costs of graphs on one device, all ops with one `code` and `memory`; by default each with its own.
+    """Costs of graphs on one device, built in one form.
 
     Raises CostError for a table of another core or memory.
     """
 
     lut: LookUpTable
     device: Device
-    code: Code | None = None
-    memory: Memory | None = None
+    form: BuildForm = DEFAULT_FORM
 
     def __post_init__(self) -> None:
         made, target = self.lut.provenance, self.device.target
@@ -97,11 +97,8 @@ class CostModel:
         return self.lut.runner.stack_bytes
 
     def deployed(self, graph: LayerGraph) -> LayerGraph:
-        """What runs of a network: its schedule, with this model's code and memory."""
-        graph = graph.with_memory(self.memory) if self.memory else graph
-        if self.code and any(op.memory == "striped" for op in graph):
-            graph = graph.with_code(self.code)
-        return scheduled(graph)
+        """What runs of a network: its schedule in this model's form."""
+        return scheduled(graph, self.form)
 
     @cached_property
     def _known(self) -> dict[Op, OpCost]:
@@ -111,33 +108,26 @@ class CostModel:
         """Cost of one operation of what runs. Raises MissingEntryError naming the key the table lacks."""
         known = self._known.get(op)
         if known is None:
-            known = self._cost_of(replace(op, code=self.code) if self.code else op)
+            known = self._cost_of(built(op, self.form.code))
             self._known[op] = known
         return known
 
     def _cost_of(self, op: Op) -> OpCost:
-        if op.kind == "input":
+        if not op.operand_shapes:
             # The input is made before the network runs: only its bytes count, and the code that makes it.
             return OpCost(0, 0, data_bytes(op), code_units(op), 0, 0)
         entry, runner = self.lut.entry(op), self.lut.runner
+        calls: list[tuple[int, Entry]] = []
         if isinstance(op, StripedBlock):
-            found = [(one.repeats, self.lut.entry(call)) for one in op.stripes for call in op.ops(one)]
-            return OpCost(
-                cycles=entry.cycles + runner.step_cycles + sum(n * held.cycles for n, held in found),
-                instructions=entry.instructions
-                + runner.step_instructions
-                + sum(n * held.instructions for n, held in found),
-                data_bytes=op.data_bytes,
-                code_units=op.code_units,
-                stack_bytes=entry.stack_bytes + max(held.stack_bytes for _, held in found),
-                scratch_bytes=op.scratch_bytes,
-            )
+            calls = [(one.repeats, self.lut.entry(call)) for one in op.stripes for call in op.ops(one)]
         return OpCost(
-            cycles=entry.cycles + runner.step_cycles,
-            instructions=entry.instructions + runner.step_instructions,
+            cycles=entry.cycles + runner.step_cycles + sum(n * call.cycles for n, call in calls),
+            instructions=entry.instructions
+            + runner.step_instructions
+            + sum(n * call.instructions for n, call in calls),
             data_bytes=data_bytes(op),
             code_units=code_units(op),
-            stack_bytes=entry.stack_bytes,
+            stack_bytes=entry.stack_bytes + max((call.stack_bytes for _, call in calls), default=0),
             scratch_bytes=scratch_bytes(op),
         )
 

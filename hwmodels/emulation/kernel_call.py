@@ -5,7 +5,6 @@ Kernels run the same instructions for any values, so one call with random ones t
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,27 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.emulation.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES
-from hwmodels.kernels.packing import add_constants, add_exact_fields, pack
-from hwmodels.kernels.variants import (
-    ADD_EXACT,
-    EXACT,
-    KernelVariant,
-    UnsupportedOpError,
-    layer_fields,
-    scratch_bytes,
-    variant_of,
-)
+from hwmodels.kernels.variants import KernelVariant, UnsupportedOpError, scratch_bytes, variant_of
 from hwmodels.network.graph import Op
-from hwmodels.network.heads import belief_tables, heart_rate_constants, min_probability_q15
 from hwmodels.network.integer_model import (
     ClassSettings,
     HeadSettings,
     HeartRateSettings,
     IntegerParameters,
     Quantization,
-    lowest_output,
     weight_shape,
 )
+from hwmodels.network.operation_kind import Operands, kind_of
 
 _DATA_OFFSET, _ARENA_OFFSET = 0x1000, 2 << 20
 _GUARD_BYTES = 16
@@ -85,10 +74,9 @@ def kernel_call(op: Op, rng: np.random.Generator, variant: KernelVariant | None 
             rng.integers(1 << 30, (1 << 31) - 1, channels).astype(np.int32),
             rng.integers(-_LARGEST_SHIFT, 0, channels).astype(np.int32),
         )
-    shape = (op.length_in, op.channels_in)
-    operands = [rng.integers(-128, 128, shape).astype(np.int8) for _ in range(2 if op.kind == "add" else 1)]
+    operands = [rng.integers(-128, 128, shape).astype(np.int8) for shape in op.operand_shapes]
     head: HeadSettings = _HEART_RATE
-    if op.kind == "class_head":
+    if kind_of(op).head_settings is ClassSettings:
         head = ClassSettings(("",) * op.channels_in, 0.5)
     return place_call(op, parameters, (_GRID,) * (len(operands) + 1), operands, head, variant)
 
@@ -108,7 +96,8 @@ def place_call(
     exact kernel. Raises FastFormError when the parameters break the fast kernel's preconditions.
     """
     variant = variant or variant_of(op)
-    writes = _constants(op, variant, parameters, grids, head, memory)
+    record = kind_of(op).constants(op, variant, Operands(tuple(grids), parameters, head))
+    writes = record.placed(memory.base, memory.base + _DATA_OFFSET, memory.pointer)
     places, end = [], memory.base + _ARENA_OFFSET
     for operand in operands:
         places.append(end)
@@ -119,56 +108,3 @@ def place_call(
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): its tensors exceed the emulated memory")
     arguments = (memory.base, places[0], places[-1], end, scratch)
     return KernelCall(variant.function, arguments, tuple(writes), end)
-
-
-def _constants(
-    op: Op,
-    variant: KernelVariant,
-    parameters: IntegerParameters | None,
-    grids: Sequence[Quantization],
-    head: HeadSettings | None,
-    memory: CallMemory,
-) -> list[tuple[int, bytes]]:
-    start, data = memory.base, memory.base + _DATA_OFFSET
-    if op.kind == "history":
-        return [(start, struct.pack("<IIi", op.input_bytes, op.state_bytes, grids[0].zero_point))]
-    if op.kind == "add":
-        tensors = (grids[0], grids[1], grids[2])
-        if variant == ADD_EXACT:
-            members = [value for member in add_exact_fields(tensors) for value in member]
-            return [(start, struct.pack("<9iiI", *members, -128, op.output_bytes))]
-        factors = add_constants(tensors)
-        return [(start, struct.pack("<iiiI", *factors, -(-op.output_bytes // 4)))]
-    belief = np.concatenate(belief_tables(grids[0].scale)).astype("<u2").tobytes()
-    if isinstance(head, ClassSettings) and op.kind == "class_head":
-        fields = struct.pack("<iI", min_probability_q15(head), op.channels_in)
-        return [(start, fields + belief)]
-    if isinstance(head, HeartRateSettings) and op.kind == "heart_rate_head":
-        made = heart_rate_constants(head, op.channels_in)
-        fields = struct.pack("<iiiI", made.first_q8, made.step_q16, made.max_spread_q8, op.channels_in)
-        return [(start, fields + belief)]
-    fields = struct.pack(
-        f"<HHHHHHBBbb{memory.pointer}", *layer_fields(op, grids[0].zero_point, grids[1].zero_point), data
-    )
-    if parameters is None:
-        return [(start, fields)]
-    if variant == EXACT:
-        lowest = lowest_output(op, grids[1])
-        return [(start, fields), *_exact_data(op, parameters, lowest, data, memory.pointer)]
-    stream = pack(op, parameters, (grids[0], grids[1]), variant)
-    return [(start, fields), (data, stream.astype("<u4").tobytes())]
-
-
-def _exact_data(
-    op: Op, parameters: IntegerParameters, lowest: int, start: int, pointer: str
-) -> list[tuple[int, bytes]]:
-    arrays = [parameters.weight.tobytes()]
-    for field in ("bias", "multiplier", "shift"):
-        arrays.append(getattr(parameters, field).astype("<i4").tobytes())
-    members = struct.Struct(f"<4{pointer}ii")
-    address, writes, pointers = start + members.size, [], []
-    for array in arrays:
-        writes.append((address, array))
-        pointers.append(address)
-        address += -(-len(array) // 4) * 4
-    return [(start, members.pack(*pointers, lowest, int(op.kind == "depthwise"))), *writes]

@@ -16,9 +16,9 @@ from hwmodels.firmware.learner import (
     learning_constants,
     learnt_form,
 )
-from hwmodels.kernels.variants import layer_fields
 from hwmodels.network.heads import belief_tables, heart_rate_constants
 from hwmodels.network.interpreter import HeartRateSettings, IntegerModel
+from hwmodels.network.operations.weighted import layer_fields
 from hwmodels.schedule.stripes import scheduled
 
 SOURCES = C_FOLDER / "learner"
@@ -50,7 +50,7 @@ def generate_personal(model: IntegerModel, settings: PersonalSettings | None = N
 def with_learner(sources: Mapping[str, str], model: IntegerModel, settings: PersonalSettings) -> dict[str, str]:
     """Sources of `model`, in the arena of `network_source.default_plan`, with those of its learner added."""
     form = learnt_form(model.graph, settings)
-    steps = len(scheduled(model.graph)) - 1
+    steps = len(scheduled(model.graph, model.form)) - 1
     offset = default_plan(model).offsets[form.features.name]
     parts = _PARTS.format(body=steps - 2, head=steps - 1, features=offset)
     include = '#include "ppgnet_model.h"'

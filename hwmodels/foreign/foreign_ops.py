@@ -147,6 +147,16 @@ class ForeignOp(Op):
         """Flash for all calls' constants."""
         return sum(call.data_bytes for call in self.calls)
 
+    @property
+    def scratch_bytes(self) -> int:
+        """None: its kernels work in their tensors alone."""
+        return 0
+
+    @property
+    def code_units(self) -> frozenset[str]:
+        """The functions that its calls call."""
+        return frozenset(call.kernel.function for call in self.calls)
+
 
 def lookup(elements: int) -> ForeignCall:
     """Any function of one int8 value, on so many elements."""

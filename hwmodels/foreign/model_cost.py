@@ -26,7 +26,14 @@ from hwmodels.foreign.foreign_profiling import MOST_TENSOR_BYTES, foreign_code_b
 from hwmodels.foreign.slow_layers import slow_note
 from hwmodels.foreign.tflite_layers import TFLiteLayer, TFLiteModel, layers_of
 from hwmodels.foreign.tflite_reader import read_tflite
-from hwmodels.kernels.variants import data_bytes, exact_data_bytes, exact_variant, kernel_hash, units_of
+from hwmodels.kernels.variants import (
+    code_units,
+    data_bytes,
+    exact_data_bytes,
+    exact_variant,
+    kernel_hash,
+    units_of,
+)
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.schedule import memory
 
@@ -128,18 +135,17 @@ def _op_cost(model: CostModel, layer: TFLiteLayer, op: Op) -> OpCost:
     runner = model.lut.runner
     if isinstance(op, ForeignOp):
         entries = [model.lut.entries[call.key] for call in op.calls]
-        units = frozenset(call.kernel.function for call in op.calls)
-        data_bytes, scratch = op.data_bytes, 0
+        units, constants, scratch = code_units(op), data_bytes(op), 0
     elif layer.fallback:
         variant = exact_variant(op)
         entries, units = [model.lut.entry(op, variant)], units_of(variant)
-        data_bytes, scratch = exact_data_bytes(op), 0
+        constants, scratch = exact_data_bytes(op), 0
     else:
         return model.op_cost(op)
     return OpCost(
         sum(entry.cycles + runner.step_cycles for entry in entries),
         sum(entry.instructions + runner.step_instructions for entry in entries),
-        data_bytes,
+        constants,
         units,
         max((entry.stack_bytes for entry in entries), default=0),
         scratch,

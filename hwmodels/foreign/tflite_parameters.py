@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.foreign.tflite_reader import TFLiteTensor
-from hwmodels.kernels.packing import FastFormError, add_constants, fast_form
-from hwmodels.kernels.variants import EXACT, variant_of
+from hwmodels.kernels.constants import kernel_constants
+from hwmodels.kernels.variants import exact_variant, variant_of
 from hwmodels.network.graph import Op
 from hwmodels.network.integer_model import IntegerParameters, Quantization, weight_shape
+from hwmodels.network.operation_kind import FastFormError, Operands, kind_of
 from hwmodels.network.rounding import quantized_multiplier
 
 
@@ -30,14 +31,13 @@ def fallback_of(op: Op, inputs: Sequence[TFLiteTensor], output: TFLiteTensor) ->
     """
     grids = [_grid(tensor) for tensor in inputs if tensor.scales.size == 1 and not tensor.is_constant]
     try:
-        if op.kind == "add":
-            add_constants((grids[0], grids[1], _grid(output)))
-        elif op.has_parameters and variant_of(op) != EXACT:
+        kind_of(op).require_fast((*grids, _grid(output)))
+        if op.has_parameters and variant_of(op) != exact_variant(op):
             parameters = parameters_of(op, inputs, output)
             if parameters.weight.min() < -127:
                 return "a weight is -128"
-            variant, _, reason = fast_form(op, parameters, (grids[0], _grid(output)))
-            return reason if variant == EXACT else ""
+            made = kernel_constants(op, Operands((grids[0], _grid(output)), parameters))
+            return made.reason if made.variant == exact_variant(op) else ""
     except FastFormError as error:
         return str(error)
     return ""
@@ -54,7 +54,7 @@ def parameters_of(op: Op, inputs: Sequence[TFLiteTensor], output: TFLiteTensor) 
     values = np.frombuffer(weights.data.tobytes(), np.int8)
     shape = weight_shape(op)
     weight = values.reshape(shape)
-    if op.kind == "conv" and weights.shape[0] != op.channels_out:
+    if len(shape) == 3 and weights.shape[0] != op.channels_out:
         # a depthwise layer of one channel is a convolution whose outputs stand last
         weight = values.reshape(-1, op.channels_out).T.reshape(shape)
     factors = inputs[0].scales.astype(np.float64)[0] * weights.scales.astype(np.float64)

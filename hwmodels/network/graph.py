@@ -7,33 +7,22 @@ subnet all read it. Nothing else describes a deployed network.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from math import prod
 from typing import Literal, get_args
 
 import networkx as nx
 
-Kind = Literal[
-    "input",
-    "conv",
-    "depthwise",
-    "fully_connected",
-    "add",
-    "average_pool",
-    "history",
-    "stripes",
-    "foreign",
-    "heart_rate_head",
-    "class_head",
-]
+from hwmodels.network.operation_kind import KINDS, kind_of
+
+Kind = str
+"""The name of a record of hwmodels.network.operation_kind."""
 Padding = Literal["causal", "centred", "valid"]
 Activation = Literal["none", "relu"]
 Reads = Literal["samples", "spectrum"]
 Code = Literal["fast", "compact", "smallest"]
-Memory = Literal["whole", "striped"]
 
-_KINDS = get_args(Kind)
-_FAN_IN = {"input": 0, "add": 2}
-_OF_ANY_SHAPES = ("stripes", "foreign")
+_SIZES = ("length_in", "channels_in", "length_out", "channels_out", "kernel", "stride", "dilation")
 
 
 class GraphError(ValueError):
@@ -44,6 +33,7 @@ class GraphError(ValueError):
 class Op:
     """One operation: reads tensors of (length_in, channels_in), makes one of (length_out, channels_out).
 
+    `kind` names a record of hwmodels.network.operation_kind, which says what shapes it takes and what it computes.
     Layout is time-major: element (t, c) of a tensor lies at t * channels + c, one byte each.
     `conv` with kernel 1 is the pointwise convolution. Padding is with the input's zero point:
     causal pads (kernel - 1) * dilation before the first sample and nothing after the last;
@@ -52,10 +42,9 @@ class Op:
     lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
     last in earlier executions before the new ones (hwmodels.schedule.step_graph). Heads read (1, bins) logits, or those
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
-    samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). `code` says how much of it
-    to link: the fastest kernel for the shape, one that serves many shapes, or the one that most ops share.
-    `memory` says whether the op may run in stripes with its neighbours (hwmodels.schedule.stripes); operations of kind
-    `stripes` stand in schedules alone, those of kind `foreign` in other people's networks (hwmodels.foreign).
+    samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
+    is not said here (hwmodels.network.build_form). Operations of kind `stripes` stand in schedules alone, those of kind
+    `foreign` in other people's networks (hwmodels.foreign).
     """
 
     name: str
@@ -70,46 +59,34 @@ class Op:
     padding: Padding = "causal"
     activation: Activation = "none"
     reads: Reads = "samples"
-    code: Code = "fast"
-    memory: Memory = "whole"
 
     def __post_init__(self) -> None:
         def require(holds: bool, what: str) -> None:
             if not holds:
                 raise GraphError(f"op {self.name!r} ({self.kind}): {what}")
 
-        require(self.kind in _KINDS, f"unknown kind, expected one of {', '.join(_KINDS)}")
-        require(self.kind not in _OF_ANY_SHAPES or type(self) is not Op, "is no operation of a network of ours")
-        sizes = ("length_in", "channels_in", "length_out", "channels_out", "kernel", "stride", "dilation")
-        for field in sizes:
+        kind = KINDS.get(self.kind)
+        if kind is None:
+            raise GraphError(f"op {self.name!r}: {KINDS.unknown(self.kind)}")
+        require(not kind.only_as or type(self) is not Op, kind.only_as)
+        for field in _SIZES:
             value = getattr(self, field)
             is_size = isinstance(value, int) and value >= 1
             require(is_size, f"{field} must be a positive integer, got {value!r}")
         require(self.padding in get_args(Padding), f"unknown padding {self.padding!r}")
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
-        require(self.code in get_args(Code), f"unknown code {self.code!r}")
-        require(self.memory in get_args(Memory), f"unknown memory {self.memory!r}")
-        is_known = self.reads == "samples" or (self.reads == "spectrum" and self.kind == "input")
+        is_known = self.reads == "samples" or (self.reads == "spectrum" and kind.fan_in == 0)
         require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
-        if self.kind in ("conv", "depthwise"):
-            inside = self.length_in - (self.reach if self.padding == "valid" else 0)
-            require(inside >= 1, f"needs more than {self.reach} samples without padding")
-            expected = -(-inside // self.stride)
-            require(self.length_out == expected, f"length_out must be {expected}, got {self.length_out}")
-        elif self.kind == "average_pool":
-            require(self.length_in % self.length_out == 0, "length_in must be a multiple of length_out")
-        elif self.kind == "history":
-            require(self.length_out > self.length_in, "must put rows before its input")
-        elif self.kind == "fully_connected":
-            require(self.length_in == 1 and self.length_out == 1, "works on one position; pool before it")
-        elif self.kind in ("input", "add"):
-            require(self.length_in == self.length_out, "must keep its length")
-        elif self.kind not in _OF_ANY_SHAPES:
-            require(self.length_in == 1 and self.length_out == 1, "reads the logits of one position")
-        if self.kind not in ("conv", "fully_connected", *_OF_ANY_SHAPES):
-            require(self.channels_in == self.channels_out, "must keep its channels")
-        if self.kind not in ("conv", "depthwise"):
-            require(self.kernel == self.stride == self.dilation == 1, "kernel, stride and dilation must be 1")
+        complaint = kind.complaint(self)
+        require(not complaint, complaint)
+        require(not kind.keeps_channels or self.channels_in == self.channels_out, "must keep its channels")
+        has_no_taps = self.kernel == self.stride == self.dilation == 1
+        require(kind.has_taps or has_no_taps, "kernel, stride and dilation must be 1")
+
+    @property
+    def code(self) -> Code:
+        """How much code its kernel links: the fastest, but for a `BuiltOp` of a schedule."""
+        return "fast"
 
     @property
     def reach(self) -> int:
@@ -126,25 +103,14 @@ class Op:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of one execution (the additions of `add` and pooling are not MACs)."""
-        if self.kind == "conv":
-            return self.length_out * self.kernel * self.channels_in * self.channels_out
-        if self.kind == "depthwise":
-            return self.length_out * self.kernel * self.channels_out
-        if self.kind == "fully_connected":
-            return self.channels_in * self.channels_out
-        return 0
+        """Multiply-accumulates of one execution (the additions of sums and pooling are not MACs)."""
+        return kind_of(self).macs(self)
 
     @property
     def weight_count(self) -> int:
         """Elements of the weight array, biases not counted."""
-        if self.kind == "conv":
-            return self.kernel * self.channels_in * self.channels_out
-        if self.kind == "depthwise":
-            return self.kernel * self.channels_out
-        if self.kind == "fully_connected":
-            return self.channels_in * self.channels_out
-        return 0
+        shape = kind_of(self).weight_shape(self)
+        return prod(shape) if shape else 0
 
     @property
     def has_parameters(self) -> bool:
@@ -154,12 +120,12 @@ class Op:
     @property
     def operand_shapes(self) -> tuple[tuple[int, int], ...]:
         """(length, channels) of each tensor that the operation reads, in argument order."""
-        return ((self.length_in, self.channels_in),) * _FAN_IN.get(self.kind, 1)
+        return ((self.length_in, self.channels_in),) * kind_of(self).fan_in
 
     @property
     def may_write_over_operand(self) -> bool:
         """Whether each output element follows from operands' elements of the same place alone."""
-        return self.kind == "add"
+        return kind_of(self).is_elementwise
 
     @property
     def input_bytes(self) -> int:
@@ -169,12 +135,12 @@ class Op:
     @property
     def output_bytes(self) -> int:
         """Bytes of the int8 output tensor; a head writes its result elsewhere."""
-        return 0 if self.kind in ("heart_rate_head", "class_head") else self.length_out * self.channels_out
+        return 0 if kind_of(self).is_head else self.length_out * self.channels_out
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that a history keeps from one execution to the next."""
-        return (self.length_out - self.length_in) * self.channels_in if self.kind == "history" else 0
+        """Bytes that the operation keeps from one execution to the next."""
+        return kind_of(self).state_bytes(self)
 
     @property
     def shape(self) -> tuple[str | int, ...]:
@@ -191,8 +157,6 @@ class Op:
             self.padding,
             self.activation,
             self.reads,
-            self.code,
-            self.memory,
         )
 
 
@@ -220,7 +184,7 @@ class LayerGraph:
     def _insert(self, op: Op, sources: tuple[str, ...]) -> None:
         if op.name in self._graph:
             raise GraphError(f"op {op.name!r}: name used twice")
-        if (op.kind == "input") != (not self._order):
+        if (kind_of(op).fan_in == 0) != (not self._order):
             raise GraphError(f"op {op.name!r}: the graph has exactly one input, and it comes first")
         shapes = op.operand_shapes
         if len(sources) != len(shapes):
@@ -230,7 +194,7 @@ class LayerGraph:
                 raise GraphError(f"op {op.name!r}: reads unknown op {source!r}")
             before = self[source]
             made = before.length_out, before.channels_out
-            if op.kind in ("heart_rate_head", "class_head") and before.channels_out == 1:
+            if kind_of(op).is_head and before.channels_out == 1:
                 made = made[::-1]
             is_view = self._views and length * channels == before.length_out * before.channels_out
             if made != (length, channels) and not is_view:
@@ -238,7 +202,7 @@ class LayerGraph:
                     f"op {op.name!r}: expects ({length}, {channels}), but {source!r} makes "
                     f"({before.length_out}, {before.channels_out})"
                 )
-            if before.kind in ("heart_rate_head", "class_head"):
+            if kind_of(before).is_head:
                 raise GraphError(f"op {op.name!r}: reads the head {source!r}, which ends a graph")
         self._graph.add_node(op.name, op=op, sources=sources)
         self._graph.add_edges_from((source, op.name) for source in sources)
@@ -297,18 +261,6 @@ class LayerGraph:
     def parameter_count(self) -> int:
         """Weights and biases."""
         return sum(op.weight_count + op.channels_out for op in self._order if op.has_parameters)
-
-    def with_code(self, code: Code) -> LayerGraph:
-        """The same network, all of its ops with such code."""
-        if all(op.code == code for op in self._order):
-            return self
-        return LayerGraph(((replace(op, code=code), sources) for op, sources in self.nodes()), self._views)
-
-    def with_memory(self, memory: Memory) -> LayerGraph:
-        """The same network, all of its ops whole, or in stripes where that helps."""
-        if all(op.memory == memory for op in self._order):
-            return self
-        return LayerGraph(((replace(op, memory=memory), sources) for op, sources in self.nodes()), self._views)
 
     def networkx(self) -> nx.DiGraph:
         """A copy as a networkx graph; node attribute `op` holds the operation."""

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
+from hwmodels.network.build_form import DEFAULT_FORM, BuildForm
 from hwmodels.network.graph import LayerGraph, Op, Reads
+from hwmodels.network.operation_kind import kind_of
 from hwmodels.network.rounding import quantized_multiplier
 from hwmodels.signals.spectrum import require_readable, spectrum_channels
 
 _SMALLEST_REAL_MULTIPLIER = 2.0**-22
-_LARGEST_BIAS = {"conv": (1 << 21) - 1, "depthwise": (1 << 30) - 1, "fully_connected": (1 << 21) - 1}
-"""Kernels of matrix products add two outputs in one register, which leaves each 22 bits and a sign."""
 
 
 class QuantizationError(InputError):
@@ -175,6 +175,8 @@ class InputSettings:
 class IntegerModel:
     """The integer network: a grid for every op with an output tensor, parameters for every op with weights.
 
+    `form` says how it is built where it is deployed; what it computes does not depend on it.
+
     Raises QuantizationError when the parts do not fit together.
     """
 
@@ -183,6 +185,7 @@ class IntegerModel:
     parameters: Mapping[str, IntegerParameters]
     head: HeadSettings
     input: InputSettings
+    form: BuildForm = DEFAULT_FORM
 
     def __post_init__(self) -> None:
         for op in self.graph:
@@ -229,18 +232,13 @@ def lowest_output(op: Op, grid: Quantization) -> int:
 
 def weight_shape(op: Op) -> tuple[int, ...]:
     """The plain layout of an op's weights: (cout, kernel, cin), (kernel, channels) or (cout, cin)."""
-    if op.kind == "conv":
-        return (op.channels_out, op.kernel, op.channels_in)
-    if op.kind == "depthwise":
-        return (op.kernel, op.channels_out)
-    return (op.channels_out, op.channels_in)
+    return kind_of(op).weight_shape(op)
 
 
 def _check_op(op: Op, model: IntegerModel) -> None:
     if op.output_bytes and op.name not in model.quantization:
         raise QuantizationError(f"op {op.name!r}: no quantization given")
-    keeps_grid = op.kind in ("average_pool", "history")
-    if keeps_grid and model.quantization[op.name] != model.input_quantization(op):
+    if kind_of(op).keeps_grid and model.quantization[op.name] != model.input_quantization(op):
         raise QuantizationError(f"op {op.name!r}: {op.kind} must keep the quantization of its input")
     if not op.has_parameters:
         return
@@ -258,8 +256,8 @@ def _check_op(op: Op, model: IntegerModel) -> None:
 
 
 def _check_head(op: Op, head: HeadSettings) -> None:
-    expected = HeartRateSettings if op.kind == "heart_rate_head" else ClassSettings
-    if op.kind not in ("heart_rate_head", "class_head"):
+    expected = kind_of(op).head_settings
+    if expected is None:
         raise QuantizationError(f"op {op.name!r}: an integer network must end in a head, not {op.kind}")
     if not isinstance(head, expected):
         raise QuantizationError(f"op {op.name!r}: {op.kind} needs {expected.__name__}")
@@ -319,14 +317,16 @@ def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: flo
         )
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise QuantizationError(f"op {op.name!r}: weights or biases are not finite")
-    by_channel = weight if op.kind == "depthwise" else weight.reshape(op.channels_out, -1).T
+    kind = kind_of(op)
+    by_channel = weight if kind.is_channelwise else weight.reshape(op.channels_out, -1).T
     scale = np.abs(by_channel).max(axis=0) / np.float32(127)
     scale = np.maximum(scale, np.float32(_SMALLEST_REAL_MULTIPLIER * scale_out / scale_in))
-    scale = np.maximum(scale, (np.abs(bias) / (_LARGEST_BIAS[op.kind] * scale_in)).astype(np.float32))
+    if kind.largest_bias is not None:
+        scale = np.maximum(scale, (np.abs(bias) / (kind.largest_bias * scale_in)).astype(np.float32))
     grid = np.clip(np.rint(by_channel / scale), -127, 127).astype(np.int8)
     pairs = [quantized_multiplier(_real_multiplier(scale_in, float(s), scale_out)) for s in scale]
     return IntegerParameters(
-        weight=np.ascontiguousarray(grid if op.kind == "depthwise" else grid.T.reshape(weight.shape)),
+        weight=np.ascontiguousarray(grid if kind.is_channelwise else grid.T.reshape(weight.shape)),
         bias=np.rint(bias / (scale_in * scale.astype(np.float64))).astype(np.int32),
         multiplier=np.array([m for m, _ in pairs], np.int32),
         shift=np.array([s for _, s in pairs], np.int32),

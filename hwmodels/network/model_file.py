@@ -13,6 +13,7 @@ from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.atomic_files import replace_file
 from hwmodels.basics.documents import DocumentError, UndecodableError, parse_json
 from hwmodels.basics.errors import InputError
+from hwmodels.network.build_form import BuildForm
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.integer_model import (
     ClassSettings,
@@ -37,7 +38,7 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
     path = Path(path)
     description = {
         "format": _FORMAT,
-        "graph": [{"op": _fields(op), "sources": list(sources)} for op, sources in model.graph.nodes()],
+        "graph": [{"op": _fields(op, model.form), "sources": list(sources)} for op, sources in model.graph.nodes()],
         "quantization": {name: asdict(grid) for name, grid in sorted(model.quantization.items())},
         "head": {"type": type(model.head).__name__, **asdict(model.head)},
         "input": asdict(model.input),
@@ -51,9 +52,10 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
     replace_file(path, lambda temporary: np.savez(temporary, allow_pickle=False, **arrays))
 
 
-def _fields(op: Op) -> dict[str, Any]:
-    """An op's fields; memory, which came after the first files, only where it says something."""
-    return {name: value for name, value in asdict(op).items() if (name, value) != ("memory", "whole")}
+def _fields(op: Op, form: BuildForm) -> dict[str, Any]:
+    """An op's fields and the form that it is built in; of that, memory only where it says something."""
+    memory = {} if form.memory == "whole" else {"memory": form.memory}
+    return asdict(op) | {"code": form.code} | memory
 
 
 def load_model(path: str | Path) -> IntegerModel:
@@ -76,7 +78,12 @@ def load_model(path: str | Path) -> IntegerModel:
 
 
 def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> IntegerModel:
-    graph = LayerGraph((Op(**node["op"]), node["sources"]) for node in description["graph"])
+    ops = [dict(node["op"]) for node in description["graph"]]
+    forms = {BuildForm(op.pop("code"), op.pop("memory", "whole")) for op in ops}
+    if len(forms) != 1:
+        raise InputError("its operations are built in several forms")
+    nodes = zip(ops, description["graph"], strict=True)
+    graph = LayerGraph((Op(**op), node["sources"]) for op, node in nodes)
     parameters = {
         name: IntegerParameters(**{field: arrays[f"{field}_{index}"] for field in _FIELDS})
         for index, name in enumerate(description["parameters"])
@@ -93,4 +100,5 @@ def _rebuild(description: dict[str, Any], arrays: dict[str, np.ndarray]) -> Inte
         if kind == "HeartRateSettings"
         else ClassSettings(tuple(head["names"]), head["min_probability"]),
         InputSettings(**settings),
+        *forms,
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from hwmodels.basics.errors import MemoryPlanError
 from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.operation_kind import kind_of
 from hwmodels.schedule.striped_block import StripedBlock
 
 ALIGNMENT_BYTES = 4
@@ -35,7 +36,7 @@ def may_write_over_input(op: Op, scratch_bytes: int) -> bool:
     what lies where its outputs go, as these are no larger than what they are made of; where smaller, they end
     anywhere in its input's place.
     """
-    if op.kind in ("depthwise", "stripes"):
+    if kind_of(op).keeps_input_in_scratch:
         return scratch_bytes > 0 and op.output_bytes <= op.input_bytes
     return op.may_write_over_operand
 
@@ -141,7 +142,7 @@ def _steps(graph: LayerGraph, scratch: Mapping[str, int]) -> list[_Step]:
         may_write_over = may_write_over_input(op, scratch.get(op.name, 0))
         if may_write_over and last_read[graph.sources(op.name)[0]] == index:
             over = buffer[graph.sources(op.name)[0]]
-            if op.kind == "stripes" and op.output_bytes < op.input_bytes:
+            if isinstance(op, StripedBlock) and op.output_bytes < op.input_bytes:
                 within[op.name] = over
             else:
                 buffer[op.name] = over

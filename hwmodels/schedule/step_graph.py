@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.graph import LayerGraph, Op, Padding
 from hwmodels.network.integer_model import IntegerModel
 from hwmodels.network.interpreter import initial_states, run, run_op
+from hwmodels.network.operation_kind import kind_of
 
 Node = tuple[Op, tuple[str, ...]]
 
@@ -49,7 +50,8 @@ def streaming_nodes(nodes: list[Node], new_samples: int) -> list[Node]:
         return name
 
     for op, sources in nodes:
-        if op.kind == "input":
+        kind = kind_of(op)
+        if not sources:
             if op.reads == "spectrum":
                 raise StreamingError(f"op {op.name!r}: spectra are made of whole windows; only samples stream")
             new_rows[op.name] = new_samples
@@ -60,16 +62,16 @@ def streaming_nodes(nodes: list[Node], new_samples: int) -> list[Node]:
             made.append((op, sources))
             continue
         new = new_rows[sources[0]]
-        if op.kind == "average_pool" and op.length_out == 1:
+        if kind.reads_whole_window(op):
             missing = op.length_in - new
             made.append((op, (with_history(op, sources[0], missing) if missing else sources[0],)))
             whole.add(op.name)
             continue
-        if op.kind not in ("conv", "depthwise", "average_pool", "add"):
+        per_output = kind.rows_per_output(op)
+        if per_output is None:
             raise StreamingError(f"op {op.name!r} ({op.kind}): cannot run on a part of the window")
         if op.padding != "causal" and op.reach:
             raise StreamingError(f"op {op.name!r}: {op.padding} padding looks ahead; only causal ones stream")
-        per_output = op.length_in // op.length_out if op.kind == "average_pool" else op.stride
         if new % per_output:
             raise StreamingError(
                 f"op {op.name!r}: its stride of {per_output} does not divide the {new} new rows of a step"
@@ -78,7 +80,7 @@ def streaming_nodes(nodes: list[Node], new_samples: int) -> list[Node]:
         source, length = sources[0], new
         if op.reach:
             source, length = with_history(op, source, op.reach), new + op.reach
-        padding = "valid" if op.kind in ("conv", "depthwise") else op.padding
+        padding: Padding = "valid" if kind.has_taps else op.padding
         changed = replace(op, length_in=length, length_out=new_rows[op.name], padding=padding)
         made.append((changed, (source, *sources[1:])))
     return made
@@ -89,10 +91,10 @@ def streaming_model(model: IntegerModel, new_samples: int) -> IntegerModel:
     step = streaming_step(model.graph, new_samples)
     grids = dict(model.quantization)
     for op in step:
-        if op.kind == "history":
+        if op.state_bytes:
             grids[op.name] = grids[step.sources(op.name)[0]]
     settings = replace(model.input, step_s=new_samples / model.input.rate_hz)
-    return IntegerModel(step, grids, model.parameters, model.head, settings)
+    return IntegerModel(step, grids, model.parameters, model.head, settings, model.form)
 
 
 def run_steps(model: IntegerModel, samples: NDArray[np.int8]) -> NDArray[np.int32]:
@@ -112,11 +114,11 @@ def whole_recording(model: IntegerModel, samples: NDArray[np.int8], new_samples:
     steps = len(_chunks(samples, new_samples))
     tensors: dict[str, NDArray] = {}
     for op, sources in model.graph.nodes():
-        if op.kind == "input":
+        if not sources:
             tensors[op.name] = samples[None]
         elif len(tensors[sources[0]]) == steps > 1:
             tensors[op.name] = run_op(model, op, tensors)
-        elif op.kind == "average_pool" and op.length_out == 1:
+        elif kind_of(op).reads_whole_window(op):
             features = tensors[sources[0]][0]
             zeros = np.full((op.length_in, op.channels_in), model.input_quantization(op).zero_point, np.int8)
             padded = np.concatenate([zeros, features])
@@ -125,7 +127,7 @@ def whole_recording(model: IntegerModel, samples: NDArray[np.int8], new_samples:
             tensors[op.name] = run_op(model, op, {sources[0]: windows})
         else:
             length = tensors[sources[0]].shape[1]
-            tensors[op.name] = run_op(model, _over(op, length), tensors)
+            tensors[op.name] = run_op(model, kind_of(op).over(op, length), tensors)
     return tensors[model.graph.output.name]
 
 
@@ -136,20 +138,13 @@ def lengthened(graph: LayerGraph, samples: int) -> LayerGraph:
     for op, sources in graph.nodes():
         length = lengths[sources[0]] if sources else samples
         changed = op
-        if op.kind == "average_pool" and op.length_out == 1:
+        if kind_of(op).reads_whole_window(op):
             changed = replace(op, length_in=length)
         elif length != op.length_in:
-            changed = _over(op, length)
+            changed = kind_of(op).over(op, length)
         lengths[op.name] = changed.length_out
         nodes.append((changed, sources))
     return LayerGraph(nodes)
-
-
-def _over(op: Op, length: int) -> Op:
-    """`op` over an input of `length` rows."""
-    if op.kind == "average_pool":
-        return replace(op, length_in=length, length_out=length * op.length_out // op.length_in)
-    return replace(op, length_in=length, length_out=-(-length // op.stride))
 
 
 def _chunks(samples: NDArray[np.int8], new_samples: int) -> list[NDArray[np.int8]]:

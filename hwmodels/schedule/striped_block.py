@@ -17,7 +17,9 @@ import numpy as np
 from hwmodels.basics.errors import MemoryPlanError
 from hwmodels.c.text import C_FOLDER, sources_in
 from hwmodels.kernels.variants import STEP_BYTES, KernelVariant, code_units, data_bytes, record_bytes, scratch_bytes
+from hwmodels.network.build_form import BuiltOp
 from hwmodels.network.graph import Op
+from hwmodels.network.operation_kind import kind_of
 
 SOURCES = C_FOLDER / "stripes"
 STRIPES = KernelVariant("stripes", "ppgnet_stripes")
@@ -57,7 +59,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class StripedBlock(Op):
+class StripedBlock(BuiltOp):
     """`chain` in stripes of `rows` outputs: [pointwise convolution that expands], a convolution over time,
     depthwise or not, [pointwise convolution that projects], [add of the block's input]; channels in fours.
 
@@ -79,7 +81,6 @@ class StripedBlock(Op):
             last.length_out,
             last.channels_out,
             code=last.code,
-            memory="striped",
             chain=chain,
             rows=rows,
         )
@@ -143,13 +144,13 @@ class StripedBlock(Op):
         for index, op in enumerate(self.chain[:-1]):
             if op is self.chain[0] and not self.copies:
                 continue  # into the rows held, behind those kept: see `new_rows_at`
-            if op is over and op.kind == "depthwise" and filters_in_place and needs[op.name]:
+            if op is over and kind_of(op).keeps_input_in_scratch and filters_in_place and needs[op.name]:
                 outputs[op.name] = 0
                 continue
             outputs[op.name] = end
-            if self.chain[index + 1].kind != "add":
+            if len(self.chain[index + 1].operand_shapes) == 1:
                 end += self.rows * op.channels_out
-        added = self.rows * self.channels_out if self.chain[-1].kind == "add" else 0
+        added = self.rows * self.channels_out if len(self.chain[-1].operand_shapes) == 2 else 0
         scratch = {op.name: end + (added if outputs.get(op.name) == end else 0) for op in self.chain if needs[op.name]}
         return Places(outputs, scratch, max([end + added, *(scratch[name] + needs[name] for name in scratch)]))
 
@@ -273,7 +274,7 @@ class StripedBlock(Op):
                 else:
                     held_at = scratch_at + places.outputs[before]
                     read(op.name, held_at, before, made, op.length_in, op.channels_in)
-                if op.kind == "add":
+                if len(op.operand_shapes) == 2:
                     beside = input_at + made * self.channels_in
                     read(op.name, beside, "input", made, op.length_in, op.channels_in)
                 write(at, op.name, *rows)

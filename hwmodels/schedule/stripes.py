@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from hwmodels.kernels.variants import scratch_bytes
+from hwmodels.network.build_form import DEFAULT_FORM, BuildForm, built
 from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.operation_kind import kind_of
 from hwmodels.schedule.memory import aligned, may_write_over_input, step_bytes
 from hwmodels.schedule.striped_block import StripedBlock
 
@@ -20,21 +22,23 @@ _WORTH = 7 / 8
 _NEAR = 5 / 4
 
 
-def scheduled(graph: LayerGraph) -> LayerGraph:
-    """The operations that run, with one `StripedBlock` for every chain that is better run in stripes.
+def scheduled(graph: LayerGraph, form: BuildForm) -> LayerGraph:
+    """The schedule of a graph: the operations that run, as they are built in `form`.
 
-    Only ops whose memory is `striped` can be part of one. A chain is taken where its live bytes fall by an
+    There is one `StripedBlock` for every chain that is better run in stripes.
+
+    There are some only where the form's memory is `striped`. A chain is taken where its live bytes fall by an
     eighth or more. Of the numbers of rows whose live bytes exceed the least by at most a quarter, it has one
     that makes all stripes most alike, and of these the largest: fewer rows save little and cost time. Each
     block is judged by itself, so that costs of blocks add up.
     """
-    ops = list(graph)
-    if all(op.memory == "whole" for op in ops):
+    if form == DEFAULT_FORM:
         return graph
+    ops = [built(op, form.code) for op in graph]
     nodes: list[tuple[Op, tuple[str, ...]]] = []
     index = 0
     while index < len(ops):
-        chain = _chain(graph, ops, index)
+        chain = _chain(graph, ops, index) if form.memory == "striped" else ()
         block = _best(chain) if chain else None
         if chain and block:
             nodes.append((block, graph.sources(chain[0].name)))
@@ -53,28 +57,31 @@ def _chain(graph: LayerGraph, ops: list[Op], start: int) -> tuple[Op, ...]:
     found: list[Op] = []
     for op in ops[start : start + 4]:
         over_time = any(one.reach for one in found)
-        depthwise = bool(found) and found[-1].kind == "depthwise"
+        part = kind_of(op).part_in_stripes(op)
+        depthwise = bool(found) and kind_of(found[-1]).is_channelwise
         if found and graph.readers(found[-1].name) != (op.name,):
             break
-        if op.kind == "add":
+        if part == "residual":
             operands = {*graph.sources(op.name)}
             if over_time and not depthwise and operands == {source[0], found[-1].name}:
                 found.append(op)
             break
         if found and graph.sources(op.name) != (found[-1].name,):
             break
-        is_pointwise = op.kind == "conv" and op.kernel == op.stride == 1
-        reaches = op.kind in ("conv", "depthwise") and op.reach > 0 and op.padding != "valid"
-        follows_expansion = op.kind == "depthwise" and not over_time
-        if not ((is_pointwise and (not found or depthwise)) or (reaches and (not found or follows_expansion))):
+        is_next = {
+            "pointwise": not found or depthwise,
+            "over time": not found,
+            "channelwise over time": not found or not over_time,
+        }
+        if part is None or not is_next[part]:
             break
         found.append(op)
     names = {op.name for op in found}
     is_whole_block = (
         any(op.reach for op in found)
-        and found[-1].kind != "depthwise"
+        and not kind_of(found[-1]).is_channelwise
         and set(graph.readers(source[0])) <= names
-        and all(op.memory == "striped" and op.channels_in % 4 == op.channels_out % 4 == 0 for op in found)
+        and all(op.channels_in % 4 == op.channels_out % 4 == 0 for op in found)
     )
     return tuple(found) if is_whole_block else ()
 
@@ -108,10 +115,5 @@ def _live_bytes_whole(chain: tuple[Op, ...]) -> int:
     nodes: list[tuple[Op, tuple[str, ...]]] = [(source, ())]
     for op in chain:
         before = nodes[-1][0].name
-        nodes.append((op, ("input", before) if op.kind == "add" else (before,)))
+        nodes.append((op, ("input", before) if len(op.operand_shapes) == 2 else (before,)))
     return max(step_bytes(LayerGraph(nodes), {op.name: scratch_bytes(op) for op in chain}))
-
-
-def scratch_of(op: Op) -> int:
-    """Arena bytes that an operation of a schedule works in, with the kernels that its shape allows."""
-    return op.scratch_bytes if isinstance(op, StripedBlock) else scratch_bytes(op)

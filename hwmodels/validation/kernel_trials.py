@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +17,8 @@ from numpy.typing import NDArray
 from hwmodels.c.toolchain import Toolchain, link_shared
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import CORE_MEMORY, CallMemory, KernelCall, place_call
-from hwmodels.kernels.packing import FastFormError
-from hwmodels.kernels.variants import EXACT, KernelVariant, is_matrix, kernel_sources, variants_of
-from hwmodels.network.graph import Code, Op
+from hwmodels.kernels.variants import KernelVariant, kernel_sources, variants_of
+from hwmodels.network.graph import Op
 from hwmodels.network.integer_model import (
     ClassSettings,
     HeadSettings,
@@ -30,20 +28,14 @@ from hwmodels.network.integer_model import (
     weight_shape,
 )
 from hwmodels.network.interpreter import compute
+from hwmodels.network.operation_kind import FastFormError, all_kinds, kind_of
+from hwmodels.network.operations.matrix_product import is_matrix
+from hwmodels.network.operations.weighted import EXACT
 
 Int8s = NDArray[np.int8]
 _HOST_BYTES = 4 << 20
 _PAINT = 0x77
 _LIMIT, _PACKED_LIMIT = 1 << 30, 1 << 22
-_KINDS = {
-    "matrix": ("conv",),
-    "dense": ("conv", "fully_connected"),
-    "exact": ("conv", "depthwise", "fully_connected"),
-    "average": ("average_pool",),
-    "heart": ("heart_rate_head",),
-    "class": ("class_head",),
-}
-"""Kinds of ops by the first word of their kernels' names, where it is not that word."""
 
 
 @dataclass(frozen=True)
@@ -150,71 +142,32 @@ def _fast_trial(variant: KernelVariant, rng: np.random.Generator) -> tuple[Trial
 def random_trial(variant: KernelVariant, rng: np.random.Generator) -> Trial:
     """A random call of a kernel; its parameters may break the kernel's preconditions."""
     op = _random_op(variant, rng)
-    shape = (op.length_in, op.channels_in)
-    operands = [_values(rng, shape) for _ in range(2 if op.kind == "add" else 1)]
-    if op.kind.endswith("head"):
+    kind = kind_of(op)
+    operands = [_values(rng, shape) for shape in op.operand_shapes]
+    if kind.is_head:
         return _head_trial(op, variant, operands[0], rng)
     grids = [_grid(rng) for _ in range(len(operands) + 1)]
     parameters = state = None
-    if op.kind == "add":
-        largest = max(grid.scale for grid in grids[:2])
-        grids[2] = Quantization(float(largest * rng.uniform(0.5, 2.0)), grids[2].zero_point)
-    elif op.has_parameters:
+    if op.has_parameters:
         if op.activation == "relu" and (variant != EXACT or rng.random() < 0.5):
             grids[1] = Quantization(grids[1].scale, -128)
         parameters = _random_parameters(op, variant, grids[0].zero_point, rng)
+    elif kind.keeps_grid:
+        grids[-1] = grids[0]
     else:
-        grids[1] = grids[0]
-        if op.kind == "history":
-            state = _values(rng, (op.length_out - op.length_in, op.channels_in))
+        largest = max(grid.scale for grid in grids[:-1])
+        grids[-1] = Quantization(float(largest * rng.uniform(0.5, 2.0)), grids[-1].zero_point)
+    if op.state_bytes:
+        state = _values(rng, (op.length_out - op.length_in, op.channels_in))
     return Trial(op, variant, parameters, tuple(grids), tuple(operands), state=state)
 
 
 def _random_op(variant: KernelVariant, rng: np.random.Generator) -> Op:
-    family = variant.name.split("_")[0]
-    pairs = variant.name.split("_")[-1]
+    kinds = [kind for kind in all_kinds() if variant in kind.kernels]
     while True:
-        depth = 2 * int(pairs) - int(rng.integers(3)) if family == "matrix" and pairs.isdigit() else None
-        op = _op_of(str(rng.choice(_KINDS.get(family, (family,)))), rng, depth)
-        if op is not None and pairs in ("any", "dense"):
-            op = replace(op, code=rng.choice(get_args(Code)))
+        op = kinds[int(rng.integers(len(kinds)))].example(rng, variant)
         if op is not None and variant in variants_of(op):
             return op
-
-
-def _op_of(kind: str, rng: np.random.Generator, depth: int | None = None) -> Op | None:
-    """A random op of a kind, of about so many inputs to an output; None where it does not come out."""
-
-    def number(low: int, high: int) -> int:
-        return int(rng.integers(low, high + 1))
-
-    channels = number(1, 40) if rng.random() < 0.5 else 4 * number(1, 10)
-    if kind.endswith("head"):
-        logits = number(2, 256)
-        return Op("op", kind, 1, logits, 1, logits)  # type: ignore[arg-type]
-    activation = str(rng.choice(["none", "relu"]))
-    if kind == "fully_connected":
-        return Op("op", kind, 1, channels, 1, number(1, 24), activation=activation)  # type: ignore[arg-type]
-    length = number(1, 12) if rng.random() < 0.3 else number(1, 60)
-    if kind == "add":
-        return Op("op", kind, length, channels, length, channels)  # type: ignore[arg-type]
-    if kind == "average_pool":
-        segments = number(1, 5)
-        return Op("op", kind, length * segments, channels, segments, channels)  # type: ignore[arg-type]
-    if kind == "history":
-        return Op("op", kind, length, channels, length + number(1, 40), channels)  # type: ignore[arg-type]
-    kernel, stride = number(1, 10), int(rng.choice([1, 1, 1, 2, 2, 3, 4]))
-    dilation = int(rng.choice([1, 1, 1, 2, 3, 4, 8, 16]))
-    padding = str(rng.choice(["causal", "centred", "valid"]))
-    if depth is not None:
-        channels = max(1, depth // kernel)
-    inside = length - (kernel - 1) * dilation if padding == "valid" else length
-    if inside < 1:
-        return None
-    outputs = channels if kind == "depthwise" else number(1, 20)
-    length_out = -(-inside // stride)
-    shape = (length, channels, length_out, outputs, kernel, stride, dilation)
-    return Op("op", kind, *shape, padding=padding, activation=activation)  # type: ignore[arg-type]
 
 
 def _grid(rng: np.random.Generator) -> Quantization:
@@ -235,7 +188,7 @@ def _values(rng: np.random.Generator, shape: tuple[int, int]) -> Int8s:
 def _random_parameters(op: Op, variant: KernelVariant, zero_point: int, rng: np.random.Generator) -> IntegerParameters:
     channels = op.channels_out
     weight = _weights(op, rng)
-    rows = weight.T if op.kind == "depthwise" else weight.reshape(channels, -1)
+    rows = weight.T if kind_of(op).is_channelwise else weight.reshape(channels, -1)
     rows = rows.astype(np.int64)
     ends = np.stack([rows * -128, rows * 127])
     offset = zero_point * rows.sum(axis=1)
@@ -279,7 +232,7 @@ def _head_trial(op: Op, variant: KernelVariant, logits: Int8s, rng: np.random.Ge
     head: HeadSettings = HeartRateSettings(
         float(rng.uniform(20, 60)), float(rng.uniform(100, 300)), float(rng.uniform(0, 60))
     )
-    if op.kind == "class_head":
+    if kind_of(op).head_settings is ClassSettings:
         head = ClassSettings(tuple(map(str, range(op.channels_in))), float(rng.uniform(0, 1)))
     grid = Quantization(float(rng.uniform(0.001, 0.3)), int(rng.integers(-128, 128)))
     return Trial(op, variant, None, (grid,), (logits,), head)

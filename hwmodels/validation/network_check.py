@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from hwmodels.cost.network_cost import Cost, CostModel
 from hwmodels.device.cortex_m7 import PipelineModel
 from hwmodels.device.target import Target
 from hwmodels.emulation.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, EmulationError, Emulator, Execution
-from hwmodels.kernels.packing import FastFormError, add_constants
 from hwmodels.kernels.variants import STEP_BYTES
 from hwmodels.network.graph import LayerGraph
 from hwmodels.network.interpreter import (
@@ -33,6 +32,7 @@ from hwmodels.network.interpreter import (
     run,
     weight_shape,
 )
+from hwmodels.network.operation_kind import kind_of
 from hwmodels.network.preparation import prepare_window
 from hwmodels.schedule.memory import MemoryPlan, aligned
 from hwmodels.schedule.striped_block import STRIPE_BYTES
@@ -42,7 +42,6 @@ _TIGHTLY_COUPLED = Target()
 _SENSORS = {1: "ppg", 4: "ppg_acc"}
 _PAINTS = (0xA5, 0x5A)
 _MARGIN_BYTES = 4096
-_NUDGES = 40
 _RESULT = RAM_BASE + RAM_BYTES - STACK_BYTES - 16
 _FROM_CALLER = 0xFFFFFFFF
 _RUNNER = ("ppgnet_run", "ppgnet_execute", "ppgnet_stripes", "ppgnet_move_rows")
@@ -101,7 +100,7 @@ def check_image(
     model: IntegerModel, cost_model: CostModel, image: ElfImage, windows: npt.NDArray[np.int8]
 ) -> CheckResult:
     """As `check_graph`, of an image that is already linked from the code of `model`."""
-    predicted = cost_model.cost(model.graph)
+    predicted = replace(cost_model, form=model.form).cost(model.graph)
     expected = run(model, windows)[model.graph.output.name]
     target = cost_model.device.target
     emulator = Emulator(image, flash=target.flash)
@@ -299,42 +298,24 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
     parameters: dict[str, FloatParameters] = {}
     for op in graph:
         sources = [grids[name] for name in graph.sources(op.name)]
-        if op.kind == "input":
-            grids[op.name] = Quantization(float(rng.uniform(0.02, 0.05)), int(rng.integers(-20, 21)))
-        elif op.kind == "average_pool":
-            grids[op.name] = sources[0]
-        elif op.kind == "add":
-            scale = max(grid.scale for grid in sources) * float(rng.uniform(1.0, 1.6))
-            grid = Quantization(scale, int(rng.integers(-40, 41)))
-            grids[op.name] = _settled(sources[0], sources[1], grid)
-        elif op.has_parameters:
+        if op.has_parameters:
             depth = op.weight_count // op.channels_out
             weight = rng.normal(0, 1 / np.sqrt(depth), weight_shape(op))
             bias = rng.normal(0, 10 * sources[0].scale, op.channels_out)
             parameters[op.name] = FloatParameters(weight, bias)
-            zero_point = -128 if op.activation == "relu" else int(rng.integers(-20, 21))
-            grids[op.name] = Quantization(sources[0].scale * float(rng.uniform(0.7, 1.3)), zero_point)
+        grid = kind_of(op).example_grid(op, sources, rng)
+        if grid is not None:
+            grids[op.name] = grid
     channels, samples = graph.input.channels_in, graph.input.length_in
     bins = graph.output.channels_in
     head: HeartRateSettings | ClassSettings = HeartRateSettings(30.0, 220.0, 10.0)
-    if graph.output.kind == "class_head":
+    if kind_of(graph.output).head_settings is ClassSettings:
         head = ClassSettings(tuple(f"class {index}" for index in range(bins)), 0.5)
     settings = InputSettings(float(samples), 1.0, _SENSORS.get(channels, "ppg"), (0.4, 8.0), 0.3)
     if graph.input.reads == "spectrum":
         sensors = "ppg" if channels == spectrum_channels(1) else "ppg_acc"
         settings = InputSettings(RATE_HZ, WINDOW_S, sensors, (0.4, 8.0), 0.3, reads="spectrum", positions=samples)
     return quantize(graph, parameters, grids, head, settings)
-
-
-def _settled(first: Quantization, second: Quantization, total: Quantization) -> Quantization:
-    """The grid of a residual sum, widened until the fast ADD is exact, as training does before export."""
-    for _ in range(_NUDGES):
-        try:
-            add_constants((first, second, total))
-            break
-        except FastFormError:
-            total = Quantization(total.scale * 1.001, total.zero_point)
-    return total
 
 
 def random_windows(graph: LayerGraph, count: int, rng: np.random.Generator) -> npt.NDArray[np.int8]:

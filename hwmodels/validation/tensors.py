@@ -33,7 +33,7 @@ def spread_plan(model: IntegerModel) -> MemoryPlan:
     """An arena in which no two tensors or scratch areas share a byte."""
     offsets: dict[str, int] = {}
     scratch_offsets: dict[str, int] = {}
-    schedule = scheduled(model.graph)
+    schedule = scheduled(model.graph, model.form)
     scratch = {op.name: needed_scratch(model, op) for op in schedule}
     end = 0
     for op in schedule:

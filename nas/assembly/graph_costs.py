@@ -10,7 +10,6 @@ from hwmodels.cost.network_cost import CostModel, readable_cost
 from hwmodels.cost.stripe_profiling import build_with_stripes
 from hwmodels.device.device import load_device
 from hwmodels.network.graph import LayerGraph
-from hwmodels.schedule.stripes import scheduled
 
 
 def graph_cost(graph: LayerGraph, device_name: str) -> dict[str, Any]:
@@ -20,6 +19,6 @@ def graph_cost(graph: LayerGraph, device_name: str) -> dict[str, Any]:
     """
     device = load_device(device_name)
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    table = build_with_stripes(scheduled(graph), find_toolchain(), date, device.target)
+    table = build_with_stripes(graph, find_toolchain(), date, device.target)
     found = readable_cost(CostModel(table, device).cost(graph))
     return {name: round(found[name], 3) for name in ("latency_ms", "flash_kb", "ram_kb", "energy_mj", "macs")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from hwmodels.device.device import Device
 from hwmodels.device.energy import DEFAULT_PERIOD_S
 from hwmodels.device.target import Target
 from hwmodels.kernels.variants import kernel_hash
-from hwmodels.network.graph import Code, LayerGraph, Memory, Op
+from hwmodels.network.build_form import CODES, BuildForm, Memory, built
+from hwmodels.network.graph import Op
 from hwmodels.schedule.striped_block import with_calls
 from hwmodels.schedule.stripes import scheduled
 from nas.assembly.run_space import space_of
@@ -27,7 +28,6 @@ from nas.run.workers import worker_pool
 from nas.terminal.progress import progress
 from search.costs.cost_plan import CostPlan, compile_both_modes
 from search.costs.segments import required_ops
-from search.feasibility.build_choice import CODES
 from supernet.space.search_space import SearchSpace
 
 WORKERS = 2
@@ -55,18 +55,18 @@ def cost_model(run: RunDirectory, wanted: Device) -> CostModel:
     if measured.exists():
         path = measured
     elif not path.exists():
-        cached_table(space, wanted.target, memory=memory_of(run)).save(path)
+        cached_table(space, wanted.target, memory=form_of(run).memory).save(path)
     remedy = f"make it anew with `ppg-nas lut build {run.path} --device {wanted.name}`"
     if path == measured:
         remedy = "measure again (`ppg-nas lut export-firmware`) and import, or delete it"
     table = lut.load(path, remedy)
-    for key in entry_keys(space, memory_of(run)):
+    for key in entry_keys(space, form_of(run).memory):
         if key not in table.entries:
             raise MissingEntryError(
                 f"look-up table {path}: does not cover device {wanted.name}, it has no entry {key}; {remedy}"
             )
     try:
-        return CostModel(table, wanted, code_of(run), memory_of(run))
+        return CostModel(table, wanted, form_of(run))
     except CostError as error:
         raise CostError(f"look-up table {path}: {error}") from None
 
@@ -76,16 +76,14 @@ def cost_plan(run: RunDirectory, device: Device) -> CostPlan:
     return compile_both_modes(space_of(run.config), cost_model(run, device), DEFAULT_PERIOD_S)
 
 
-def code_of(run: RunDirectory) -> Code:
-    """The kernels' code in a run: its configuration's, or what the profile stage chose; before that, fast."""
-    given = run.config.budgets.code
-    return _chosen(run, "code", "fast") if given == "auto" else given
+def form_of(run: RunDirectory) -> BuildForm:
+    """How a run's networks are built: as its configuration says, or as the profile stage chose.
 
-
-def memory_of(run: RunDirectory) -> Memory:
-    """Whether a run's networks run in stripes: as its configuration or the profile stage says; else whole."""
-    given = run.config.budgets.memory
-    return _chosen(run, "activations", "whole") if given == "auto" else given
+    Before that stage, the fastest code and no stripes.
+    """
+    given = run.config.budgets
+    code = _chosen(run, "code", "fast") if given.code == "auto" else given.code
+    return BuildForm(code, _chosen(run, "activations", "whole") if given.memory == "auto" else given.memory)
 
 
 def _chosen(run: RunDirectory, key: str, before: Any) -> Any:
@@ -103,14 +101,10 @@ def entry_keys(space: SearchSpace, memory: Memory = "whole") -> list[str]:
 def all_ops(space: SearchSpace, memory: Memory = "whole") -> list[Op]:
     """What members of a space run as windows and as streaming steps, with any code; if striped, both ways."""
     ops = [*required_ops(space), *required_ops(space, DEFAULT_PERIOD_S)]
-    found = [replace(op, code=code) for code in CODES for op in ops]
-    if memory == "striped":
-        for code in CODES:
-
-            def deployed(graph: LayerGraph, code: Code = code) -> LayerGraph:
-                return scheduled(graph.with_code(code).with_memory("striped"))
-
-            found += required_ops(space, deployed=deployed)
+    found = [built(op, code) for code in CODES for op in ops]
+    for code in CODES if memory == "striped" else ():
+        form = BuildForm(code, memory)
+        found += required_ops(space, deployed=partial(scheduled, form=form))
     return found
 
 

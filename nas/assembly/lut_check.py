@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from hwmodels.emulation import qemu as second_emulator
 from hwmodels.kernels.variants import kernel_sources
 from hwmodels.network.graph import LayerGraph
 from hwmodels.validation.network_check import check_image, random_model, random_windows
-from supernet.space.arch import Arch
 from supernet.space.search_space import SearchSpace
 
 WINDOWS = 4
@@ -63,11 +62,8 @@ def check_table(
     kernels = toolchain.objects(kernel_sources())
     lacking = second_emulator.missing()
 
-    def lower(arch: Arch) -> LayerGraph:
-        return space.lower(arch).with_code(cost_model.code or "fast").with_memory(cost_model.memory or "whole")
-
     tasks = [
-        _Task(str(arch), lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
+        _Task(str(arch), space.lower(arch), (seed, number), cost_model, toolchain, kernels, lacking is None)
         for number, arch in enumerate(archs)
     ]
     rows: list[dict[str, Any]] = []
@@ -85,8 +81,8 @@ def check_table(
     return {
         "device": device.name,
         "memory": device.target.memory,
-        "code": cost_model.code or "fast",
-        **({"activations": "striped"} if cost_model.memory == "striped" else {}),
+        "code": cost_model.form.code,
+        **({"activations": "striped"} if cost_model.form.memory == "striped" else {}),
         "seed": seed,
         "compiler": toolchain.version,
         **_summary(rows),
@@ -143,7 +139,7 @@ def _by_cycles(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _check(task: _Task) -> dict[str, Any]:
     rng = np.random.default_rng(task.seed)
-    model = random_model(task.graph, rng)
+    model = replace(random_model(task.graph, rng), form=task.cost_model.form)
     windows = random_windows(task.graph, WINDOWS, rng)
     sources = generate(model)
     compiled = dict(task.kernels)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hwmodels.device.device import DEFAULT_DEVICE
+from hwmodels.network.build_form import CODES, MEMORIES
 from nas.terminal.arguments import CC_HELP, count, positive_count
 from nas.terminal.output import plain, print_fields, print_json, print_table
 from nas.terminal.progress import progress
-from search.feasibility.build_choice import CODES, MEMORIES
 
 if TYPE_CHECKING:
     from hwmodels.cost.lut import LookUpTable
@@ -66,7 +66,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def build_one(options: argparse.Namespace) -> int:
     """Build a table, always anew."""
     from hwmodels.c.toolchain import find_toolchain
-    from nas.assembly.hardware import build_table, cache_path, memory_of, table_path
+    from nas.assembly.hardware import build_table, cache_path, form_of, table_path
     from nas.assembly.run_space import space_of
     from nas.run.run_directory import RunDirectory
     from supernet.space.search_space import load_space
@@ -75,7 +75,7 @@ def build_one(options: argparse.Namespace) -> int:
     space = space_of(run.config) if run else load_space(options.space)
     target, toolchain = _target(options, run), find_toolchain(options.cc)
     begun = time.perf_counter()
-    memory = memory_of(run) if run else "whole"
+    memory = form_of(run).memory if run else "whole"
     table = build_table(space, target, toolchain, options.workers, memory)
     seconds = time.perf_counter() - begun
     path = options.out or (table_path(run, target) if run else cache_path(space, target, toolchain))
@@ -109,6 +109,7 @@ def check_one(options: argparse.Namespace) -> int:
     from hwmodels.c.toolchain import find_toolchain
     from hwmodels.cost.network_cost import CostModel
     from hwmodels.device.device import load_device
+    from hwmodels.network.build_form import BuildForm
     from nas.assembly.hardware import cached_table
     from nas.assembly.lut_check import check_table, is_bad
     from nas.run.workers import worker_pool
@@ -117,7 +118,7 @@ def check_one(options: argparse.Namespace) -> int:
     space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
     table = cached_table(space, device.target, toolchain, options.memory)
-    cost_model = CostModel(table, device, options.code, options.memory)
+    cost_model = CostModel(table, device, BuildForm(options.code, options.memory))
     begun = time.perf_counter()
     with worker_pool(options.workers) as executor, progress("checking") as advance:
         found = check_table(space, cost_model, toolchain, options.samples, options.seed, executor, advance)
@@ -159,7 +160,7 @@ def import_one(options: argparse.Namespace) -> int:
     from hwmodels.c.toolchain import find_toolchain
     from hwmodels.cost.board_measurements import measured_table, read_measurements
     from hwmodels.device.device import load_device
-    from nas.assembly.hardware import cached_table, measured_path, memory_of
+    from nas.assembly.hardware import cached_table, form_of, measured_path
     from nas.assembly.run_space import space_of
     from nas.run.run_directory import RunDirectory
     from supernet.space.search_space import load_space
@@ -172,7 +173,7 @@ def import_one(options: argparse.Namespace) -> int:
         _refuse_mixture(run, device.name)
     if path is None:
         raise InputError("lut import: give a run directory or --out FILE for the table")
-    memory = memory_of(run) if run else "whole"
+    memory = form_of(run).memory if run else "whole"
     modelled = cached_table(space, device.target, find_toolchain(options.cc), memory)
     measured = read_measurements(options.measured, modelled, device.name)
     made = measured_table(modelled, measured, f"measured on {device.name}")

@@ -13,7 +13,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from hwmodels.kernels.packing import FastFormError, add_constants
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.interpreter import (
     FloatParameters,
@@ -24,6 +23,7 @@ from hwmodels.network.interpreter import (
     quantize,
     quantize_parameters,
 )
+from hwmodels.network.operation_kind import FastFormError, kind_of
 from hwmodels.network.preparation import on_input_grid
 from nas.compress.integer_arithmetic import integer_tensors
 from supernet.network.subnet import OnTensor, Subnet, execute, observed
@@ -32,8 +32,7 @@ Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
 _SMALLEST_RANGE = 1e-4
 _LARGEST_MULTIPLIER = 0.4995
-"""Fast kernels need every requantization multiplier below a half (hwmodels/c/kernels/packing.py proves it)."""
-_LARGEST_ADD_RATIO = 6.5
+"""Fast kernels need every requantization multiplier below a half: hwmodels/network/operations/weighted.py."""
 _NUDGE, _NUDGES = 1 / 1024, 24
 _WINDOWS_AT_ONCE = 32
 
@@ -129,7 +128,7 @@ class FakeQuantNetwork(nn.Module):
             {
                 _key(op.name): ActivationRange(never_negative=op.activation == "relu")
                 for op in subnet.graph
-                if op.kind not in ("average_pool", "heart_rate_head", "class_head")
+                if not (kind_of(op).keeps_grid or kind_of(op).is_head)
             }
         )
 
@@ -151,14 +150,15 @@ class FakeQuantNetwork(nn.Module):
         found: dict[str, Grid] = {}
         for op in self.graph:
             sources = [found[name] for name in self.graph.sources(op.name)]
-            if op.kind == "average_pool":
+            ratio = kind_of(op).largest_operand_ratio
+            if kind_of(op).keeps_grid:
                 found[op.name] = sources[0]
             elif op.has_parameters:
                 finest = sources[0][0].detach() * _weight_scale(self.subnet.layers[op.name].weight).max()
                 found[op.name] = self._range(op).scale_and_zero_point(finest / _LARGEST_MULTIPLIER)
-            elif op.kind == "add":
-                coarsest = torch.maximum(sources[0][0], sources[1][0]).detach()
-                found[op.name] = self._range(op).scale_and_zero_point(coarsest / _LARGEST_ADD_RATIO)
+            elif ratio is not None:
+                coarsest = torch.stack([scale for scale, _ in sources]).max().detach()
+                found[op.name] = self._range(op).scale_and_zero_point(coarsest / ratio)
             elif op.output_bytes:
                 found[op.name] = self._range(op).scale_and_zero_point()
         return found
@@ -225,7 +225,7 @@ class FakeQuantNetwork(nn.Module):
         """Set every activation range from what calibration windows reach: post-training quantization."""
 
         def watch(op: Op, y: Tensor) -> Tensor:
-            if op.kind != "average_pool":
+            if not kind_of(op).keeps_grid:
                 self._range(op).watch(y, percentile)
             return y
 
@@ -242,9 +242,9 @@ class FakeQuantNetwork(nn.Module):
         for name, layer in self.subnet.layers.items():
             assert layer.bias is not None
             weight = layer.weight.detach().numpy()
-            if layer.op.kind == "depthwise":
+            if kind_of(layer.op).is_channelwise:
                 weight = weight[:, 0, 0].T
-            elif layer.op.kind == "conv":
+            elif weight.ndim == 4:
                 weight = weight[:, :, 0].transpose(0, 2, 1)
             found[name] = FloatParameters(weight.copy(), layer.bias.detach().numpy().copy())
         return found
@@ -261,13 +261,13 @@ class FakeQuantNetwork(nn.Module):
         so that the module stays what is exported.
         """
         for op in self.graph:
-            if op.kind != "add":
+            names = (*self.graph.sources(op.name), op.name)
+            if kind_of(op).largest_operand_ratio is None:
                 continue
             for _ in range(_NUDGES):
-                held = self.quantizations()
-                first, second = (held[name] for name in self.graph.sources(op.name))
+                grids = self.quantizations()
                 try:
-                    add_constants((first, second, held[op.name]))
+                    kind_of(op).require_fast([grids[name] for name in names])
                     break
                 except FastFormError:
                     self._range(op).widen(1 + _NUDGE)

@@ -6,14 +6,16 @@ tests: it is the witness `qat`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hwmodels.network.graph import LayerGraph, Op
-from hwmodels.network.interpreter import IntegerParameters, Quantization, add_factors
+from hwmodels.network.interpreter import IntegerParameters, Quantization, compute
+from hwmodels.network.operation_kind import kind_of
+from hwmodels.network.operations.add import add_factors
 from supernet.network.convolution import convolve
 
 _ADD_LEFT_SHIFT = 20
@@ -36,7 +38,7 @@ def integer_tensors(
     tensors: dict[str, Tensor] = {}
     for op, sources in graph.nodes():
         operands = [tensors[name] for name in sources]
-        if op.kind == "input":
+        if not sources:
             q = x.long()[:, :, None]
         elif op.kind == "add":
             grids = (quantization[sources[0]], quantization[sources[1]], quantization[op.name])
@@ -48,6 +50,8 @@ def integer_tensors(
             multiplier, shift = (_by_channel(v) for v in (given.multiplier, given.shift))
             scaled = requantized(_accumulated(op, given, operands[0] - zero_point), multiplier, shift)
             q = scaled + quantization[op.name].zero_point
+        elif op.output_bytes:
+            q = _by_its_record(op, operands, [quantization[name] for name in (*sources, op.name)])
         else:
             continue
         lowest = quantization[op.name].zero_point if op.activation == "relu" else -128
@@ -71,7 +75,7 @@ def requantized(total: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
 def _accumulated(op: Op, given: IntegerParameters, steps: Tensor) -> Tensor:
     """Sums of products and bias; single precision holds them exactly where none can pass 2^24."""
     weight = torch.from_numpy(given.weight)
-    if op.kind == "depthwise":
+    if kind_of(op).is_channelwise:
         weight = weight.T[:, None, None]
     else:
         weight = weight.reshape(op.channels_out, op.kernel, op.channels_in).transpose(1, 2)[:, :, None]
@@ -95,6 +99,12 @@ def _mean(segments: Tensor) -> Tensor:
     """Means over the last axis, half away from zero."""
     total, count = segments.sum(4), segments.shape[4]
     return total.sign() * ((total.abs() + count // 2) // count)
+
+
+def _by_its_record(op: Op, operands: Sequence[Tensor], grids: Sequence[Quantization]) -> Tensor:
+    """A kind that is not written apart here: what its record computes."""
+    rows = [operand[:, :, 0].transpose(1, 2).numpy().astype(np.int8) for operand in operands]
+    return torch.from_numpy(compute(op, rows, grids)).long().transpose(1, 2)[:, :, None]
 
 
 def _by_channel(values: np.ndarray) -> Tensor:

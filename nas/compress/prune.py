@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import LayerGraph
+from hwmodels.network.operation_kind import kind_of
 from supernet.network.subnet import Subnet
 
 _MULTIPLE = 4
@@ -33,7 +34,7 @@ def channel_groups(graph: LayerGraph) -> dict[str, str]:
     for op in graph:
         parent[op.name] = op.name
         sources = graph.sources(op.name)
-        if op.kind not in ("input", "conv", "fully_connected"):
+        if kind_of(op).keeps_channels:
             for source in sources:
                 parent[root(op.name)] = root(source)
     return {op.name: root(op.name) for op in graph}
@@ -79,7 +80,7 @@ def pruned(subnet: Subnet, share: float) -> Subnet:
     nodes = []
     for op in graph:
         sources = tuple(graph.sources(op.name))
-        if sources and op.kind not in ("heart_rate_head", "class_head"):
+        if sources and not kind_of(op).is_head:
             before = len(kept[sources[0]])
             op = dataclasses.replace(op, channels_in=before, channels_out=len(kept[op.name]))
         nodes.append((op, sources))
@@ -88,7 +89,7 @@ def pruned(subnet: Subnet, share: float) -> Subnet:
         for name, layer in smaller.layers.items():
             old, out = subnet.layers[name], kept[name]
             weight = old.weight[out]
-            if old.op.kind != "depthwise":
+            if not kind_of(old.op).is_channelwise:
                 weight = weight[:, kept[graph.sources(name)[0]]]
             layer.weight.copy_(weight)
             if layer.bias is not None and old.bias is not None:

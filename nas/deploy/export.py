@@ -15,7 +15,7 @@ from hwmodels.firmware.front_end import Sensors
 from hwmodels.firmware.learner import PersonalSettings
 from hwmodels.network.interpreter import IntegerModel
 from hwmodels.schedule.step_graph import streaming_model
-from nas.assembly.hardware import code_of, cost_model, memory_of
+from nas.assembly.hardware import cost_model, form_of
 from nas.assembly.loading import windows_of
 from nas.compress.finish import finished_model, finished_tracker
 from nas.compress.streaming_subnets import adapted_tracker
@@ -54,18 +54,17 @@ def export_bundle(
     if streamed is not None:
         new_samples = round(run.config.data.step_s * model.input.rate_hz)
         model, inputs, mode = streaming_model(model, new_samples), inputs[:, -new_samples:], "streaming"
-    code, memory = code_of(run), memory_of(run)
-    model = replace(model, graph=model.graph.with_code(code).with_memory(memory))
+    model = replace(model, form=form_of(run))
     cost = cost_model(run, device).cost(model.graph)
     facts = {
         "id": arch.id,
         "arch": str(arch),
         "mode": mode,
-        "code": code,
+        "code": model.form.code,
         "predicted": readable_cost(cost),
     }
-    if memory != "whole":
-        facts["memory"] = memory
+    if model.form.memory != "whole":
+        facts["memory"] = model.form.memory
     tracker = finished_tracker(run, arch) if streamed is None else adapted_tracker(run, arch, streamed)
     chosen_sensors = sensors or Sensors()
     contents = Contents(model, inputs, facts, device, tracker, tuple(formats), chosen_sensors, learner)

@@ -49,7 +49,7 @@ def memory_map(model: IntegerModel, arena: MemoryPlan, parts: Mapping[str, int])
         "",
         f"{'operation':<26}{'kind':<17}{'output at':>10}{'bytes':>8}{'scratch at':>12}{'bytes':>8}",
     ]
-    for op in scheduled(model.graph):
+    for op in scheduled(model.graph, model.form):
         offset = arena.offsets.get(op.name)
         scratch = arena.scratch_bytes.get(op.name, 0)
         place = str(arena.scratch_offsets[op.name]) if scratch else "-"

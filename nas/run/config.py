@@ -18,7 +18,8 @@ from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
-from hwmodels.network.graph import Code, Memory
+from hwmodels.network.build_form import Memory
+from hwmodels.network.graph import Code
 from nas.evaluation.task_settings import TASKS, TaskSettings
 from search.loop.settings import SearchSettings
 from supernet.settings.teachers import Teacher

@@ -14,14 +14,14 @@ from hwmodels.cost.lut import LookUpTable, rules_hash
 from hwmodels.cost.network_cost import CostModel
 from hwmodels.device.energy import DEFAULT_PERIOD_S
 from hwmodels.kernels.variants import kernel_hash
-from hwmodels.network.graph import Memory
+from hwmodels.network.build_form import CODES, MEMORIES, BuildForm, Memory
 from hwmodels.schedule.striped_block import source_hash
 from nas.assembly.choice import budgets_of
 from nas.assembly.hardware import cached_table, table_path
 from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from search.costs.cost_plan import CostPlan, compile_both_modes
-from search.feasibility.build_choice import CODES, MEMORIES, Form, choose_form
+from search.feasibility.build_choice import choose_form
 
 NAME = "profile"
 NEEDS: tuple[str, ...] = ()
@@ -53,13 +53,13 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     def table_of(memory: Memory) -> LookUpTable:
         return cached_table(space, device.target, memory=memory)
 
-    def plan_of(form: Form) -> CostPlan:
-        return compile_both_modes(space, CostModel(table_of(form.memory), device, *form), DEFAULT_PERIOD_S)
+    def plan_of(form: BuildForm) -> CostPlan:
+        return compile_both_modes(space, CostModel(table_of(form.memory), device, form), DEFAULT_PERIOD_S)
 
     codes = CODES if given.code == "auto" else (given.code,)
     memories = MEMORIES if given.memory == "auto" else (given.memory,)
     chosen = choose_form(plan_of, budgets_of(given), run.config.seed, codes, memories)
-    code, memory = chosen.form
+    code, memory = chosen.form.code, chosen.form.memory
     if code != codes[0]:
         run.say(f"the flash budget asks for {code} code of the kernels")
     if memory != memories[0]:

@@ -8,27 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from hwmodels.network.graph import Code, Memory
+from hwmodels.network.build_form import CODES, MEMORIES, BuildForm, Memory
+from hwmodels.network.graph import Code
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import CostPlan
 from search.feasibility.budget_check import Feasibility, InfeasibleBudget, check, sample_uniform
 
-CODES: tuple[Code, ...] = ("fast", "compact", "smallest")
-"""From the quickest to the one with the least code."""
-MEMORIES: tuple[Memory, ...] = ("whole", "striped")
-"""From the quickest to the one with the least RAM."""
 _SAMPLES = 4000
-
-
-class Form(NamedTuple):
-    """How networks are built."""
-
-    code: Code
-    memory: Memory = "whole"
 
 
 @dataclass(frozen=True)
@@ -37,14 +26,14 @@ class FormChoice:
     cycles they take. `cycles` are the median over the same architectures of the first form's multiples.
     """
 
-    form: Form
+    form: BuildForm
     feasibility: Feasibility
-    shares: dict[Form, float]
-    cycles: dict[Form, float]
+    shares: dict[BuildForm, float]
+    cycles: dict[BuildForm, float]
 
 
 def choose_form(
-    plan_of: Callable[[Form], CostPlan],
+    plan_of: Callable[[BuildForm], CostPlan],
     budgets: Budgets,
     seed: int = 0,
     codes: Sequence[Code] = CODES,
@@ -59,13 +48,13 @@ def choose_form(
     """
     if budgets.flash_bytes is None:
         codes = codes[:1]
-    forms = [Form(code, memories[0]) for code in codes]
+    forms = [BuildForm(code, memories[0]) for code in codes]
     plans = {form: plan_of(form) for form in forms}
     genes = sample_uniform(plans[forms[0]].space, _SAMPLES, np.random.default_rng([seed, 12]))
     costs = {form: plan.costs(genes) for form, plan in plans.items()}
     most = max(int(held.peak_ram_bytes.max()) for held in costs.values())
     if budgets.peak_ram_bytes is not None and most > budgets.peak_ram_bytes:
-        others = [Form(code, memory) for memory in memories[1:] for code in codes]
+        others = [BuildForm(code, memory) for memory in memories[1:] for code in codes]
         plans |= {form: plan_of(form) for form in others}
         costs |= {form: plans[form].costs(genes) for form in others}
     shares = {form: float(budgets.admits(held).mean()) for form, held in costs.items()}

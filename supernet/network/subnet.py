@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.operation_kind import kind_of
 from supernet.network.convolution import NORM_EPSILON, convolve
 from supernet.network.elastic import random_weight
 
@@ -30,7 +31,7 @@ def execute(graph: LayerGraph, x: Tensor, layer: OnTensor, on_output: OnTensor |
     Tensors are (batch, channels, 1, length), channels last.
     """
     nodes = graph.nodes()
-    if graph.output.kind in ("heart_rate_head", "class_head"):
+    if kind_of(graph.output).is_head:
         nodes = nodes[:-1]
     return execute_part(nodes, {}, x, layer, on_output).flatten(1)
 
@@ -48,17 +49,15 @@ def execute_part(
     """
     tensors = dict(known)
     for op, sources in nodes:
-        if op.kind == "input":
+        if not sources:
             assert x is not None
             _require_shape(op, x)
             y = x[:, :, None, :].contiguous(memory_format=torch.channels_last)
-        elif op.kind == "add":
-            y = tensors[sources[0]] + tensors[sources[1]]
-            y = functional.relu(y) if op.activation == "relu" else y
-        elif op.kind == "average_pool":
-            y = tensors[sources[0]].unflatten(3, (op.length_out, -1)).mean(4)
-        else:
+        elif op.has_parameters:
             y = layer(op, tensors[sources[0]])
+        else:
+            y = kind_of(op).real(op, [tensors[name] for name in sources])
+            y = functional.relu(y) if op.activation == "relu" else y
         tensors[op.name] = y = on_output(op, y) if on_output else y
     return y
 
@@ -68,7 +67,7 @@ def observed(graph: LayerGraph, run: Callable[[OnTensor], Tensor]) -> tuple[Tens
 
     That is what the last pooling reads, or where nothing is pooled the operation that makes the logits.
     """
-    pools = [op.name for op in graph if op.kind == "average_pool"]
+    pools = [op.name for op in graph if kind_of(op).pools]
     source = graph.sources((pools or graph.sources(graph.output.name))[-1])[0]
     kept: list[Tensor] = []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
@@ -15,7 +14,9 @@ from hwmodels.cost.network_cost import CostModel
 from hwmodels.cost.profiling import build
 from hwmodels.device.device import load_device
 from hwmodels.kernels.variants import FIXED_CODE_UNITS, code_units
+from hwmodels.network.build_form import BuildForm, built
 from hwmodels.network.graph import Code
+from hwmodels.schedule.stripes import scheduled
 from hwmodels.validation.kernel_trials import Found
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import compile_costs
@@ -31,16 +32,16 @@ def test_networks_run_in_the_cycles_and_the_code_that_the_table_predicts(
     code: Code, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     space, device, toolchain = load_space("demo"), load_device(), find_toolchain()
-    ops = [replace(op, code=code) for op in required_ops(space)]
+    ops = [built(op, code) for op in required_ops(space)]
     table = build(ops, toolchain, "2026-01-01", device.target)
-    model = CostModel(table, device, code)
+    model = CostModel(table, device, BuildForm(code))
     monkeypatch.setattr(whole_networks, "cached_table", lambda *given: table)
     least = smallest_costs(compile_costs(space, model))["latency_ms"].value
     budgets = Budgets(latency_ms=3 * least)
     with ThreadPoolExecutor(1) as executor:
         rows = network_rows("demo", code, budgets, 2, 0, toolchain, executor, lambda *told: None)
     for row in rows:
-        graph = space.lower(row["arch"]).with_code(code)
+        graph = scheduled(space.lower(row["arch"]), BuildForm(code))
         cost, units = model.cost(graph), FIXED_CODE_UNITS.union(*(code_units(op) for op in graph))
         assert cost.latency_ms <= 3 * least
         assert row["cycles"] == pytest.approx(cost.cycles, rel=0.005)

@@ -16,6 +16,7 @@ from hwmodels.c.toolchain import Toolchain, ToolchainError, compile_host, find_t
 from hwmodels.codegen.network_source import default_plan, fallbacks, generate, predicted_flash_bytes
 from hwmodels.emulation.emulator import RAM_BASE, Emulator
 from hwmodels.kernels.variants import code_unit_bytes, kernel_hash, kernel_sources
+from hwmodels.network.build_form import BuildForm
 from hwmodels.network.graph import Code, LayerGraph, Op
 from hwmodels.network.interpreter import IntegerModel, Quantization, prepare_window, run
 from hwmodels.schedule.memory import MemoryPlan
@@ -98,7 +99,7 @@ def test_the_fallback_compiler_makes_equal_networks() -> None:
 @pytest.mark.arm
 @pytest.mark.parametrize("code", ["compact", "smallest"])
 def test_networks_of_less_code_equal_the_interpreter_on_every_op(code: Code) -> None:
-    models = [replace(model, graph=model.graph.with_code(code)) for model in make_models(400, 6)]
+    models = [replace(model, form=BuildForm(code)) for model in make_models(400, 6)]
     check_on_emulator(models, toolchain(), np.random.default_rng(5))
 
 
@@ -109,7 +110,7 @@ def test_predicted_flash_is_the_linked_flash(code: Code) -> None:
     units = code_unit_bytes(chain)
     checked = 0
     for model in make_models(300, 4):
-        model = replace(model, graph=model.graph.with_code(code))
+        model = replace(model, form=BuildForm(code))
         if not fallbacks(model):
             assert chain.link(generate(model)).flash_bytes == predicted_flash_bytes(model, units)
             checked += 1
@@ -128,7 +129,7 @@ def test_the_smallest_code_of_a_small_network_stays_below_four_kilobytes() -> No
         (Op("head", "heart_rate_head", 1, 48, 1, 48), ("logits",)),
     ]
     model = random_model(np.random.default_rng(0), LayerGraph(nodes))
-    model = replace(model, graph=model.graph.with_code("smallest"))
+    model = replace(model, form=BuildForm("smallest"))
     assert toolchain().link(generate(model)).flash_bytes < 4096
 
 

@@ -14,17 +14,18 @@ from hwmodels.cost.profiling import build
 from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import CORE_MEMORY
-from hwmodels.kernels.packing import FastFormError
-from hwmodels.kernels.variants import KERNELS, KernelVariant, is_matrix, kernel_image
+from hwmodels.kernels.variants import KernelVariant, all_kernels, kernel_image
 from hwmodels.network.graph import Op
 from hwmodels.network.integer_model import FloatParameters, IntegerModel, IntegerParameters, quantize
+from hwmodels.network.operation_kind import FastFormError
+from hwmodels.network.operations.matrix_product import is_matrix
 from hwmodels.validation.kernel_trials import random_trial
 from hwmodels.validation.network_check import check_image, random_model, random_windows
 from supernet.space.search_space import load_space
 
 pytestmark = pytest.mark.arm
 
-_FAST = tuple(kernel for kernel in KERNELS if is_matrix(kernel) or kernel.name.startswith("depthwise"))
+_FAST = tuple(kernel for kernel in all_kernels() if is_matrix(kernel) or kernel.name.startswith("depthwise"))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def with_dead_filters(op: Op, given: IntegerParameters, rng: np.random.Generator
 
 @pytest.mark.parametrize("kernel", _FAST, ids=lambda kernel: kernel.name)
 def test_a_filter_of_one_output_keeps_the_fast_kernel_and_its_output(kernel: KernelVariant, emulator: Emulator) -> None:
-    rng, compared = np.random.default_rng([51, KERNELS.index(kernel)]), 0
+    rng, compared = np.random.default_rng([51, all_kernels().index(kernel)]), 0
     while compared < 8:
         trial = random_trial(kernel, rng)
         try:

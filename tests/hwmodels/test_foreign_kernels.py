@@ -33,7 +33,7 @@ from hwmodels.foreign.foreign_profiling import foreign_image, measure, placed  #
 from hwmodels.foreign.tflite_layers import layers_of  # noqa: E402
 from hwmodels.foreign.tflite_reader import parse_tflite  # noqa: E402
 from hwmodels.network.integer_model import Quantization  # noqa: E402
-from hwmodels.network.interpreter import add_factors  # noqa: E402
+from hwmodels.network.operations.add import add_factors  # noqa: E402
 from hwmodels.network.rounding import quantized_multiplier  # noqa: E402
 from tests.hwmodels.tflite_files import SAME, VALID, Net  # noqa: E402
 

@@ -12,12 +12,10 @@ from hwmodels.basics.errors import InputError
 from hwmodels.c.toolchain import ToolchainError, find_toolchain, host_toolchain
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import CORE_MEMORY, kernel_call, place_call
-from hwmodels.kernels.packing import FastFormError, add_constants, fast_form
+from hwmodels.kernels.constants import kernel_constants
 from hwmodels.kernels.variants import (
-    ADD_EXACT,
-    EXACT,
-    KERNELS,
     UnsupportedOpError,
+    all_kernels,
     kernel_image,
     scratch_bytes,
     variant_of,
@@ -30,10 +28,12 @@ from hwmodels.network.interpreter import (
     IntegerModel,
     IntegerParameters,
     Quantization,
-    add_int8,
     weight_shape,
 )
 from hwmodels.network.interpreter import run as interpret
+from hwmodels.network.operation_kind import FastFormError, Operands
+from hwmodels.network.operations.add import ADD_EXACT, add_constants, add_int8
+from hwmodels.network.operations.weighted import EXACT
 from hwmodels.network.rounding import clamp_int8, multiply_by_quantized_multiplier
 from hwmodels.schedule.memory import may_write_over_input
 from hwmodels.validation.kernel_trials import HostKernels, Trial, random_trial, run_trials
@@ -161,7 +161,7 @@ def test_c_on_the_core_and_on_this_machine_is_the_interpreter(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = HostKernels(host_toolchain())
-    for number, kernel in enumerate(KERNELS):
+    for number, kernel in enumerate(all_kernels()):
         found = run_trials(kernel, 5, np.random.default_rng([31, number]), emulator, host)
         assert (found.cases, found.core_mismatches, found.host_mismatches) == (5, 0, 0), found
     monkeypatch.setattr(Trial, "expected", lambda trial: bytes(trial.op.output_bytes))
@@ -171,7 +171,7 @@ def test_c_on_the_core_and_on_this_machine_is_the_interpreter(
 
 def test_depthwise_kernels_may_write_over_their_input(emulator: Emulator) -> None:
     host = HostKernels(host_toolchain())
-    kernels = [kernel for kernel in KERNELS if kernel.name.startswith("depthwise")]
+    kernels = [kernel for kernel in all_kernels() if kernel.name.startswith("depthwise")]
     assert len(kernels) == 13
     for number, kernel in enumerate(kernels):
         rng, checked = np.random.default_rng([41, number]), 0
@@ -327,9 +327,8 @@ def test_parameters_outside_the_fast_form_are_refused_with_the_reason() -> None:
 
     def chosen(bias: int, shift: int, zero_point: int = -128) -> tuple[str, str]:
         parameters = IntegerParameters(weight, zeros + bias, zeros + (1 << 30), zeros + shift)
-        variant, stream, reason = fast_form(op, parameters, (grids[0], Quantization(0.1, zero_point)))
-        assert (stream is None) == (variant == EXACT)
-        return variant.name, reason
+        made = kernel_constants(op, Operands((grids[0], Quantization(0.1, zero_point)), parameters))
+        return made.variant.name, made.reason
 
     assert chosen(0, -5) == ("matrix_relu_3", "")
     # each bias lies between two outputs, so that inputs decide which of them comes out

@@ -15,17 +15,20 @@ from hwmodels.cost.network_cost import CostModel
 from hwmodels.cost.stripe_profiling import build_with_stripes
 from hwmodels.device.device import load_device
 from hwmodels.kernels.variants import scratch_bytes
+from hwmodels.network.build_form import BuildForm
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.interpreter import IntegerModel, Quantization, load_model, run, save_model
 from hwmodels.schedule.memory import plan, step_bytes
 from hwmodels.schedule.step_graph import streaming_model
 from hwmodels.schedule.striped_block import StripedBlock
-from hwmodels.schedule.stripes import scheduled, scratch_of
+from hwmodels.schedule.stripes import scheduled
 from hwmodels.validation.network_check import check_graph
 from hwmodels.validation.network_check import random_model as trained_like
 from hwmodels.validation.tensors import Compiled, core_tensors, host_tensors
 from supernet.space.search_space import load_space
 from tests.hwmodels.random_networks import random_model, random_windows
+
+STRIPED = BuildForm(memory="striped")
 
 
 def chain_graph(rng: np.random.Generator) -> LayerGraph:
@@ -69,26 +72,26 @@ def chain_graph(rng: np.random.Generator) -> LayerGraph:
     nodes.append((Op("pool", "average_pool", final.length_out, final.channels_out, 1, final.channels_out), (last,)))
     append("logits", "fully_connected", 20, "pool")
     append("head", "heart_rate_head", 20, "logits")
-    return LayerGraph(nodes).with_memory("striped")
+    return LayerGraph(nodes)
 
 
 def blocks_of(graph: LayerGraph) -> list[StripedBlock]:
-    return [op for op in scheduled(graph) if isinstance(op, StripedBlock)]
+    return [op for op in scheduled(graph, STRIPED) if isinstance(op, StripedBlock)]
 
 
 def members(space_name: str, count: int, seed: int) -> list[LayerGraph]:
     space = load_space(space_name)
     archs = space.decode(space.sample(count, np.random.default_rng(seed)))
-    return [space.lower(arch).with_memory("striped") for arch in archs]
+    return [space.lower(arch) for arch in archs]
 
 
 def models(seed: int, count: int) -> list[IntegerModel]:
     rng = np.random.default_rng(seed)
     graphs = [chain_graph(rng) for _ in range(count)]
     graphs += [*members("default", 2, seed), *members("spectral", 2, seed)]
-    made = [trained_like(graph, rng) for graph in graphs]
+    made = [replace(trained_like(graph, rng), form=STRIPED) for graph in graphs]
     for index in range(1, count, 2):
-        made[index] = random_model(rng, graphs[index])
+        made[index] = replace(random_model(rng, graphs[index]), form=STRIPED)
         if index % 4 == 1:
             made[index] = out_of_fast_form(made[index])
     return made
@@ -143,9 +146,9 @@ def test_cycles_flash_and_ram_of_stripes_are_foreseen(space: str) -> None:
         pytest.skip(str(error))
     device, rng = load_device(), np.random.default_rng(5)
     for graph in members(space, 2, 5):
-        schedule = scheduled(graph)
+        schedule = scheduled(graph, STRIPED)
         cost_model = CostModel(build_with_stripes(schedule, toolchain, "", device.target), device)
-        model = trained_like(graph, rng)
+        model = replace(trained_like(graph, rng), form=STRIPED)
         found = check_graph(model, cost_model, toolchain, random_windows(rng, graph, 2))
         assert blocks_of(graph) and found.fallback_ops == ()
         assert abs(found.cycle_error_pct) < 0.3
@@ -158,8 +161,8 @@ def test_cycles_flash_and_ram_of_stripes_are_foreseen(space: str) -> None:
 def test_arenas_of_schedules_are_proven_tight_and_smaller(space: str, most: float) -> None:
     ratios = []
     for graph in members(space, 60, 6):
-        schedule = scheduled(graph)
-        placed = plan(schedule, {op.name: scratch_of(op) for op in schedule})
+        schedule = scheduled(graph, STRIPED)
+        placed = plan(schedule, {op.name: scratch_bytes(op) for op in schedule})
         placed.verify(schedule)
         assert placed.arena_bytes == placed.lower_bound_bytes
         ratios.append(placed.arena_bytes / max(step_bytes(graph, {op.name: scratch_bytes(op) for op in graph})))
@@ -193,16 +196,16 @@ def test_a_plan_that_overwrites_rows_too_early_is_found_out() -> None:
 
 def test_a_graph_that_nobody_asked_stripes_of_stays_as_it_is(tmp_path: Path) -> None:
     graph = members("default", 1, 8)[0]
-    whole = graph.with_memory("whole")
-    assert scheduled(whole) is whole
+    assert scheduled(graph, BuildForm()) is graph
     rng = np.random.default_rng(8)
-    model = trained_like(whole, rng)
+    model = trained_like(graph, rng)
     assert not any("stripes" in text for text in generate(model).values())
-    striped = replace(model, graph=graph)
+    striped = replace(model, form=STRIPED)
     save_model(model, tmp_path / "whole.npz")
     save_model(striped, tmp_path / "striped.npz")
     assert b"memory" not in (tmp_path / "whole.npz").read_bytes()
     assert load_model(tmp_path / "striped.npz").graph == graph
+    assert load_model(tmp_path / "striped.npz").form == STRIPED
     assert default_plan(striped).arena_bytes < default_plan(model).arena_bytes
 
 

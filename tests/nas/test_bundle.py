@@ -14,6 +14,7 @@ from hwmodels.codegen.network_source import entry_points, generate
 from hwmodels.device.device import load_device
 from hwmodels.firmware.sources import context_parts
 from hwmodels.firmware.tracker import Tracker
+from hwmodels.network.build_form import BuildForm
 from hwmodels.network.interpreter import IntegerModel, prepare_window, run
 from hwmodels.schedule.step_graph import streaming_model
 from hwmodels.signals.spectrum import POSITIONS
@@ -113,7 +114,7 @@ def test_a_bundle_over_spectra_is_verified_and_its_stack_suffices(spectral_bundl
 
 @pytest.mark.arm
 def test_a_bundle_of_compact_code_is_costed_as_it_runs(model: IntegerModel, tmp_path: Path) -> None:
-    compact = replace(model, graph=model.graph.with_code("compact"))
+    compact = replace(model, form=BuildForm("compact"))
     found = verify_bundle(written(compact, tmp_path / "export"), toolchain=toolchain())
     assert found["mismatches"] == 0
     predicted, measured = found["predicted"], found["measured"]

@@ -11,15 +11,16 @@ import pytest
 from hwmodels.cost.lut import Entry, LookUpTable, MissingEntryError, Provenance, Runner, entry_key
 from hwmodels.cost.network_cost import CostModel
 from hwmodels.device.device import load_device
-from hwmodels.kernels.variants import FIXED_CODE_UNITS, MOTION_CODE_UNITS, SPECTRUM_CODE_UNITS, code_units
-from hwmodels.network.graph import Code, Memory
+from hwmodels.kernels.variants import FIXED_CODE_UNITS, code_units
+from hwmodels.network.build_form import CODES, BuildForm, Memory, built
+from hwmodels.network.graph import Code
+from hwmodels.network.operations.input import MOTION_CODE_UNITS, SPECTRUM_CODE_UNITS
 from hwmodels.schedule.step_graph import StreamingError
 from hwmodels.schedule.striped_block import CODE_UNITS as STRIPES_UNITS
 from hwmodels.schedule.striped_block import StripedBlock, with_calls
 from nas.assembly.hardware import all_ops
 from search.costs.cost_plan import ENDLESS, compile_costs, required_ops
 from search.costs.names import COST_NAMES
-from search.feasibility.build_choice import CODES
 from supernet.space.search_space import SearchSpace, load_space
 from tests.search.search_fakes import FakeCostModel, every_member, small_space
 
@@ -39,7 +40,7 @@ def test_the_plan_equals_costing_each_lowered_graph_to_the_last_bit(space: Searc
 
 def invented_table(space: SearchSpace, step_s: float | None = None, memory: Memory = "whole") -> LookUpTable:
     """A real look-up table's form, every kernel call of the space present, figures invented."""
-    ops = [replace(op, code=code) for op in required_ops(space, step_s) for code in CODES]
+    ops = [built(op, code) for op in required_ops(space, step_s) for code in CODES]
     if memory == "striped":
         ops += with_calls(all_ops(space, memory))
     ops = [op for op in ops if op.kind != "input"]
@@ -73,22 +74,25 @@ def test_the_plan_equals_the_real_cost_model_to_the_last_bit(space: SearchSpace,
 def test_a_plan_of_any_code_equals_costing_graphs_of_such_ops(code: Code) -> None:
     space = load_space("default")
     table, device = invented_table(space), load_device()
-    plan, model = compile_costs(space, CostModel(table, device, code)), CostModel(table, device)
+    plan, model = (
+        compile_costs(space, CostModel(table, device, BuildForm(code))),
+        CostModel(table, device, BuildForm(code)),
+    )
     costs = plan.costs(genes := space.sample(60, np.random.default_rng(0)))
     for index, arch in enumerate(space.decode(genes)):
-        expected = asdict(model.cost(space.lower(arch).with_code(code)))
+        expected = asdict(model.cost(space.lower(arch)))
         assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
 
 
 @pytest.mark.parametrize("space", [small_space(**WIDE), load_space("default"), load_space("spectral")])
 def test_a_plan_of_networks_in_stripes_equals_costing_their_schedules(space: SearchSpace) -> None:
     table, device = invented_table(space, memory="striped"), load_device()
-    plan = compile_costs(space, CostModel(table, device, "compact", "striped"))
+    plan = compile_costs(space, CostModel(table, device, BuildForm("compact", "striped")))
     costs = plan.costs(genes := space.sample(60, np.random.default_rng(0)))
-    whole = compile_costs(space, CostModel(table, device, "compact")).costs(genes)
+    whole = compile_costs(space, CostModel(table, device, BuildForm("compact"))).costs(genes)
     for index, arch in enumerate(space.decode(genes)):
-        graph = space.lower(arch).with_code("compact").with_memory("striped")
-        expected = asdict(CostModel(table, device).cost(graph))
+        graph = space.lower(arch)
+        expected = asdict(CostModel(table, device, BuildForm("compact", "striped")).cost(graph))
         assert costs.row(index) == {name: expected[name] for name in COST_NAMES}, str(arch)
     assert np.median(costs.peak_ram_bytes / whole.peak_ram_bytes) < 0.9
 

@@ -17,9 +17,10 @@ from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from hwmodels.basics.errors import InputError
-from hwmodels.kernels.packing import add_exact_fields
 from hwmodels.network.graph import Op
-from hwmodels.network.interpreter import IntegerModel, add_int8
+from hwmodels.network.interpreter import IntegerModel
+from hwmodels.network.operation_kind import kind_of
+from hwmodels.network.operations.add import add_exact_fields, add_int8
 from hwmodels.network.rounding import multiply_by_quantized_multiplier
 from nas.deploy.formats.description import METADATA, describe, logits_of
 
@@ -61,15 +62,17 @@ class _PlainWriter:
 
     def operation(self, op: Op, operands: list[str]) -> None:
         """Add the nodes of one operation, from operands in real values to an int8 tensor."""
-        if op.kind == "add":
-            made = self.node("Add", operands, f"{op.name}.sum")
-        elif op.kind == "average_pool":
-            made = self.mean(op, operands[0])
-        else:
-            steps = self.model.weight_scale(op) * np.float32(self.model.input_quantization(op).scale)
-            bias = self._parameter(f"{op.name}.bias", self.model.parameters[op.name].bias, steps)
-            made = self.convolution(op, [operands[0], self.weight(op, self.model.weight_scale(op)), bias])
-        self.quantized(op, made)
+        self.quantized(op, kind_of(op).write_onnx(self, op, operands))
+
+    def weighted(self, op: Op, source: str) -> str:
+        """A convolution with weights and biases in real values."""
+        steps = self.model.weight_scale(op) * np.float32(self.model.input_quantization(op).scale)
+        bias = self._parameter(f"{op.name}.bias", self.model.parameters[op.name].bias, steps)
+        return self.convolution(op, [source, self.weight(op, self.model.weight_scale(op)), bias])
+
+    def total(self, op: Op, operands: Sequence[str]) -> str:
+        """The sum."""
+        return self.node("Add", operands, f"{op.name}.sum")
 
     def grid(self, op: Op) -> list[str]:
         """Constants of scale and zero point of an operation's output."""
@@ -105,13 +108,13 @@ class _PlainWriter:
             strides=[op.stride],
             dilations=[op.dilation],
             pads=[op.padding_before, after],
-            group=op.channels_out if op.kind == "depthwise" else 1,
+            group=op.channels_out if kind_of(op).is_channelwise else 1,
         )
 
     def weight(self, op: Op, scale: NDArray[np.float32]) -> str:
         """The weights in real values."""
         weight = self.model.parameters[op.name].weight
-        if op.kind == "depthwise":
+        if kind_of(op).is_channelwise:
             return self._parameter(f"{op.name}.weight", weight.T[:, None], scale)
         plain = weight.reshape(op.channels_out, op.kernel, op.channels_in)
         return self._parameter(f"{op.name}.weight", plain.transpose(0, 2, 1), scale)
@@ -157,27 +160,20 @@ class _PlainWriter:
 class _ExactWriter(_PlainWriter):
     """The graph in steps of its grids: sums are whole numbers, and rounding is TFLite's."""
 
-    def operation(self, op: Op, operands: list[str]) -> None:
-        """As the plain one, with the rounding of hwmodels.network.interpreter spelled out."""
-        if op.kind == "average_pool":
-            # Ties go away from zero; whatever is none lies at least 1 / (2 * count) from one.
-            count = op.length_in // op.length_out
-            away = self.constant(f"{op.name}.away", np.float32(1 + min(2.0**-16, 1 / (1024 * count))))
-            made = self.node("Mul", [self.mean(op, operands[0]), away], f"{op.name}.mean.away")
-        elif op.kind == "add":
-            made = self._sum(op, operands)
-        else:
-            made = self._weighted(op, operands[0])
-        self.quantized(op, made)
+    def mean(self, op: Op, source: str) -> str:
+        """Ties go away from zero; whatever is none lies at least 1 / (2 * count) from one."""
+        made, count = super().mean(op, source), op.length_in // op.length_out
+        away = self.constant(f"{op.name}.away", np.float32(1 + min(2.0**-16, 1 / (1024 * count))))
+        return self.node("Mul", [made, away], f"{op.name}.mean.away")
 
     def dequantized(self, name: str, reader: Op) -> str:
         """A tensor in steps from its zero point; pooling takes the stored values themselves."""
-        inputs = [name, *self._steps(self.model.graph[name], reader.kind == "average_pool")]
+        inputs = [name, *self._steps(self.model.graph[name], kind_of(reader).keeps_grid)]
         return self.node("DequantizeLinear", inputs, f"{reader.name}.{name}.steps")
 
     def grid(self, op: Op) -> list[str]:
         """Where the result of an operation is rounded to."""
-        return self._steps(op, op.kind == "average_pool")
+        return self._steps(op, kind_of(op).keeps_grid)
 
     def _steps(self, op: Op, are_stored: bool) -> list[str]:
         one = self.constant("one", np.float32(1))
@@ -186,7 +182,8 @@ class _ExactWriter(_PlainWriter):
         zero_point = np.int8(self.model.quantization[op.name].zero_point)
         return [one, self.constant(f"{op.name}.zero_point", zero_point)]
 
-    def _weighted(self, op: Op, source: str) -> str:
+    def weighted(self, op: Op, source: str) -> str:
+        """A convolution in whole steps, with the rounding of hwmodels.network.rounding spelled out."""
         parameters = self.model.parameters[op.name]
         multiplier, shift = parameters.multiplier, parameters.shift
         self._prove_layer(op)
@@ -196,7 +193,8 @@ class _ExactWriter(_PlainWriter):
         total = self.node("Add", [total, bias], f"{op.name}.biased")
         return self._narrow(op.name, self._rounded(op.name, total, multiplier[:, None], shift[:, None]))
 
-    def _sum(self, op: Op, operands: list[str]) -> str:
+    def total(self, op: Op, operands: Sequence[str]) -> str:
+        """The sum, with all of its roundings."""
         _, multipliers, shifts = self._prove_sum(op)
         parts = []
         for index, operand in enumerate(operands):
@@ -228,7 +226,7 @@ class _ExactWriter(_PlainWriter):
         Both are steps that only rise, so that they are equal where they agree on both sides of each step.
         """
         parameters = self.model.parameters[op.name]
-        rows = parameters.weight.T if op.kind == "depthwise" else parameters.weight
+        rows = parameters.weight.T if kind_of(op).is_channelwise else parameters.weight
         reach = 255 * np.abs(rows.reshape(op.channels_out, -1).astype(np.int64)).sum(axis=1)
         first, second = _factors(parameters.multiplier, parameters.shift)
         edges = (np.arange(-256, 257)[:, None] - 0.5) / np.maximum(np.abs(first * second), 2.0**-60)

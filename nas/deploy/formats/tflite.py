@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import Op
 from hwmodels.network.interpreter import IntegerModel, Quantization
+from hwmodels.network.operation_kind import kind_of
 from nas.deploy.formats.description import INPUT, METADATA, OUTPUT, describe, logits_of
 
 PADDED = ".padded"
@@ -25,8 +26,9 @@ PADDED = ".padded"
 _IDENTIFIER = b"TFL3"
 _SCHEMA = 3
 _BUFFER_ALIGNMENT = 16
-_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "AVERAGE_POOL_2D": 2, "ADD": 2, "PAD": 2}
-"""The oldest versions of these operators that take int8."""
+_VERSIONS = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3}
+"""The oldest versions of these operators that take int8; of others it is the second."""
+_ENUMERATIONS = {"Padding": tflite.Padding, "FusedActivationFunction": tflite.ActivationFunctionType}
 
 
 def tflite_file(model: IntegerModel) -> bytes:
@@ -40,61 +42,23 @@ def tflite_file(model: IntegerModel) -> bytes:
     """
     if model.graph.state_bytes:
         raise InputError("--format tflite: a TFLite file cannot hold a streaming step's histories; export c")
-    writer = _Writer()
+    writer = _Writer(model)
     tensors: dict[str, int] = {}
     for op, sources in model.graph.nodes():
         if op.output_bytes:
             grid = model.quantization[op.name]
             shape = (1, 1, op.length_out, op.channels_out)
             tensors[op.name] = writer.tensor(op.name, shape, tflite.TensorType.INT8, [grid.scale], grid)
-            _write_op(writer, model, op, [tensors[name] for name in sources], tensors[op.name])
+            if sources:
+                kind_of(op).write_tflite(writer, op, [tensors[name] for name in sources], tensors[op.name])
     return writer.finish(tensors[model.graph.input.name], tensors[logits_of(model).name], describe(model))
-
-
-def _write_op(writer: _Writer, model: IntegerModel, op: Op, operands: list[int], output: int) -> None:
-    relu = tflite.ActivationFunctionType.RELU
-    activation = relu if op.activation == "relu" else tflite.ActivationFunctionType.NONE
-    if op.kind == "add":
-        writer.operator("ADD", operands, output, "Add", FusedActivationFunction=activation)
-    elif op.kind == "average_pool":
-        count = op.length_in // op.length_out
-        writer.operator(
-            "AVERAGE_POOL_2D",
-            operands,
-            output,
-            "Pool2D",
-            Padding=tflite.Padding.VALID,
-            FilterHeight=1,
-            FilterWidth=count,
-            StrideH=1,
-            StrideW=count,
-            FusedActivationFunction=activation,
-        )
-    elif op.has_parameters:
-        source = operands[0]
-        if op.padding == "causal" and op.reach:
-            source = writer.padded(model, op, source)
-        inputs = [source, *_constants(writer, model, op)]
-        is_same = op.padding == "centred" and op.reach > 0
-        options = {
-            "Padding": tflite.Padding.SAME if is_same else tflite.Padding.VALID,
-            "StrideH": 1,
-            "StrideW": op.stride,
-            "DilationHFactor": 1,
-            "DilationWFactor": op.dilation,
-            "FusedActivationFunction": activation,
-        }
-        if op.kind == "depthwise":
-            writer.operator("DEPTHWISE_CONV_2D", inputs, output, "DepthwiseConv2D", DepthMultiplier=1, **options)
-        else:
-            writer.operator("CONV_2D", inputs, output, "Conv2D", **options)
 
 
 def _constants(writer: _Writer, model: IntegerModel, op: Op) -> tuple[int, int]:
     """Tensors of weights and biases; both have a scale of their own for each output channel."""
     parameters, scale = model.parameters[op.name], model.weight_scale(op)
     symmetric, int8 = Quantization(1.0, 0), tflite.TensorType.INT8
-    if op.kind == "depthwise":
+    if kind_of(op).is_channelwise:
         weight, axis = parameters.weight[None, None], 3
     else:
         weight, axis = parameters.weight.reshape(op.channels_out, 1, op.kernel, op.channels_in), 0
@@ -107,7 +71,8 @@ def _constants(writer: _Writer, model: IntegerModel, op: Op) -> tuple[int, int]:
 class _Writer:
     """A flatbuffer in the making. Offsets of finished parts are kept until `finish` ties them together."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: IntegerModel) -> None:
+        self._model = model
         self._builder = flatbuffers.Builder(1 << 16)
         self._buffers = [self._table("Buffer")]
         self._tensors: list[int] = []
@@ -146,25 +111,48 @@ class _Writer:
         self._tensors.append(made)
         return len(self._tensors) - 1
 
-    def padded(self, model: IntegerModel, op: Op, source: int) -> int:
+    def weighted(self, op: Op, source: int, output: int) -> None:
+        """Add a convolution, after the PAD of a causal one."""
+        if op.padding == "causal" and op.reach:
+            source = self._padded(op, source)
+        inputs = [source, *_constants(self, self._model, op)]
+        is_same = op.padding == "centred" and op.reach > 0
+        options = {
+            "Padding": "SAME" if is_same else "VALID",
+            "StrideH": 1,
+            "StrideW": op.stride,
+            "DilationHFactor": 1,
+            "DilationWFactor": op.dilation,
+            "FusedActivationFunction": op.activation.upper(),
+        }
+        if kind_of(op).is_channelwise:
+            self.operator("DEPTHWISE_CONV_2D", inputs, output, "DepthwiseConv2D", DepthMultiplier=1, **options)
+        else:
+            self.operator("CONV_2D", inputs, output, "Conv2D", **options)
+
+    def _padded(self, op: Op, source: int) -> int:
         """Pad the input of `op` at its beginning, with the zero point; returns the padded tensor."""
         before = np.array([[0, 0], [0, 0], [op.reach, 0], [0, 0]], "<i4")
         amounts = self.tensor(f"{op.name}.padding", before.shape, tflite.TensorType.INT32, content=before)
-        grid = model.input_quantization(op)
+        grid = self._model.input_quantization(op)
         shape = (1, 1, op.length_in + op.reach, op.channels_in)
         made = self.tensor(op.name + PADDED, shape, tflite.TensorType.INT8, [grid.scale], grid)
         self.operator("PAD", [source, amounts], made, "Pad")
         return made
 
-    def operator(self, code: str, inputs: list[int], output: int, options: str, **fields: int) -> None:
-        """Add an operator with its options table (`fields` of it by name)."""
+    def operator(self, code: str, inputs: list[int], output: int, options: str, **fields: int | str) -> None:
+        """Add an operator with its options table (`fields` of it by name, members of enumerations by theirs)."""
+        numbers = {
+            field: getattr(_ENUMERATIONS[field], value) if isinstance(value, str) else value
+            for field, value in fields.items()
+        }
         made = self._table(
             "Operator",
             OpcodeIndex=self._codes.setdefault(code, len(self._codes)),
             Inputs=self._indices(inputs),
             Outputs=self._indices([output]),
             BuiltinOptionsType=getattr(tflite.BuiltinOptions, f"{options}Options"),
-            BuiltinOptions=self._table(f"{options}Options", **fields),
+            BuiltinOptions=self._table(f"{options}Options", **numbers),
         )
         self._operators.append(made)
 
@@ -207,7 +195,7 @@ class _Writer:
 
     def _code(self, name: str) -> int:
         code = getattr(tflite.BuiltinOperator, name)
-        return self._table("OperatorCode", DeprecatedBuiltinCode=code, BuiltinCode=code, Version=_VERSIONS[name])
+        return self._table("OperatorCode", DeprecatedBuiltinCode=code, BuiltinCode=code, Version=_VERSIONS.get(name, 2))
 
     def _table(self, name: str, **fields: int) -> int:
         """A table of the schema from the functions generated for it."""

@@ -65,7 +65,7 @@ def verify_bundle(
         toolchain = toolchain or find_toolchain()
     if bundle.sources:
         assert toolchain is not None
-        model = replace(cost_model, code=None, memory=None) if cost_model else _own_cost_model(bundle, toolchain)
+        model = replace(cost_model, form=bundle.model.form) if cost_model else _own_cost_model(bundle, toolchain)
         result |= _code_as_it_runs(bundle, model, toolchain)
         if bundle.learner is not None:
             result["learner"] = check_learner(bundle, bundle.learner, toolchain)
@@ -129,5 +129,5 @@ def _code_as_it_runs(bundle: Bundle, model: CostModel, toolchain: Toolchain) -> 
 
 def _own_cost_model(bundle: Bundle, toolchain: Toolchain) -> CostModel:
     """A table of this network's operations alone, for the device of the manifest."""
-    table = build_with_stripes(scheduled(bundle.model.graph), toolchain, "", bundle.device.target)
-    return CostModel(table, bundle.device)
+    table = build_with_stripes(scheduled(bundle.model.graph, bundle.model.form), toolchain, "", bundle.device.target)
+    return CostModel(table, bundle.device, bundle.model.form)
