@@ -164,15 +164,16 @@ def space_of_checks() -> SearchSpace:
         "inverted_residual": {"kernels": (3, 5), "dilations": (1,), "expansions": (1, 2)},
         "dilated": {"kernels": (3,), "dilations": (2,)},
     }
-    return SearchSpace(
-        name="conformance",
-        sensors=("ppg", "ppg_acc"),
-        stems=({"rate_hz": 8, "kernel": 3, "stride": 1},),
-        stem_widths=(4, 8),
-        stages=({"stride": 2, "widths": (4, 8, 12), "min_depth": 1, "blocks": (blocks, blocks)},),
-        window_s=4,
-        outputs=12,
-    )
+    content = {
+        "name": "conformance",
+        "sensors": ("ppg", "ppg_acc"),
+        "stems": ({"rate_hz": 8, "kernel": 3, "stride": 1},),
+        "stem_widths": (4, 8),
+        "stages": ({"stride": 2, "widths": (4, 8, 12), "min_depth": 1, "blocks": (blocks, blocks)},),
+        "window_s": 4,
+        "outputs": 12,
+    }
+    return SearchSpace.model_validate(content)
 
 
 @cache
