@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,8 @@ from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from nas.stages.job import run_pipeline
 from nas.terminal.arguments import positive_count
+from supernet.settings.training import TrainSettings
 from supernet.space.students import NAMES, student_in
-from supernet.training.training_settings import TrainSettings
 
 _PLAIN = "as configured"
 _WAYS: dict[str, dict[str, float]] = {
@@ -51,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         data, settings = FoldData.of(directory), recipe(directory, options.epochs)
         for name in dict.fromkeys([_PLAIN, *(options.way or _WAYS)]):
             directory.say(name)
-            own = replace(settings, augmentation=replace(settings.augmentation, **_WAYS[name]))
+            own = settings.with_changes(augmentation=settings.augmentation.with_changes(**_WAYS[name]))
             path = directory.path / "augmentation" / f"{name.replace(' ', '-')}.json"
             base = [*origin(directory, "teacher"), own.to_dict(), options.student]
             held[name] = once(path, base, _training(data, options.student, own))

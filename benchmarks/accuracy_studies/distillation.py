@@ -36,13 +36,13 @@ from nas.run.run_files import digest
 from nas.stages.job import run_pipeline
 from nas.stages.teacher import train_teacher
 from nas.terminal.arguments import share
-from supernet.distillation.distiller import DistillationError, Term
-from supernet.distillation.kinds import KINDS
+from supernet.distillation.distiller import DistillationError
 from supernet.distillation.progressive import train_in_turn
+from supernet.settings.losses import LOSSES, Term
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch, Sensors
 from supernet.space.students import NAMES, student_in
 from supernet.training.teaching import Teaching
-from supernet.training.training_settings import TrainSettings
 
 RESULTS = Path("docs/results/distillation")
 HARD, HARD_PPG = "hard labels", "PPG alone: hard labels"
@@ -125,12 +125,12 @@ def _rows(options: argparse.Namespace) -> Iterator[_Row]:
     if "losses" in parts or options.losses:
         yield _Row(HARD)
     if "losses" in parts:
-        yield from (_Row(kind, (kind,)) for kind in KINDS if kind != "cross_modal")
+        yield from (_Row(kind, (kind,)) for kind in LOSSES if kind != "cross_modal")
         yield _Row("progressive", ("soft_labels",), is_progressive=True)
     for text in options.losses:
         kinds = tuple(text.split("+"))
-        if unknown := [kind for kind in kinds if kind not in KINDS]:
-            raise TrialError(f"--losses {text}: no kind {unknown[0]!r}; there are {', '.join(KINDS)}")
+        if unknown := [kind for kind in kinds if kind not in LOSSES]:
+            raise TrialError(f"--losses {text}: no kind {unknown[0]!r}; there are {', '.join(LOSSES)}")
         yield _Row(text, kinds)
     if "sensors" in parts:
         yield _Row(HARD_PPG, sensors="ppg")
@@ -146,7 +146,7 @@ def _rows(options: argparse.Namespace) -> Iterator[_Row]:
 def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     data, settings = FoldData.of(run), recipe(run, options.epochs)
     if options.hard_share is not None:
-        settings = replace(settings, distillation_alpha=options.hard_share)
+        settings = settings.with_changes(distillation_alpha=options.hard_share)
     base = [*origin(run, "teacher"), settings.to_dict(), options.student]
     for row in _rows(options):
         facts = [base, vars(row)]
@@ -159,8 +159,8 @@ def _training(data: FoldData, student: str | None, row: _Row, settings: TrainSet
     def train() -> dict[str, Any]:
         own = data if row.people is None else data.of_subjects(row.people)
         arch, space = _arch(data.run, student, row.sensors), space_of(data.run.config)
-        terms = tuple(Term(kind, temperature=settings.temperature) for kind in row.kinds)  # type: ignore[arg-type]
-        taught = replace(settings, distillation=terms)
+        terms = tuple(Term(kind=kind, temperature=settings.temperature) for kind in row.kinds)
+        taught = settings.with_changes(distillation=terms)
         told: dict[str, Any] = {
             "name": row.name,
             "student": student,

@@ -41,15 +41,15 @@ from nas.run.run_directory import RunDirectory
 from nas.stages.job import run_pipeline
 from nas.terminal.arguments import positive_number
 from supernet.network.subnet import Subnet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import SENSOR_CHANNELS
 from supernet.space.lowering import lower
 from supernet.space.search_space import SearchSpace
 from supernet.space.students import NAMES, convolutional, handmade, narrowed, student_in
-from supernet.teachers import ConvolutionalRecurrent
+from supernet.teachers.networks.cnn_lstm import ConvolutionalRecurrent
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 
 RESULTS = Path("docs/results/peers")
 RECURRENT = "cornet"
@@ -171,7 +171,7 @@ def _rows_of(
     method = train_graph(data, graph, settings, teacher)
     add_forms(taught, method)
     if teacher is not None and student in _PRUNED:
-        again = replace(settings, epochs=max(1, settings.epochs // 2))
+        again = settings.with_changes(epochs=max(1, settings.epochs // 2))
         smaller = prune_in_steps(_subnet(method), _SHARES, retrain)
         add_forms(f"{taught} and pruned", replace(method, module=smaller))
     return {"rows": rows}

@@ -34,9 +34,9 @@ from search.archive.archive import Archive
 from search.archive.rows import Row
 from search.pareto.fronts import non_dominated
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.training.teaching import Teaching
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict, ready_subnet
 
 _KINDS = ("inherited", "independent", "fine_tuned")

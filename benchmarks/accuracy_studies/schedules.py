@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +24,15 @@ from nas.stages.supernet import new_method
 from nas.terminal.arguments import positive_count
 from supernet.distillation.distiller import Term
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import ready_subnet, subnet_error
 
 _WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "sandwich": ("sandwich", {}),
     "sandwich, cost bins": ("sandwich", {"sampling": "cost_bins"}),
-    "sandwich, alpha-divergence": ("sandwich", {"distillation": (Term("alpha_divergence"),)}),
+    "sandwich, alpha-divergence": ("sandwich", {"distillation": (Term(kind="alpha_divergence"),)}),
     "sandwich, hard labels": ("sandwich", {"distillation_alpha": 1.0}),
     "progressive shrinking": ("progressive_shrinking", {}),
 }
@@ -55,15 +54,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = []
     with directory.exclusive():
         data = FoldData.of(directory)
-        settings = replace(
-            train_settings(directory.config.supernet, directory.config.seed),
-            epochs=options.epochs,
-            validate_every=0,
+        settings = train_settings(directory.config.supernet, directory.config.seed).with_changes(
+            epochs=options.epochs, validate_every=0
         )
         for name in options.way or _WAYS:
             directory.say(name)
             schedule, changes = _WAYS[name]
-            own = replace(settings, **changes)
+            own = settings.with_changes(**changes)
             path = directory.path / "schedules" / f"{name.replace(', ', '-').replace(' ', '-')}.json"
             base = [*origin(directory, "teacher"), own.to_dict(), schedule]
             rows.append({"name": name, **once(path, base, _training(data, schedule, own))})

@@ -26,6 +26,7 @@ from hwmodels.device.device import DEFAULT_DEVICE, load_device
 from nas.assembly.hardware import cached_table, cost_model
 from nas.assembly.run_space import space_of
 from nas.assembly.subnet_evaluation import SubnetEvaluation
+from nas.evaluation.task_settings import TASKS
 from nas.run.run_directory import RunDirectory
 from nas.terminal.arguments import count, positive_count
 from search.archive.archive import Archive
@@ -132,6 +133,7 @@ def made_up(space: SearchSpace, windows: int) -> SubnetEvaluation:
         Inputs({rate: noise(windows, rate) for rate in space.rates}),
         rng.uniform(50, 180, windows),
         np.repeat("all", windows),
+        TASKS["heart_rate"],
         HeartRateTask(bins=space.outputs),
         Provenance(weights="made-up", fold="", protocol=""),
     )

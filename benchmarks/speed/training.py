@@ -25,19 +25,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hwmodels.network.graph import Op
-from nas.run.config import Supernet
 from nas.terminal.arguments import positive_count
 from supernet.compute import accelerator
 from supernet.compute.accelerator import Accelerator
 from supernet.compute.allocation import keep_freed_memory
-from supernet.distillation.seen import Seen
+from supernet.distillation.observation import Observation
 from supernet.network.convolution import NORM_EPSILON, PRIMITIVE_CAPACITY
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import SupernetTraining, TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import Sandwich
-from supernet.training.training_settings import TrainSettings
 from supernet.windows.training_set import Batch, Inputs
 
 _SIDES = {"ours": (True, False), "plain": (False, True), "plain_hinted": (True, True)}
@@ -72,7 +71,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     finally:
         for pool in pools.values():
             pool.shutdown()
-    batch, parts = Supernet().batch, Supernet().extremes_every
+    batch, parts = SupernetTraining().batch, SupernetTraining().extremes_every
     rates = {name: batch * parts / float(np.median(times)) for name, times in seconds.items()}
     apart = np.linalg.norm(gradients["ours"] - gradients["plain"]) / np.linalg.norm(gradients["plain"])
     device = accelerator.chosen()
@@ -135,7 +134,7 @@ class _Side:
     @classmethod
     def made(cls, space_name: str) -> _Side:
         """The same one in every process."""
-        space, recipe, device = load_space(space_name), Supernet(), accelerator.chosen()
+        space, recipe, device = load_space(space_name), SupernetTraining(), accelerator.chosen()
         task = HeartRateTask(bins=space.outputs)
         settings = TrainSettings(
             epochs=recipe.epochs,
@@ -153,7 +152,7 @@ class _Side:
 
         inputs = Inputs({rate: normal(4, space.window_s * rate) for rate in space.rates})
         bpm = torch.from_numpy(rng.uniform(50, 180, settings.batch).astype(np.float32)).to(device)
-        return cls(method, Batch(inputs, bpm, Seen(normal(task.bins))), settings)
+        return cls(method, Batch(inputs, bpm, Observation(normal(task.bins))), settings)
 
     def cycle(self, number: int) -> float:
         """Seconds of one whole cycle of the sandwich, whose extremes come every few steps."""

@@ -30,11 +30,11 @@ from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, read_json, write_json
 from nas.terminal.arguments import count, positive_count
 from supernet.network.subnet import Subnet
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict
 from supernet.windows.training_set import Reader, TrainingSet
 
@@ -58,13 +58,14 @@ class FoldData:
     @classmethod
     def of(cls, run: RunDirectory) -> FoldData:
         """Windows of a run whose prepare stage is done. Raises TrialError for a rhythm run."""
-        training = training_set(windows_of(run, "train"))
+        kind = run.config.task_kind
+        training = training_set(windows_of(run, "train"), kind)
         task = training_task(run, training)
         if not isinstance(task, HeartRateTask):
             raise TrialError(f"{run.path}: a rhythm run; this benchmark is for heart rates")
         take(run.config)
-        test = training_set(windows_of(run, "test"), trusted_only=False)
-        return cls(run, task, training, training_set(windows_of(run, "validation")), test)
+        test = training_set(windows_of(run, "test"), kind, trusted_only=False)
+        return cls(run, task, training, training_set(windows_of(run, "validation"), kind), test)
 
     def of_subjects(self, number: int) -> FoldData:
         """The same with only `number` training subjects, drawn by the run's seed, spread over sources."""

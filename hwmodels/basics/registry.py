@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -27,14 +28,21 @@ class Registry(Mapping[str, T], Generic[T]):
 
     noun: what one of them is called in messages, such as "distillation loss". group: the entry-point group in
     which installed packages name theirs; an entry point is imported when its name is looked up, not before.
-    item_type: the class of all entries. package: a package whose modules register themselves on import; they
-    are imported at the first look-up.
+    item_type: the class of all entries, or where it stands, as "module:Name". package: a package whose modules
+    register themselves on import, which happens at the first look-up; or, with `attribute`, whose modules are named
+    for their entries and hold each in that attribute: then names are known without any import.
     """
 
-    def __init__(self, noun: str, group: str, item_type: type, package: str = "") -> None:
-        self.noun, self.group, self.item_type = noun, group, item_type
-        self._package = package
+    def __init__(self, noun: str, group: str, item_type: type | str, package: str = "", attribute: str = "") -> None:
+        self.noun, self.group = noun, group
+        self._item_type, self._package, self._attribute = item_type, package, attribute
         self._items: dict[str, T] = {}
+
+    @cached_property
+    def item_type(self) -> type:
+        """The class of all entries."""
+        found: type = pkgutil.resolve_name(self._item_type) if isinstance(self._item_type, str) else self._item_type
+        return found
 
     def register(self, name: str) -> Callable[[T], T]:
         """A decorator that registers what it stands above. Raises RegistryError for a name that is taken."""
@@ -82,15 +90,15 @@ class Registry(Mapping[str, T], Generic[T]):
         return sum(1 for _ in self)
 
     def _import_modules(self) -> None:
-        package, self._package = self._package, ""
-        if package:
-            for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-                importlib.import_module(f"{package}.{module.name}")
+        package, self._package = ("", self._package) if self._attribute else (self._package, "")
+        for name in _modules_of(package):
+            importlib.import_module(f"{package}.{name}")
 
     @cached_property
     def _entry_points(self) -> dict[str, EntryPoint]:
         """Entry points of the group by name. Raises RegistryError where one has the name of another or of ours."""
-        found: dict[str, EntryPoint] = {}
+        own = _modules_of(self._package) if self._attribute else []
+        found = {name: EntryPoint(name, f"{self._package}.{name}:{self._attribute}", self.group) for name in own}
         for point in entry_points(group=self.group):
             if point.name in self._items or found.get(point.name, point).value != point.value:
                 raise RegistryError(
@@ -109,3 +117,10 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"install or uninstall its package"
             ) from error
         return item
+
+
+def _modules_of(package: str) -> list[str]:
+    """Names of a package's modules, none of which is imported; none where no package is named."""
+    spec = importlib.util.find_spec(package) if package else None
+    places = None if spec is None else spec.submodule_search_locations
+    return [module.name for module in pkgutil.iter_modules(places)] if places else []

@@ -37,14 +37,14 @@ class Tracker:
 
     transition_q15: weights of moves by -reach .. +reach bins in 2 s, in 1/32768, summing to at most that.
     floor: belief kept everywhere, in 1/65535 of the largest. sharpness: exponent of the network's belief.
-    max_spread_bpm: an expected error above it is invalid. lead: how much of an estimate's distance from the
-    running mean of estimates is added to it, as a filter lags behind a heart rate that rises or falls.
+    max_spread_bpm: an expected error above it is invalid; None lets all pass. lead: how much of an estimate's
+    distance from the running mean of estimates is added to it, as a filter lags behind a heart rate that changes.
     """
 
     transition_q15: tuple[int, ...]
     floor: int
     sharpness: float
-    max_spread_bpm: float
+    max_spread_bpm: float | None
     lead: float = 0.0
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class Tracker:
             raise TrackerError(f"transition_q15: must sum to 16384 to {_ONE_Q15}, got {sum(moves)}")
         if not 1 <= self.floor <= 4096:
             raise TrackerError(f"floor: must lie in [1, 4096], got {self.floor}")
-        if not (0.05 <= self.sharpness <= 4 and 0 <= self.max_spread_bpm <= 1000):
+        if not (0.05 <= self.sharpness <= 4 and 0 <= (self.max_spread_bpm or 0) <= 1000):
             raise TrackerError("sharpness must lie in [0.05, 4] and max_spread_bpm in [0, 1000]")
         if not 0 <= self.lead <= 4:
             raise TrackerError(f"lead: must lie in [0, 4], got {self.lead}")
@@ -155,11 +155,12 @@ def load_tracker(path: Path) -> Tracker:
     try:
         content = read_json(path)
         moves = tuple(int(value) for value in content.pop("transition_q15"))
+        limit_bpm = content["max_spread_bpm"]
         return Tracker(
             moves,
             int(content["floor"]),
             float(content["sharpness"]),
-            float(content["max_spread_bpm"]),
+            None if limit_bpm is None else float(limit_bpm),
             float(content.get("lead", 0.0)),
         )
     except (InputError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:

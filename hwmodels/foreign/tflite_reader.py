@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 
 _IDENTIFIER = b"TFL3"
@@ -101,6 +102,7 @@ class TFLiteFile:
 
 def read_tflite(path: Path) -> TFLiteFile:
     """Read a file. Raises TFLiteFileError naming it, what is wrong, and the remedy."""
+    refuse_lfs_pointer(path)
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise TFLiteFileError(f"{path}: larger than {_LARGEST_BYTES >> 20} MB, no model for this device")

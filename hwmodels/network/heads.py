@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from hwmodels.network.integer_model import ClassSettings, HeartRateSettings
 
+_LARGEST_SPREAD_BPM = 1000.0
+"""What kernels compare with where no limit is set: more than any heart rate can be wrong by."""
+
 
 def belief_tables(scale: float) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """exp(-scale * d) for d = 0, 16, .. 240 (times 65535) and for d = 0..15 (times 32768)."""
@@ -42,9 +45,8 @@ class HeartRateConstants:
 def heart_rate_constants(settings: HeartRateSettings, bins: int) -> HeartRateConstants:
     """The integers that the head of `bins` logits computes with."""
     step = (settings.last_bpm - settings.first_bpm) / (bins - 1)
-    return HeartRateConstants(
-        round(settings.first_bpm * 256), round(step * 65536), round(settings.max_spread_bpm * 256)
-    )
+    limit_bpm = _LARGEST_SPREAD_BPM if settings.max_spread_bpm is None else settings.max_spread_bpm
+    return HeartRateConstants(round(settings.first_bpm * 256), round(step * 65536), round(limit_bpm * 256))
 
 
 def heart_rate_head(logits: NDArray[np.int8], scale: float, settings: HeartRateSettings) -> NDArray[np.int32]:
@@ -95,4 +97,4 @@ def class_probabilities(logits: NDArray[np.int8], scale: float) -> NDArray[np.fl
 
 def min_probability_q15(settings: ClassSettings) -> int:
     """The validity threshold in 1/32768."""
-    return round(settings.min_probability * 32768)
+    return round((settings.min_probability or 0.0) * 32768)

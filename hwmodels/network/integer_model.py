@@ -66,34 +66,49 @@ class IntegerParameters:
     shift: NDArray[np.int32]
 
 
+_Q8, _Q15 = 256.0, 32768.0
+"""One BPM, and a probability of one, in what a head returns."""
+
+
 @dataclass(frozen=True)
 class HeartRateSettings:
     """Meaning of heart-rate logits: bin centres from first_bpm to last_bpm, evenly spaced.
 
-    A window whose expected error (`spread`) exceeds max_spread_bpm is invalid.
+    A window whose expected error (`spread`) exceeds max_spread_bpm is invalid; None lets every window pass.
     """
 
     first_bpm: float
     last_bpm: float
-    max_spread_bpm: float
+    max_spread_bpm: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.first_bpm < self.last_bpm <= 1000:
             raise QuantizationError(f"first_bpm {self.first_bpm} and last_bpm {self.last_bpm} must ascend below 1000")
-        if not 0 <= self.max_spread_bpm <= 1000:
+        if self.max_spread_bpm is not None and not 0 <= self.max_spread_bpm <= 1000:
             raise QuantizationError(f"max_spread_bpm must lie in [0, 1000], got {self.max_spread_bpm}")
+
+    def decoded(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the head's rows (n, 3) say: heart rates and expected errors in BPM, each (n,)."""
+        return rows[:, 0] / _Q8, rows[:, 1] / _Q8
 
 
 @dataclass(frozen=True)
 class ClassSettings:
-    """Meaning of class logits; a window whose best probability is below min_probability is invalid."""
+    """Meaning of class logits; a window whose best probability is below min_probability is invalid.
+
+    None lets every window pass.
+    """
 
     names: tuple[str, ...]
-    min_probability: float
+    min_probability: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_probability <= 1:
+        if self.min_probability is not None and not 0 <= self.min_probability <= 1:
             raise QuantizationError(f"min_probability must lie in [0, 1], got {self.min_probability}")
+
+    def decoded(self, rows: NDArray[np.integer]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What the head's rows (n, 3) say: class indices and probabilities of another class, each (n,)."""
+        return rows[:, 0].astype(np.float64), 1.0 - rows[:, 1] / _Q15
 
 
 HeadSettings = HeartRateSettings | ClassSettings

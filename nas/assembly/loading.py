@@ -11,16 +11,16 @@ import numpy as np
 from torch import nn
 
 from nas.assembly.run_space import space_of
-from nas.assembly.task_setup import task_of, train_settings, training_set
+from nas.assembly.task_setup import train_settings, training_set
 from nas.assembly.teacher_setup import new_teacher
 from nas.data.windows import WindowSet
-from nas.run.config import Training
 from nas.run.processor import take
 from nas.run.run_directory import RunDirectory, RunError
 from nas.run.run_files import write_json
 from nas.terminal.progress import progress
 from supernet.network.supernet import SuperNet
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.settings.training import Training
+from supernet.tasks.task import Task
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
@@ -61,12 +61,13 @@ def windows_of(run: RunDirectory, side: str) -> WindowSet:
 
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
     """Training and validation windows as the trainer wants them."""
-    return training_set(windows_of(run, "train")), training_set(windows_of(run, "validation"))
+    train, validation = (training_set(windows_of(run, side), run.config.task_kind) for side in ("train", "validation"))
+    return train, validation
 
 
-def training_task(run: RunDirectory, training: TrainingSet) -> HeartRateTask | RhythmTask:
+def training_task(run: RunDirectory, training: TrainingSet) -> Task:
     """The task of the run, with class weights from its training windows."""
-    return task_of(run.config, training.targets)
+    return run.config.task_kind.training(run.config.task, training.targets)
 
 
 def teacher_rate(run: RunDirectory) -> int:
@@ -99,7 +100,7 @@ def train(
     folder: Path,
     method: Method,
     data: tuple[TrainingSet, TrainingSet],
-    task: HeartRateTask | RhythmTask,
+    task: Task,
     section: Training,
     teacher: Teaching | None = None,
     team: Team = ALONE,

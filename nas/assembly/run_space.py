@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from hwmodels.signals.spectrum import POSITIONS, position_bpm
 from nas.run.config import Config, ConfigError
-from supernet.space.search_space import Head, SearchSpace, load_space
+from supernet.space.search_space import SearchSpace, load_space
 
 
 def space_of(config: Config) -> SearchSpace:
     """The space named by the configuration, for its task."""
-    head: Head = "heart_rate_head" if config.task.kind == "heart_rate" else "class_head"
-    space = load_space(config.space, window_s=config.data.window_s, head=head, outputs=config.outputs)
+    space = load_space(config.space, window_s=config.data.window_s, head=config.task_kind.head, outputs=config.outputs)
     told, held = (config.task.first_bpm, config.task.last_bpm), (position_bpm(0), position_bpm(POSITIONS - 1))
     if space.reads == "spectrum" and told != held:
         raise ConfigError(

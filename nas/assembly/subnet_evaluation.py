@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 
 from nas.assembly.choice import shared_weights
 from nas.assembly.loading import sides, trained_supernet, training_task
+from nas.evaluation.task_kind import TaskKind
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest
 from search.archive.rows import Provenance
-from search.loop.evaluator import MacroF1Error, MeanOfSubjects, Score
+from search.loop.evaluator import Score
 from supernet.compute.allocation import keep_freed_memory
 from supernet.network.shared_prefixes import SharedPrefixes
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.tasks.task import Task
 from supernet.training.window_outputs import calibration_inputs
 from supernet.windows.training_set import Inputs, TrainingSet
 
@@ -38,10 +39,10 @@ _TURN = Lock()
 class SubnetEvaluation:
     """Estimates of one arch on validation windows, by inherited weights with its own statistics.
 
-    Called with an Arch; gives one figure per window (n,): the absolute error in BPM, or the estimated
-    class. `calibration` and `inputs` are normalized windows as SharedPrefixes takes them; `memory_mb`
-    bounds what it keeps of prefixes. The same figures to the last bit in any process and order: it
-    computes in one thread, as sums over several would depend on their number.
+    Called with an Arch; gives one figure per window (n,), as its task keeps it for `score`. `calibration` and
+    `inputs` are normalized windows as SharedPrefixes takes them; `memory_mb` bounds what it keeps of
+    prefixes. The same figures to the last bit in any process and order: it computes in one thread, as sums
+    over several would depend on their number.
     """
 
     supernet: SuperNet
@@ -49,7 +50,8 @@ class SubnetEvaluation:
     inputs: Inputs
     targets: NDArray[Any]
     subjects: NDArray[np.str_]
-    task: HeartRateTask | RhythmTask
+    kind: TaskKind
+    task: Task
     provenance: Provenance
     memory_mb: int = 2048
 
@@ -67,7 +69,7 @@ class SubnetEvaluation:
         for count in counts:
             held = _thinned(validation, count)
             assert held.subjects is not None
-            origin = _provenance(run, task, count)
+            origin = _provenance(run, count)
             found.append(
                 cls(
                     supernet,
@@ -75,6 +77,7 @@ class SubnetEvaluation:
                     held.normalized(),
                     held.targets,
                     held.subjects,
+                    run.config.task_kind,
                     task,
                     origin,
                     settings.memory_mb,
@@ -92,9 +95,7 @@ class SubnetEvaluation:
         """Figures of one arch, (n,)."""
         with _TURN, _one_thread():
             estimate = self.task.estimate(self._prefixes.logits(arch))[0].numpy().astype(np.float64)
-        if isinstance(self.task, RhythmTask):
-            return estimate
-        return np.abs(estimate - self.targets)
+        return self.kind.window_figures(estimate, self.targets)
 
     @cached_property
     def _prefixes(self) -> SharedPrefixes:
@@ -108,19 +109,17 @@ class SubnetEvaluation:
 
     def score(self, seed: int) -> Score:
         """How figures become an error with its interval over subjects."""
-        if isinstance(self.task, RhythmTask):
-            return MacroF1Error(self.targets, self.subjects, seed=seed)
-        return MeanOfSubjects(self.subjects, seed=seed)
+        return self.kind.score(self.targets, self.subjects, seed)
 
 
-def _provenance(run: RunDirectory, task: HeartRateTask | RhythmTask, windows: int) -> Provenance:
+def _provenance(run: RunDirectory, windows: int) -> Provenance:
     """What figures depend on besides the arch."""
     measured = ["shared prefixes", run.config.search.calibration_windows, windows, run.config.seed]
     return Provenance(
         weights=str(shared_weights(run)),
         fold=digest(run.config.data.model_dump(mode="json")),
         protocol=digest(measured),
-        metric="macro_f1_error" if isinstance(task, RhythmTask) else "mae_bpm",
+        metric=run.config.task_kind.metric,
     )
 
 

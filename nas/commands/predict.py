@@ -12,7 +12,7 @@ from hwmodels.basics.errors import InputError
 from nas.data.loaders.registry import detect_and_load, reference_of
 from nas.data.remarks import with_remarks
 from nas.predict.inference import Inference, infer, load_network
-from nas.report.plots import heart_rate_trace
+from nas.report.plots import rate_trace
 from nas.run.run_files import replace_file, write_text
 from nas.terminal.arguments import picture_path
 from nas.terminal.output import print_json, print_notes, print_table
@@ -103,4 +103,4 @@ def _trace(one: Inference, measured_with: str) -> Any:
         raise InputError("--plot draws heart rates; this network tells rhythms apart")
     error = "" if one.mae_bpm is None else f", MAE {one.mae_bpm:.1f} BPM"
     title = f"{one.recording}{error}"
-    return heart_rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, title, measured_with)
+    return rate_trace(one.time_s, one.reference_bpm, one.estimate, one.valid, title, measured_with)

@@ -1,4 +1,4 @@
-"""From an arch of the supernet to a subnet fit for deployment: fine-tune, quantize, settle the verdicts."""
+"""From an arch of the supernet to a subnet fit for deployment: fine-tune, quantize, limit what counts as valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
-from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel, load_model, save_model
+from hwmodels.network.interpreter import IntegerModel, load_model, save_model
 from nas.assembly.loading import (
     CHECKPOINT,
     load_network,
@@ -24,11 +24,10 @@ from nas.assembly.loading import (
     windows_of,
 )
 from nas.assembly.run_space import space_of
-from nas.assembly.task_setup import targets_of
 from nas.compress.fake_quantization import FakeQuantNetwork
-from nas.compress.quantize import input_settings, open_head
+from nas.compress.quantize import input_settings
 from nas.data.windows import WindowSet
-from nas.evaluation.estimates import Estimates, integer_estimates
+from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, write_json, write_text
@@ -94,14 +93,16 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
             teacher,
         )
     windows = windows_of(run, "validation")
-    model = _with_verdicts(network.eval().export(open_head(run.config), input_settings(run.config, arch)), windows)
+    head = run.config.task_kind.head_settings(run.config.task)
+    model = _with_limit(run, network.eval().export(head, input_settings(run.config, arch)), windows)
     estimates = integer_estimates(model, windows)
-    errors["int8"] = round(task.error(estimates.estimate, targets_of(windows), windows.subject), 4)
+    targets = run.config.task_kind.targets(windows)
+    errors["int8"] = round(task.error(estimates.estimate, targets, windows.subject), 4)
     save_model(model, folder / "int8" / "model.npz")
-    if run.config.task.kind == "heart_rate":
+    if run.config.task_kind.tracks:
         tracker = fit_tracker(model, windows_of(run, "train"), windows)
         tracked = tracked_estimates(model, tracker, windows)
-        errors["int8_tracked"] = round(task.error(tracked.estimate, targets_of(windows), windows.subject), 4)
+        errors["int8_tracked"] = round(task.error(tracked.estimate, targets, windows.subject), 4)
         save_tracker(tracker, folder / "int8" / _TRACKER)
     write_json(folder / _ERRORS, errors)
     for name in ("float", "int8"):
@@ -166,7 +167,7 @@ def finished_model(run: RunDirectory, arch: Arch) -> IntegerModel:
 def finished_tracker(run: RunDirectory, arch: Arch) -> Tracker | None:
     """The causal tracker fitted behind a finished arch; None where the task is not heart rates."""
     path = run.subnet(arch.id) / "int8" / _TRACKER
-    return load_tracker(path) if run.config.task.kind == "heart_rate" else None
+    return load_tracker(path) if run.config.task_kind.tracks else None
 
 
 def is_finished(run: RunDirectory, arch: Arch) -> bool:
@@ -180,7 +181,7 @@ def finished_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
     """The networks that finishing leaves."""
     folder = run.subnet(arch_id)
     held = *network_files(folder / "float"), folder / "int8" / "model.npz"
-    return (*held, folder / "int8" / _TRACKER) if run.config.task.kind == "heart_rate" else held
+    return (*held, folder / "int8" / _TRACKER) if run.config.task_kind.tracks else held
 
 
 def _is_trained(folder: Path, module: torch.nn.Module) -> bool:
@@ -215,13 +216,7 @@ def _keep_if_made_from(folder: Path, origin: str) -> None:
         write_text(folder / _ORIGIN, origin)
 
 
-def _with_verdicts(model: IntegerModel, windows: WindowSet) -> IntegerModel:
+def _with_limit(run: RunDirectory, model: IntegerModel, windows: WindowSet) -> IntegerModel:
     """Set what counts as invalid so that 95 % of the validation windows pass, where nothing is set."""
-    found: Estimates = integer_estimates(model, windows)
-    limit = float(np.quantile(found.spread, _SHARE_VALID))
-    head = model.head
-    if isinstance(head, HeartRateSettings) and head.max_spread_bpm == 1000.0:
-        head = dataclasses.replace(head, max_spread_bpm=round(limit, 2))
-    elif isinstance(head, ClassSettings) and head.min_probability == 0.0:
-        head = dataclasses.replace(head, min_probability=round(1.0 - limit, 3))
-    return dataclasses.replace(model, head=head)
+    limit = float(np.quantile(integer_estimates(model, windows).spread, _SHARE_VALID))
+    return dataclasses.replace(model, head=run.config.task_kind.with_limit(model.head, limit))

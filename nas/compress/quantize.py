@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwmodels.network.interpreter import ClassSettings, HeadSettings, HeartRateSettings, InputSettings, IntegerModel
+from hwmodels.network.interpreter import InputSettings, IntegerModel
 from hwmodels.network.preparation import ACC_SCALE_G
 from hwmodels.signals.spectrum import POSITIONS
 from nas.compress.fake_quantization import FakeQuantNetwork
@@ -12,12 +12,12 @@ from nas.data.preprocess import BAND_HZ
 from nas.run.config import Config
 from supernet.compute.accelerator import CPU
 from supernet.network.subnet import Subnet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import SENSOR_CHANNELS, input_channels
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.tasks.task import Task
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from supernet.windows.training_set import Reader, TrainingSet
 
 
@@ -25,7 +25,7 @@ def quantized(
     config: Config,
     method: SingleNetwork,
     training: TrainingSet,
-    task: HeartRateTask | RhythmTask,
+    task: Task,
     settings: TrainSettings | None = None,
     teacher: Teaching | None = None,
 ) -> IntegerModel:
@@ -43,15 +43,7 @@ def quantized(
         own = SingleNetwork(network, task, method.rate_hz, method.channels, "quantization", method.reads)
         # Its eval mode is the integer network, whose arithmetic is for the CPU.
         fit(own, training, task, settings, teacher=teacher, device=CPU)
-    return network.eval().export(open_head(config), input_settings(config, method))
-
-
-def open_head(config: Config) -> HeadSettings:
-    """The head with a verdict that lets every window pass, unless the configuration sets one."""
-    task = config.task
-    if task.kind == "heart_rate":
-        return HeartRateSettings(task.first_bpm, task.last_bpm, task.max_spread_bpm or 1000.0)
-    return ClassSettings(task.classes, task.min_probability or 0.0)
+    return network.eval().export(config.task_kind.head_settings(config.task), input_settings(config, method))
 
 
 def input_settings(config: Config, reader: Reader) -> InputSettings:

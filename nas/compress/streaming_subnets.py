@@ -22,15 +22,14 @@ from hwmodels.network.interpreter import IntegerModel, load_model, save_model
 from hwmodels.schedule.step_graph import lengthened, streaming_step
 from nas.assembly.loading import load_network, trained_teacher, windows_of
 from nas.assembly.run_space import space_of
-from nas.assembly.task_setup import task_of
 from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.compress.finish import finished_float, finished_model
 from nas.data.windows import WindowSet
 from nas.evaluation.streamed_windows import streaming_logits, streams
 from nas.evaluation.tracker_fit import fit_tracker
-from nas.run.config import Training
 from nas.run.run_directory import RunDirectory
-from supernet.distillation.soft_labels import blend, soft_label_loss
+from supernet.distillation.losses.soft_labels import blend, soft_label_loss
+from supernet.settings.training import Training
 from supernet.space.arch import Arch
 from supernet.training.trainer import schedule
 from supernet.training.window_outputs import logits_of
@@ -141,7 +140,7 @@ def adapt_to_streaming(run: RunDirectory, arch: Arch, settings: Training) -> Int
     """
     require_streamable(run, arch)
     torch.set_num_threads(run.config.threads)
-    step_s, task, seed = run.config.data.step_s, task_of(run.config), run.config.seed
+    step_s, task, seed = run.config.data.step_s, run.config.task_kind.training(run.config.task), run.config.seed
     new = round(step_s * arch.rate_hz)
     reach = round(space_of(run.config).receptive_field_s(arch) * arch.rate_hz)
     windows = windows_of(run, "train")

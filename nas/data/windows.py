@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.arrays import read_npz
+from hwmodels.basics.atomic_files import replace_file
 from hwmodels.basics.errors import InputError
 from hwmodels.network.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
-from nas.run.run_files import replace_file
 
 _SMALLEST_DEVIATION = 1e-8
 _PER_WINDOW = (

@@ -12,16 +12,13 @@ from torch import nn
 from hwmodels.network.interpreter import IntegerModel, class_probabilities, quantize_input, run
 from hwmodels.signals.spectrum import spectra
 from nas.data.windows import WindowSet
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.tasks.task import Task
 from supernet.training.window_outputs import logits_of
 from supernet.windows.training_set import Inputs, Reader, input_of
 
 TRACKED = "int8 subnet, tracked"
 ESTIMATORS = ("spectral argmax", "spectral tracker", "teacher", "float subnet", "int8 subnet", TRACKED)
 """Who is compared on test subjects, in the order of tables."""
-
-_PROBABILITY_ONE = 32768.0
-_Q8 = 256.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,19 +34,21 @@ class Estimates:
     valid: NDArray[np.bool_]
     probabilities: NDArray[np.float64] | None = None
 
+    def subset(self, chosen: NDArray[np.bool_]) -> Estimates:
+        """Those of some of the windows."""
+        return Estimates(**{name: value[chosen] for name, value in self.arrays().items()})
+
     def arrays(self) -> dict[str, NDArray]:
         """The fields that are there, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def network_estimates(
-    network: nn.Module, windows: WindowSet, reader: Reader, task: HeartRateTask | RhythmTask
-) -> Estimates:
+def network_estimates(network: nn.Module, windows: WindowSet, reader: Reader, task: Task) -> Estimates:
     """Estimates of a torch network in eval mode on what `reader` reads; it never calls a window invalid."""
     normalized = Inputs({reader.rate_hz: torch.from_numpy(windows.normalized(reader.rate_hz))})
     logits = logits_of(network.eval(), input_of(normalized, reader))
     estimate, spread = task.estimate(logits)
-    probabilities = logits.softmax(dim=1).double().numpy() if isinstance(task, RhythmTask) else None
+    probabilities = logits.softmax(dim=1).double().numpy() if task.band_per_min is None else None
     return Estimates(estimate.double().numpy(), spread.double().numpy(), np.ones(len(windows), bool), probabilities)
 
 
@@ -82,7 +81,5 @@ def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256)
             logits = tensors[before].reshape(len(tensors[before]), -1)
             probabilities.append(class_probabilities(logits, model.quantization[before].scale))
     found = np.concatenate(rows)
-    if head.kind == "class_head":
-        wrong = 1.0 - found[:, 1] / _PROBABILITY_ONE
-        return Estimates(found[:, 0].astype(float), wrong, found[:, 2] > 0, np.concatenate(probabilities))
-    return Estimates(found[:, 0] / _Q8, found[:, 1] / _Q8, found[:, 2] > 0)
+    by_class = np.concatenate(probabilities) if probabilities else None
+    return Estimates(*model.head.decoded(found), found[:, 2] > 0, by_class)

@@ -17,7 +17,6 @@ from hwmodels.schedule.step_graph import streaming_model
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import Estimates, integer_inputs
 
-_Q8 = 256.0
 _SAME_S = 1e-3
 
 
@@ -32,7 +31,7 @@ def streams(windows: WindowSet, step_s: float) -> list[NDArray[np.int64]]:
 def streaming_estimates(model: IntegerModel, windows: WindowSet, step_s: float = 2.0) -> Estimates:
     """Estimates of a window model run step by step; see `streamed`."""
     found, _ = streamed(model, windows, step_s)
-    return Estimates(found[:, 0] / _Q8, found[:, 1] / _Q8, found[:, 2] > 0)
+    return Estimates(*model.head.decoded(found), found[:, 2] > 0)
 
 
 def streaming_logits(model: IntegerModel, windows: WindowSet, step_s: float = 2.0) -> NDArray[np.int8]:

@@ -25,7 +25,6 @@ _SHARPNESSES = (0.3, 0.45, 0.6, 0.8, 1.0)
 _FLOOR = 1
 _LEADS = (0.0, 0.25, 0.5, 0.75)
 _SHARE_VALID = 0.95
-_Q8 = 256.0
 
 
 def in_order(windows: WindowSet) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -70,17 +69,18 @@ def fit_tracker(
     parts = [_Part.of(windows, read(model, windows)) for windows in (training, validation)]
     best, least = None, np.inf
     for blur, sharpness in product(_BLURS_BINS, _SHARPNESSES):
-        tracker = Tracker(_quantized(_blurred(moves, blur)), _FLOOR, sharpness, 1000.0)
+        tracker = Tracker(_quantized(_blurred(moves, blur)), _FLOOR, sharpness, None)
         filtered = [track(tracker, model, part.logits, part.starts) for part in parts]
         for lead in _LEADS:
             error = sum(
-                part.error(led(rows, part.starts, lead, model)) for part, rows in zip(parts, filtered, strict=True)
+                part.error(head.decoded(led(rows, part.starts, lead, model))[0])
+                for part, rows in zip(parts, filtered, strict=True)
             )
             if error < least:
                 best, least = replace(tracker, lead=lead), error
     assert best is not None
     rows = track(best, model, parts[1].logits, parts[1].starts)
-    return replace(best, max_spread_bpm=round(float(np.quantile(rows[:, 1] / _Q8, _SHARE_VALID)), 2))
+    return replace(best, max_spread_bpm=round(float(np.quantile(head.decoded(rows)[1], _SHARE_VALID)), 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +99,9 @@ class _Part:
         labels = windows.heart_rate_bpm[order].astype(np.float64)
         return cls(logits[order], starts, labels, windows.subject[order], windows.trusted[order])
 
-    def error(self, rows: NDArray[np.int32]) -> float:
+    def error(self, estimates_bpm: NDArray[np.float64]) -> float:
         """Mean over subjects of their mean absolute error, BPM."""
-        errors = np.abs(rows[:, 0] / _Q8 - self.labels)[self.trusted]
+        errors = np.abs(estimates_bpm - self.labels)[self.trusted]
         found = self.subjects[self.trusted]
         return float(np.mean([errors[found == subject].mean() for subject in np.unique(found)]))
 
@@ -113,7 +113,7 @@ def tracked_estimates(
     order, starts = in_order(windows)
     rows = np.empty((len(windows), 3), np.int32)
     rows[order] = track(tracker, model, read(model, windows)[order], starts)
-    return Estimates(rows[:, 0] / _Q8, rows[:, 1] / _Q8, rows[:, 2] > 0)
+    return Estimates(*model.head.decoded(rows), rows[:, 2] > 0)
 
 
 def _blurred(moves: NDArray[np.float64], blur_bins: float) -> NDArray[np.float64]:

@@ -149,10 +149,7 @@ def _through_front_end(model: IntegerModel, recording: Recording, tracker: Track
             f"{recording.name}: lasts {recording.duration_s:.1f} s, shorter than one window of "
             f"{model.input.window_s:g} s; check its rate"
         )
-    if isinstance(model.head, ClassSettings):
-        estimates = Estimates(rows[:, 0].astype(float), 1.0 - rows[:, 1] / 32768.0, rows[:, 2] == 0)
-    else:
-        estimates = Estimates(rows[:, 0] / 256.0, rows[:, 1] / 256.0, rows[:, 2] == 0)
+    estimates = Estimates(*model.head.decoded(rows), rows[:, 2] == 0)
     middle = np.arange(len(rows), dtype=np.float64) * front.step_s + model.input.window_s / 2
     return middle, estimates, rows[:, 2]
 

@@ -214,8 +214,14 @@ def error_per_subject(errors: Mapping[str, Mapping[str, float]], error_name: str
     return figure
 
 
-def heart_rate_trace(
-    time_s: NDArray, reference: NDArray, estimate: NDArray, valid: NDArray, title: str, measured_with: str
+def rate_trace(
+    time_s: NDArray,
+    reference: NDArray,
+    estimate: NDArray,
+    valid: NDArray,
+    title: str,
+    measured_with: str,
+    axis: str = "heart rate, BPM",
 ) -> Figure:
     """One recording: the estimate over the reference, if there is one, invalid windows drawn hollow."""
     figure, axes = new_axes(9, 2.8)
@@ -234,13 +240,13 @@ def heart_rate_trace(
         zorder=3,
     )
     axes.set_xlabel("time, s")
-    axes.set_ylabel("heart rate, BPM")
+    axes.set_ylabel(axis)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.legend(frameon=False, fontsize=8, ncols=3)
     return figure
 
 
-def bland_altman(reference: NDArray, estimate: NDArray) -> Figure:
+def bland_altman(reference: NDArray, estimate: NDArray, unit: str = "BPM") -> Figure:
     """Difference over mean of estimate and reference with its limits of agreement (Bland, Altman 1986)."""
     figure, axes = new_axes(4.6, 3.2)
     difference, mean = estimate - reference, (estimate + reference) / 2
@@ -257,18 +263,18 @@ def bland_altman(reference: NDArray, estimate: NDArray) -> Figure:
             ha="right",
             va="bottom",
         )
-    axes.set_xlabel("mean of estimate and reference, BPM")
-    axes.set_ylabel("difference, BPM")
+    axes.set_xlabel(f"mean of estimate and reference, {unit}")
+    axes.set_ylabel(f"difference, {unit}")
     return figure
 
 
-def risk_coverage(curves: Mapping[str, tuple[NDArray, NDArray]]) -> Figure:
+def risk_coverage(curves: Mapping[str, tuple[NDArray, NDArray]], unit: str = "BPM") -> Figure:
     """Mean error of the most confident share of windows; curves are name -> (coverage, risk)."""
     figure, axes = new_axes(4.6, 3.2)
     for (name, (coverage, risk)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN, PURPLE), strict=False):
         axes.plot(100 * coverage, risk, color=colour, label=name)
     axes.set_xlabel("windows kept, most confident first, %")
-    axes.set_ylabel("mean absolute error, BPM")
+    axes.set_ylabel(f"mean absolute error, {unit}")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8)
     return figure

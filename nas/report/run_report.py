@@ -15,8 +15,8 @@ from nas.report.page import Page
 from nas.report.plots import (
     bland_altman,
     error_per_subject,
-    heart_rate_trace,
     pareto_front,
+    rate_trace,
     risk_coverage,
     subnet_drawing,
     training_curves,
@@ -25,19 +25,6 @@ from nas.run.run_directory import RunDirectory
 from nas.run.run_files import replace_file, write_text
 from search.archive.query import Query
 
-_HEART_RATE_COLUMNS = {
-    "estimator": "estimator",
-    "source": "set",
-    "subjects": "subjects",
-    "mae": "MAE, mean of subjects",
-    "pooled": "MAE, pooled",
-    "median": "median",
-    "p90": "p90",
-    "within_5": "within 5 BPM",
-    "within_10": "within 10 BPM",
-    "valid": "called valid",
-    "mae_valid": "MAE of valid",
-}
 _STEPS = ("inherited", "fine_tuned", "post_training_quantized", "int8")
 _FRONT_COLUMNS = {
     "id": "subnet",
@@ -55,8 +42,7 @@ _FRONT_COLUMNS = {
 
 def write_report(run: RunDirectory) -> tuple[Path, Path]:
     """Write report.html and front.png into the run directory and return their paths."""
-    is_heart_rate = run.config.task.kind == "heart_rate"
-    error_name = "MAE, BPM" if is_heart_rate else "1 - macro-F1"
+    error_name = run.config.task_kind.error_name
     chosen = run.summary("finish")["chosen"]
     verified = run.summary("verify")
     predicted, measured = verified["predicted"], verified["measured"]
@@ -93,7 +79,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page.fields({f"validation error, {step}": value for step, value in _steps(run, chosen).items()})
 
     page.heading("Held-out test subjects")
-    _test_section(page, run, is_heart_rate, error_name)
+    _test_section(page, run)
 
     page.heading("Training")
     histories = {
@@ -130,41 +116,36 @@ def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:
     return {step.replace("_", " "): found[step] for step in _STEPS if step in found}
 
 
-def _test_section(page: Page, run: RunDirectory, is_heart_rate: bool, error_name: str) -> None:
-    results = run.json("evaluation", "results.json")
+def _test_section(page: Page, run: RunDirectory) -> None:
+    results, task = run.json("evaluation", "results.json"), run.config.task_kind
     if is_synthetic(run):
         page.note("Synthetic recordings: these figures show that the chain works; they say nothing about people.")
-    if is_heart_rate:
-        page.table(_heart_rate_table(results), _HEART_RATE_COLUMNS)
-        page.note("BPM, with 95 % bootstrap intervals over subjects, on whom nothing was tuned.")
-        for line in comparison_lines(results):
+    page.table(*task.table(results))
+    if task.note:
+        page.note(task.note)
+    if lines := comparison_lines(results):
+        for line in lines:
             page.note(f"{line}.")
         page.note(training_line(run.config.finish.fine_tuning.epochs, run.config.finish.quantization.epochs))
-        errors = {
-            name: {s: e for found in by_source.values() for s, e in found["mae_by_subject_bpm"].items()}
-            for name, by_source in results.items()
-        }
-    else:
-        page.table(*_rhythm_table(results))
-        errors = {
-            name: {s: 1 - a for found in by_source.values() for s, a in found["accuracy_by_subject"].items()}
-            for name, by_source in results.items()
-        }
-        error_name = "share of windows misclassified"
-    page.figures(error_per_subject(errors, error_name))
-    if is_heart_rate:
-        _heart_rate_pictures(page, run, results)
+    errors: dict[str, dict[str, float]] = {}
+    for name, by_source in results.items():
+        errors[name] = {}
+        for figures in by_source.values():
+            errors[name] |= task.subject_errors(figures)
+    page.figures(error_per_subject(errors, task.subject_error_name))
+    if task.unit:
+        _rate_pictures(page, run, results)
 
 
-def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any]) -> None:
-    arrays = run.arrays("evaluation", "predictions.npz")
+def _rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any]) -> None:
+    arrays, task = run.arrays("evaluation", "predictions.npz"), run.config.task_kind
     reference, estimate = arrays["reference"], arrays["int8 subnet/estimate"]
     curves = {
         source: (np.array(found["risk_coverage"]["coverage"]), np.array(found["risk_coverage"]["mae_bpm"]))
         for source, found in results["int8 subnet"].items()
-        if found["risk_coverage"]
+        if found.get("risk_coverage")
     }
-    page.figures(bland_altman(reference, estimate), risk_coverage(curves))
+    page.figures(bland_altman(reference, estimate, task.unit), risk_coverage(curves, task.unit))
     errors = np.abs(estimate - reference)
     names = np.unique(arrays["recording"])
     by_error = sorted(names, key=lambda name: float(errors[arrays["recording"] == name].mean()))
@@ -173,56 +154,13 @@ def _heart_rate_pictures(page: Page, run: RunDirectory, results: dict[str, Any])
         here = arrays["recording"] == recording
         subject = arrays["subject"][here][0]
         page.figures(
-            heart_rate_trace(
+            rate_trace(
                 arrays["start_s"][here],
                 reference[here],
                 estimate[here],
                 arrays["int8 subnet/valid"][here],
-                f"{title}: subject {subject}, MAE {errors[here].mean():.1f} BPM",
+                f"{title}: subject {subject}, MAE {errors[here].mean():.1f} {task.unit}",
                 reference_of(str(arrays["source"][here][0])),
+                f"{task.quantity}, {task.unit}",
             )
         )
-
-
-def _cell(interval: dict[str, float], factor: float = 1.0, unit: str = "") -> str:
-    if interval["value"] is None:
-        return "-"
-    value, low, high = (factor * interval[key] for key in ("value", "low", "high"))
-    digits = 0 if unit else 2
-    return f"{value:.{digits}f}{unit} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def _heart_rate_table(results: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "estimator": name,
-            "source": source,
-            "subjects": found["subjects"],
-            "mae": _cell(found["mae_bpm"]),
-            "pooled": _cell(found["mae_pooled_bpm"]),
-            "median": _cell(found["median_bpm"]),
-            "p90": _cell(found["p90_bpm"]),
-            "within_5": _cell(found["share_within_5"], 100, " %"),
-            "within_10": _cell(found["share_within_10"], 100, " %"),
-            "valid": _cell(found["share_valid"], 100, " %"),
-            "mae_valid": _cell(found["mae_valid_bpm"]),
-        }
-        for name, by_source in results.items()
-        for source, found in by_source.items()
-    ]
-
-
-def _rhythm_table(results: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    columns = {"estimator": "estimator", "source": "set", "subjects": "patients", "windows": "windows"}
-    rows = []
-    for name, by_source in results.items():
-        for source, found in by_source.items():
-            row = {"estimator": name, "source": source, **{k: found[k] for k in ("subjects", "windows")}}
-            for key in ("accuracy", "macro_f1", "macro_auroc", "micro_auroc"):
-                columns[key] = key.replace("_", " ").replace("auroc", "AUROC").replace("f1", "F1")
-                row[key] = _cell(found[key])
-            for label, interval in found["auroc"].items():
-                columns[f"auroc {label}"] = f"AUROC {label}"
-                row[f"auroc {label}"] = _cell(interval)
-            rows.append(row)
-    return rows, columns

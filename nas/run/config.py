@@ -3,67 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    SerializerFunctionWrapHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_serializer,
-    model_validator,
 )
 from pydantic_core import ErrorDetails
 
 from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
+from nas.evaluation.task_settings import TASKS, TaskSettings
 from search.loop.settings import SearchSettings
-from supernet.distillation.kinds import Kind as DistillationKind
+from supernet.settings.teachers import Teacher
+from supernet.settings.training import SupernetTraining, Training
 
-NetworkKind = Literal["spectral", "resnet", "transformer", "cnn_lstm"]
+if TYPE_CHECKING:
+    from nas.evaluation.task_kind import TaskKind
 
 
 class ConfigError(InputError):
     """A configuration that cannot be used; the message names the file and the field."""
 
 
-class _Section(BaseModel):
-    """One part of a configuration.
-
-    Keys in `later` came after the first runs: they are written, and digested, only where they differ from
-    their defaults, so that a run made before them stays up to date.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-    later: ClassVar[frozenset[str]] = frozenset()
-
-    @model_serializer(mode="wrap")
-    def _without_later_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = write(self)
-        return {
-            key: value
-            for key, value in written.items()
-            if key not in self.later or getattr(self, key) != type(self).model_fields[key].default
-        }
-
-
-class Source(_Section):
+class Source(Settings):
     """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
 
-    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "tabular", "synthetic"]
+    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "empatica_e4", "wfdb", "edf", "tabular", "synthetic"]
     path: str = "."
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
     minutes: float = Field(default=6.0, gt=0.5, description="synthetic only: minutes per subject")
 
 
-class Data(_Section):
+class Data(Settings):
     """Which recordings, how they are cut into windows, and which fold is held out."""
 
     sources: tuple[Source, ...] = Field(min_length=1)
@@ -83,163 +62,7 @@ class Data(_Section):
         return fold
 
 
-class Task(_Section):
-    """What the network estimates: heart rate as a belief over bins, or a rhythm class."""
-
-    kind: Literal["heart_rate", "rhythm"] = "heart_rate"
-    bins: int = Field(default=96, ge=16, le=512)
-    first_bpm: float = Field(default=30.0, ge=20)
-    last_bpm: float = Field(default=220.0, le=300)
-    sigma_bpm: float = Field(default=4.0, gt=0, description="width of the soft labels")
-    classes: tuple[str, ...] = ("sinus", "PVC", "PAC", "VT", "SVT", "AF")
-    max_spread_bpm: float | None = Field(default=None, gt=0, description="invalid above; fitted when absent")
-    min_probability: float | None = Field(default=None, gt=0, lt=1, description="abstain below; fitted when absent")
-
-
-class Loss(_Section):
-    """One loss of a distillation: its kind, its weight, and what that kind reads (docs/supernet.md)."""
-
-    kind: DistillationKind
-    weight: float = Field(default=1.0, ge=0)
-    temperature: float = Field(default=2.0, gt=0, description="soft_labels, cross_modal")
-    delta_bpm: float = Field(default=4.0, gt=0, description="regression")
-    blur_bins: float = Field(default=1.0, ge=0, description="bins")
-
-
-class Variation(_Section):
-    """How training windows are varied; shares are of the windows (supernet/windows/training_set.py, Augmentation)."""
-
-    slowest: float = Field(default=0.75, gt=0, le=1)
-    fastest: float = Field(default=1.3, ge=1)
-    stretch_share: float = Field(default=0.9, ge=0, le=1)
-    noise: float = Field(default=0.05, ge=0, le=10)
-    motion_share: float = Field(default=0.0, ge=0, le=1, description="with another window's motion added")
-    motion_gain: float = Field(default=1.0, gt=0, le=10, description="most of that motion")
-    contact_share: float = Field(default=0.0, ge=0, le=1, description="with contact lost")
-    contact_s: float = Field(default=1.5, gt=0, le=8, description="longest loss")
-    gain: float = Field(default=0.0, ge=0, le=3, description="deviation of the log of a slow drift")
-    silence_share: float = Field(default=0.0, ge=0, le=1, description="without accelerometer")
-
-
-class Training(_Section):
-    """Settings of one training. `batch` in windows; `learning_rate` is the peak of a cosine schedule.
-
-    The loss is distillation_alpha of the hard labels' and the rest of the weighted sum of `distillation`;
-    where that list is empty, of soft labels at `temperature`.
-    """
-
-    later = frozenset({"distillation", "augmentation"})
-
-    epochs: int = Field(ge=1)
-    batch: int = Field(default=64, ge=2)
-    learning_rate: float = Field(default=3e-3, gt=0)
-    weight_decay: float = Field(default=1e-2, ge=0)
-    distillation_alpha: float = Field(default=0.5, ge=0, le=1, description="share of the hard labels")
-    temperature: float = Field(default=2.0, gt=0)
-    draws: int = Field(default=8, ge=1, description="variations of the training set, one per epoch in turn")
-    validate_every: int = Field(default=2, ge=0, description="epochs; 0 is after the last one only")
-    distillation: tuple[Loss, ...] = ()
-    augmentation: Variation = Variation()
-
-
-class TeacherMember(Training):
-    """One teacher network. `spectral` reads spectra and trains in a minute on one core.
-
-    `resnet` is a ResNet-1D of `blocks` bottlenecks per stage and base width `width`: 20 with blocks
-    [3, 4, 6, 3] has 50 layers and about 2 million parameters. `transformer` reads patches: width 320, 8
-    heads, 6 layers of 20 ms patches are about 5 million. `cnn_lstm` is convolutions before a recurrent
-    layer. Each has its own default `width` and `blocks`. `sensors` may keep a teacher from motion, or
-    insist that there is some.
-    """
-
-    later = Training.later | frozenset({"heads", "layers", "patch_ms", "sensors"})
-
-    kind: NetworkKind = "spectral"
-    epochs: int = Field(default=10, ge=1)
-    validate_every: int = Field(default=2, ge=0)
-    width: int | None = Field(default=None, ge=4)
-    blocks: tuple[int, ...] | None = Field(default=None, min_length=1, description="resnet only")
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    heads: int | None = Field(default=None, ge=1, description="transformer only")
-    layers: int | None = Field(default=None, ge=1, description="transformer only")
-    patch_ms: float | None = Field(default=None, ge=5, le=500, description="transformer only")
-    sensors: Literal["available", "ppg", "ppg_acc"] = "available"
-
-    @field_validator("blocks")
-    @classmethod
-    def _has_stages(cls, blocks: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
-        if blocks is not None and info.data.get("kind") != "resnet":
-            raise ValueError("only a resnet has stages of blocks; leave it out")
-        return blocks
-
-    @field_validator("heads", "layers", "patch_ms")
-    @classmethod
-    def _has_heads(cls, value: float | None, info: ValidationInfo) -> float | None:
-        if value is not None and info.data.get("kind") != "transformer":
-            raise ValueError("only a transformer has it; leave it out")
-        return value
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> TeacherMember:
-        if self.kind == "transformer" and (self.width or 96) % (self.heads or 6):
-            raise ValueError(f"width {self.width or 96} is not a multiple of {self.heads or 6} heads")
-        return self
-
-
-class Teacher(TeacherMember):
-    """The external teacher: one network, or an `ensemble` of `members`, each trained by its own settings.
-
-    With `scaling: temperature`, and always in an ensemble, beliefs are made as sure as they are right on
-    validation subjects (Guo et al. 2017).
-    """
-
-    later = TeacherMember.later | {"members", "scaling"}
-
-    kind: NetworkKind | Literal["ensemble"] = "spectral"  # type: ignore[assignment]
-    members: tuple[TeacherMember, ...] = ()
-    scaling: Literal["none", "temperature"] = "none"
-
-    @model_validator(mode="after")
-    def _has_members(self) -> Teacher:
-        if (self.kind == "ensemble") != bool(self.members):
-            raise ValueError("members go with kind: ensemble, which needs at least one")
-        return self
-
-    @property
-    def networks(self) -> tuple[TeacherMember, ...]:
-        """The networks to train: the members, or this one alone."""
-        return self.members or (self,)
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether what teaches is a mixture with temperatures rather than one bare network."""
-        return bool(self.members) or self.scaling == "temperature"
-
-
-class Supernet(Training):
-    """Supernet training: by the sandwich rule, or by progressive shrinking (supernet/training/shrinking.py).
-
-    Every step trains `random_subnets` random members; every `extremes_every` steps the largest and the
-    smallest as well. `in_place_share` is the largest one's share in what then teaches the others.
-    """
-
-    later = Training.later | {"schedule", "sampling"}
-
-    epochs: int = Field(default=40, ge=1)
-    batch: int = Field(default=32, ge=2)
-    learning_rate: float = Field(default=4e-3, gt=0)
-    temperature: float = Field(default=1.5, gt=0)
-    validate_every: int = Field(default=5, ge=0)
-    warmup_epochs: int = Field(default=2, ge=0, description="at full width, before channels are sorted")
-    random_subnets: int = Field(default=3, ge=1)
-    extremes_every: int = Field(default=4, ge=1)
-    in_place_share: float = Field(default=0.5, ge=0, le=1)
-    all_sensors_share: float = Field(default=0.8, ge=0, le=1, description="of members that read every sensor")
-    schedule: Literal["sandwich", "progressive_shrinking"] = "sandwich"
-    sampling: Literal["uniform", "cost_bins"] = "uniform"
-
-
-class Budgets(_Section):
+class Budgets(Settings):
     """Hard constraints of the search. KB = 1024 bytes; latency of one window; power at a window every 2 s.
 
     `step_latency_ms` is for a streaming step; networks that cannot stream do not keep it.
@@ -268,7 +91,7 @@ class QuantizationAware(Training):
     validate_every: int = Field(default=1, ge=0)
 
 
-class Finish(_Section):
+class Finish(Settings):
     """What the chosen subnets go through: fine-tuning with distillation, then quantization.
 
     The `candidates` best members of the front are finished; the best of them on validation is exported.
@@ -280,7 +103,7 @@ class Finish(_Section):
     golden_vectors: int = Field(default=16, ge=1)
 
 
-class Config(_Section):
+class Config(Settings):
     """Everything a run depends on besides the recordings themselves."""
 
     later = frozenset({"accelerator"})
@@ -293,10 +116,10 @@ class Config(_Section):
     )
     space: str = "default"
     device: str = "cortex-m7-64mhz"
-    task: Task = Task()
+    task: TaskSettings = TaskSettings()
     data: Data
     teacher: Teacher = Teacher()
-    supernet: Supernet = Supernet()
+    supernet: SupernetTraining = SupernetTraining()
     budgets: Budgets = Budgets()
     search: SearchSettings = SearchSettings()
     finish: Finish = Finish()
@@ -304,7 +127,12 @@ class Config(_Section):
     @property
     def outputs(self) -> int:
         """Outputs of the network: heart-rate bins or classes."""
-        return self.task.bins if self.task.kind == "heart_rate" else len(self.task.classes)
+        return self.task_kind.training(self.task).outputs
+
+    @property
+    def task_kind(self) -> TaskKind:
+        """The task itself: its labels, head, error and tables."""
+        return TASKS[self.task.kind]
 
     def shared_by_folds(self) -> dict[str, Any]:
         """What all folds of one experiment have in common: all but the fold, and what computes."""

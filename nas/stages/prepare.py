@@ -50,7 +50,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         step_s=data.step_s,
         margin_s=data.margin_s,
     )
-    if windows.label_kind != run.config.task.kind:
+    if windows.label_kind != run.config.task_kind.label_kind:
         raise RunError(
             f"{run.path}: the task is {run.config.task.kind} but the recordings are labelled with "
             f"{windows.label_kind}; correct task.kind or data.sources"
@@ -77,7 +77,7 @@ def split(windows: WindowSet, run: RunDirectory) -> Fold:
 
 def _load(run: RunDirectory, source: Source) -> list[Recording]:
     if source.kind == "synthetic":
-        data, task = run.config.data, run.config.task.kind
+        data, task = run.config.data, run.config.task_kind.label_kind
         return simulate(source.subjects, data.split_seed, minutes=source.minutes, task=task)
     return load_source(source.kind, _folder(run, source), source.splits)
 

@@ -13,7 +13,7 @@ from nas.assembly.loading import network_files, sides, train, trained_teacher, t
 from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from supernet.network.supernet import SuperNet
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.tasks.task import Task
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Sandwich
 from supernet.training.shrinking import ProgressiveShrinking
@@ -32,7 +32,7 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
     return network_files(run.path / "supernet")
 
 
-def new_method(schedule: str, supernet: SuperNet, task: HeartRateTask | RhythmTask) -> Sandwich:
+def new_method(schedule: str, supernet: SuperNet, task: Task) -> Sandwich:
     """The training method of a schedule."""
     return (ProgressiveShrinking if schedule == "progressive_shrinking" else Sandwich)(supernet, task)
 

@@ -11,11 +11,11 @@ from torch import nn
 
 from nas.assembly.loading import beliefs_folder, history_of, network_files, sides, teacher_rate, train, training_task
 from nas.assembly.teacher_setup import member_channels, new_teacher
-from nas.run.config import Teacher
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import write_json
-from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.teachers import Ensemble
+from supernet.settings.teachers import Teacher
+from supernet.tasks.task import Task
+from supernet.teachers.ensemble import Ensemble
 from supernet.teachers.reliability import Reliability, fit_temperature, reliability
 from supernet.training.checkpoint import save_checkpoint
 from supernet.training.methods import SingleNetwork
@@ -86,7 +86,7 @@ def train_teacher(
 
 
 def _settle(
-    network: nn.Module, validation: TrainingSet, rate_hz: int, channels: int, task: HeartRateTask | RhythmTask
+    network: nn.Module, validation: TrainingSet, rate_hz: int, channels: int, task: Task
 ) -> tuple[Reliability, Reliability]:
     """Reliability on validation windows before and after temperatures are fitted, which happens in place.
 

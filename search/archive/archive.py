@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from hwmodels.basics.documents import refuse_lfs_pointer
 from search.archive.rows import (
     COLUMNS,
     COST_COLUMNS,
@@ -76,6 +77,7 @@ class Archive:
         self.path = Path(path)
         if not create and not self.path.is_file():
             raise ArchiveError(f"archive {self.path}: no such file; run a search first")
+        refuse_lfs_pointer(self.path)
         if not self.path.parent.is_dir():
             raise ArchiveError(f"archive {self.path}: the folder {self.path.parent} does not exist")
         try:

@@ -6,7 +6,7 @@ A task turns labels into losses and logits into an estimate and its spread, as t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,13 @@ class Task(Protocol):
     @property
     def outputs(self) -> int:
         """Number of logits."""
+
+    @property
+    def band_per_min(self) -> tuple[float, float] | None:
+        """The first and last of the rates, evenly spaced, that the logits stand for; None where they are no rates."""
+
+    def beliefs(self, targets: Tensor) -> Tensor:
+        """What labels (n,) say as beliefs (n, outputs)."""
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean loss of logits (n, outputs) against hard labels (n,)."""
@@ -53,6 +60,11 @@ class HeartRateTask:
     last_bpm: float = 220.0
     bins: int = 96
     sigma_bpm: float = 4.0
+
+    @property
+    def band_per_min(self) -> tuple[float, float]:
+        """The outermost bin centres in BPM."""
+        return self.first_bpm, self.last_bpm
 
     @property
     def outputs(self) -> int:
@@ -125,6 +137,7 @@ class RhythmTask:
     classes: tuple[str, ...]
     weights: tuple[float, ...] | None = None
     smoothing: float = 0.05
+    band_per_min: ClassVar[None] = None
 
     @property
     def outputs(self) -> int:

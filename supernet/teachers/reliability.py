@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.tasks.task import Task
 
 _COLDEST, _WARMEST = 0.05, 20.0
 _BINS = 15
@@ -42,21 +42,22 @@ class Reliability:
         return {key: round(value, 4) for key, value in asdict(self).items() if value is not None}
 
 
-def reliability(logits: Tensor, targets: np.ndarray, task: HeartRateTask | RhythmTask) -> Reliability:
+def reliability(logits: Tensor, targets: np.ndarray, task: Task) -> Reliability:
     """Reliability of logits (n, outputs) against labels (n,) in BPM or class indices."""
     labels = torch.from_numpy(np.asarray(targets))
     nll = float(_negative_log_likelihood(logits, labels, task))
     estimate, spread = task.estimate(logits)
     belief = logits.softmax(dim=1)
-    if isinstance(task, RhythmTask):
+    if task.band_per_min is None:
         return Reliability(*_gap(belief.max(dim=1).values, estimate == labels, nll))
-    near = (task.centres() - estimate[:, None]).abs() <= _NEAR_BPM
+    centres = torch.linspace(*task.band_per_min, task.outputs)
+    near = (centres - estimate[:, None]).abs() <= _NEAR_BPM
     error = (estimate - labels).abs()
     found = _gap((belief * near).sum(dim=1), error <= _NEAR_BPM, nll)
     return Reliability(*found, spread_bpm=float(spread.mean()), error_bpm=float(error.mean()))
 
 
-def fit_temperature(logits: Tensor, targets: np.ndarray, task: HeartRateTask | RhythmTask) -> float:
+def fit_temperature(logits: Tensor, targets: np.ndarray, task: Task) -> float:
     """The number to divide logits (n, outputs) by that makes labels (n,) likeliest.
 
     Guo et al. 2017, section 4.2. Bounded to [0.05, 20].
@@ -70,12 +71,14 @@ def fit_temperature(logits: Tensor, targets: np.ndarray, task: HeartRateTask | R
     return float(np.exp(found.x))
 
 
-def _negative_log_likelihood(logits: Tensor, labels: Tensor, task: HeartRateTask | RhythmTask) -> Tensor:
+def _negative_log_likelihood(logits: Tensor, labels: Tensor, task: Task) -> Tensor:
     """Of the labels themselves, not softened: a label between two bins is shared by both."""
     log_belief = logits.double().log_softmax(dim=1)
-    if isinstance(task, RhythmTask):
+    if task.band_per_min is None:
         return -log_belief.gather(1, labels.long()[:, None]).mean()
-    place = ((labels.double() - task.first_bpm) / task.step_bpm).clamp(0, task.bins - 1 - 1e-6)
+    first, last = task.band_per_min
+    step = (last - first) / (task.outputs - 1)
+    place = ((labels.double() - first) / step).clamp(0, task.outputs - 1 - 1e-6)
     low = place.floor().long()
     upper = place - low
     belief = log_belief.exp()

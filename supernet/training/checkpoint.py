@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from hwmodels.basics.atomic_files import replace_file
+from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.pickle_scan import scan
 
@@ -64,6 +65,7 @@ def load_checkpoint(path: Path, fingerprint: str | None = None) -> dict[str, Any
 
     Raises CheckpointError when the file is missing, damaged, or holds another `fingerprint`.
     """
+    refuse_lfs_pointer(path)
     try:
         _look_through(path)
         content = torch.load(path, map_location="cpu", weights_only=True)

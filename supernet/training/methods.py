@@ -15,19 +15,19 @@ from torch.optim import Optimizer
 
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
-from supernet.distillation.distiller import DistillationError, Distiller, Term
+from supernet.distillation.distiller import DistillationError, Distiller
 from supernet.distillation.in_place import joint_belief
-from supernet.distillation.kinds import ON_LOGITS
-from supernet.distillation.seen import Seen, see
-from supernet.distillation.soft_labels import blend
+from supernet.distillation.losses.soft_labels import blend
+from supernet.distillation.observation import Observation, observe
 from supernet.network.calibrate import calibrate
 from supernet.network.channel_sorting import channel_order, reorder
 from supernet.network.supernet import SuperNet
+from supernet.settings.losses import LOSSES, Term, losses_on_logits
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
-from supernet.tasks.task import HeartRateTask, RhythmTask, Task
+from supernet.tasks.task import Task
 from supernet.training.teaching import Teaching, distiller_of
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict, ready_subnet, subnet_error
 from supernet.windows.training_set import Batch, TrainingSet, input_of
 
@@ -74,7 +74,7 @@ class SingleNetwork:
     """Train one network (teacher, subnet, student) that reads `channels` channels at `rate_hz`."""
 
     module: nn.Module
-    task: HeartRateTask | RhythmTask
+    task: Task
     rate_hz: int
     channels: int
     name: str = "network"
@@ -114,7 +114,7 @@ class SingleNetwork:
         """One backward pass on the blended loss."""
         assert self._distiller is not None, "fit prepares it"
         x = input_of(batch.inputs, self)
-        student = see(self.module, x) if self.needs_maps else Seen(self.module(x))
+        student = observe(self.module, x) if self.needs_maps else Observation(self.module(x))
         loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
         return float(loss.detach())
@@ -147,7 +147,7 @@ class Sandwich:
     """
 
     supernet: SuperNet
-    task: HeartRateTask | RhythmTask
+    task: Task
     name: str = "sandwich"
     needs_maps = False
     _distiller: Distiller | None = field(default=None, init=False)
@@ -175,10 +175,10 @@ class Sandwich:
     def prepare(self, settings: TrainSettings, teacher: Teaching | None, window_s: float) -> None:
         """Compose the losses. Raises DistillationError for one that needs more than logits."""
         for term in settings.distillation:
-            if term.kind not in ON_LOGITS:
+            if LOSSES[term.kind].reads != "logits":
                 raise DistillationError(
                     f"supernet.distillation, {term.kind}: subnets of all widths share no features; "
-                    f"use {', '.join(ON_LOGITS)} here, and {term.kind} in finish.fine_tuning"
+                    f"use {', '.join(losses_on_logits())} here, and {term.kind} in finish.fine_tuning"
                 )
         self._distiller = Distiller(_terms(settings), self.task)
 
@@ -195,7 +195,7 @@ class Sandwich:
         if step % settings.extremes_every == 0:
             logits, loss = self._backward(self._largest, batch, batch.teacher, settings)
             known = None if batch.teacher is None else batch.teacher.logits
-            guide = Seen(joint_belief(logits, known, settings.in_place_share))
+            guide = Observation(joint_belief(logits, known, settings.in_place_share))
             losses.append(loss)
             if self._has_smallest(settings, epoch):
                 archs = [self._smallest, *archs]
@@ -206,10 +206,12 @@ class Sandwich:
         """Whether the smallest subnet is trained in this epoch."""
         return epoch >= settings.warmup_epochs
 
-    def _backward(self, arch: Arch, batch: Batch, guide: Seen | None, settings: TrainSettings) -> tuple[Tensor, float]:
+    def _backward(
+        self, arch: Arch, batch: Batch, guide: Observation | None, settings: TrainSettings
+    ) -> tuple[Tensor, float]:
         assert self._distiller is not None, "fit prepares it"
         logits = self.supernet(input_of(batch.inputs, arch), arch)
-        loss = _loss(self.task, self._distiller, Seen(logits), batch.targets, guide, settings)
+        loss = _loss(self.task, self._distiller, Observation(logits), batch.targets, guide, settings)
         loss.backward()
         return logits.detach(), float(loss.detach())
 
@@ -289,9 +291,9 @@ def restricted(
 def _loss(
     task: Task,
     distiller: Distiller,
-    student: Seen,
+    student: Observation,
     targets: Tensor,
-    guide: Seen | None,
+    guide: Observation | None,
     settings: TrainSettings,
 ) -> Tensor:
     hard = task.loss(student.logits, targets)
@@ -301,4 +303,4 @@ def _loss(
 
 def _terms(settings: TrainSettings) -> tuple[Term, ...]:
     """The losses of the settings, or soft labels alone."""
-    return settings.distillation or (Term("soft_labels", temperature=settings.temperature),)
+    return settings.distillation or (Term(kind="soft_labels", temperature=settings.temperature),)

@@ -13,9 +13,9 @@ import numpy as np
 from torch.optim import Optimizer
 
 from supernet.network.channel_sorting import channel_order, reorder
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.training.methods import Sandwich, restricted
-from supernet.training.training_settings import TrainSettings
 
 _KERNELS, _DEPTHS, _WIDTHS = 0.15, 0.3, 0.5
 """Shares of all epochs after which each dimension opens."""

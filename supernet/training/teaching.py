@@ -14,9 +14,10 @@ from hwmodels.basics.atomic_files import replace_file
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import POSITIONS
 from supernet.compute.accelerator import CPU
-from supernet.distillation.distiller import Distiller, Term
-from supernet.distillation.seen import Seen, see
-from supernet.tasks.task import HeartRateTask, RhythmTask
+from supernet.distillation.distiller import Distiller
+from supernet.distillation.observation import Observation, observe
+from supernet.settings.losses import Term
+from supernet.tasks.task import Task
 from supernet.windows.training_set import Draw, TrainingSet, input_of
 
 
@@ -40,9 +41,9 @@ class Teaching:
         self.reads = reads
         self._training: TrainingSet | None = None
         self._origin = ""
-        self._known: dict[object, Seen] = {}
+        self._known: dict[object, Observation] = {}
 
-    def of(self, draw: Draw, *, with_maps: bool = False, batch: int = 256) -> Seen:
+    def of(self, draw: Draw, *, with_maps: bool = False, batch: int = 256) -> Observation:
         """What the teacher makes of all windows of a draw; features and attention only `with_maps`."""
         if draw.training is not self._training:
             self._training, self._origin = draw.training, ""
@@ -53,36 +54,36 @@ class Teaching:
             self._known[key] = found.to(draw.training.device)
         return self._known[key]
 
-    def of_window(self, window_s: float) -> Seen:
+    def of_window(self, window_s: float) -> Observation:
         """What it makes of two empty windows: the shapes of what it gives."""
         with torch.no_grad():
             positions = POSITIONS if self.reads == "spectrum" else round(window_s * self.rate_hz)
-            return see(self.network, torch.zeros(2, self.channels, positions))
+            return observe(self.network, torch.zeros(2, self.channels, positions))
 
-    def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Seen:
+    def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Observation:
         parts = []
         network = self.network.to(draw.training.device)
         with torch.no_grad():
             for start in range(0, len(draw.training), batch):
                 chosen = np.arange(start, min(start + batch, len(draw.training)))
                 x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
-                parts.append(see(network, x) if with_maps else Seen(network(x)))
+                parts.append(observe(network, x) if with_maps else Observation(network(x)))
         self.network.to(CPU)
-        found = Seen.of({name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}).to(
-            CPU
-        )
+        found = Observation.of(
+            {name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
+        ).to(CPU)
         if self.folder is not None:
             held = {name: value.numpy() for name, value in found.tensors().items() if value is not None}
             self.folder.mkdir(parents=True, exist_ok=True)
             replace_file(self._path(draw, with_maps), lambda path: _save(path, held))
         return found
 
-    def _read(self, draw: Draw, with_maps: bool) -> Seen | None:
+    def _read(self, draw: Draw, with_maps: bool) -> Observation | None:
         if self.folder is None or not (path := self._path(draw, with_maps)).exists():
             return None
         try:
             with np.load(path, allow_pickle=False) as held:
-                found = Seen.of({name: torch.from_numpy(held[name]) for name in held.files})
+                found = Observation.of({name: torch.from_numpy(held[name]) for name in held.files})
         except (OSError, ValueError, EOFError, KeyError, AssertionError, zipfile.BadZipFile):
             return None
         return found if len(found.logits) == len(draw.training) else None
@@ -97,7 +98,7 @@ class Teaching:
 
 def distiller_of(
     terms: tuple[Term, ...],
-    task: HeartRateTask | RhythmTask,
+    task: Task,
     student: nn.Module,
     channels: int,
     samples: int,
@@ -110,7 +111,7 @@ def distiller_of(
     """
     was_training = student.training
     with torch.no_grad():
-        own = see(student.eval(), torch.zeros(2, channels, samples))
+        own = observe(student.eval(), torch.zeros(2, channels, samples))
     student.train(was_training)
     taught = teacher.of_window(window_s)
     return Distiller(

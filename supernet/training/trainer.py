@@ -23,12 +23,12 @@ from hwmodels.basics.errors import InputError
 from supernet.compute import accelerator
 from supernet.compute.accelerator import CPU
 from supernet.compute.allocation import keep_freed_memory
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import Task
 from supernet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
-from supernet.training.training_settings import TrainSettings
 from supernet.windows.training_set import Batch, Draw, TrainingSet, corrupt, epoch_order
 
 

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from supernet.settings.augmentation import Augmentation
+
 _EDGE_S = 0.1
 _SHORTEST_LOSS_S = 0.4
 _DRIFT_HZ = (0.05, 0.4)
@@ -40,18 +42,8 @@ class Disturbances:
     is_silent: Tensor
 
     @staticmethod
-    def drawn(
-        count: int,
-        rng: np.random.Generator,
-        *,
-        motion_share: float,
-        motion_gain: float,
-        contact_share: float,
-        contact_s: float,
-        gain: float,
-        silence_share: float,
-    ) -> Disturbances:
-        """Random ones for `count` windows; shares are of the windows, the rest as in Augmentation."""
+    def drawn(count: int, rng: np.random.Generator, settings: Augmentation) -> Disturbances:
+        """Random ones for `count` windows."""
 
         def uniform(low: float, high: float, share: float = 1.0) -> Tensor:
             values = rng.uniform(low, high, count) * (rng.random(count) < share)
@@ -59,13 +51,13 @@ class Disturbances:
 
         return Disturbances(
             partner=rng.integers(count, size=count),
-            motion=uniform(0.25 * motion_gain, motion_gain, motion_share),
+            motion=uniform(0.25 * settings.motion_gain, settings.motion_gain, settings.motion_share),
             loss_at=uniform(0.0, 1.0),
-            loss_s=uniform(min(_SHORTEST_LOSS_S, contact_s), contact_s, contact_share),
-            drift=uniform(0.0, gain),
+            loss_s=uniform(min(_SHORTEST_LOSS_S, settings.contact_s), settings.contact_s, settings.contact_share),
+            drift=uniform(0.0, settings.gain),
             drift_hz=uniform(*_DRIFT_HZ),
             drift_phase=uniform(0.0, 2 * math.pi),
-            is_silent=torch.from_numpy(rng.random(count) < silence_share),
+            is_silent=torch.from_numpy(rng.random(count) < settings.silence_share),
         )
 
     def apply(

@@ -29,7 +29,8 @@ from hwmodels.network.preparation import (
 )
 from hwmodels.signals.spectrum import RATE_HZ
 from supernet.compute.accelerator import CPU
-from supernet.distillation.seen import Seen
+from supernet.distillation.observation import Observation
+from supernet.settings.augmentation import Augmentation
 from supernet.tasks.task import Task
 from supernet.windows.disturbances import Disturbances
 from supernet.windows.torch_spectrum import spectra_of
@@ -150,38 +151,6 @@ class TrainingSet:
         return input_of(Inputs({reader.rate_hz: self.windows(reader.rate_hz, chosen)}), reader)
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How training windows are varied.
-
-    A window is played between `slowest` and `fastest` times its speed, as far as its margins reach,
-    and its heart rate with it (share `stretch_share` of the windows). Noise of deviation up to `noise`
-    (in deviations of the PPG) is added, which a teacher is not shown.
-
-    The rest disturbs windows as worn sensors are (supernet/windows/disturbances.py) and is off by default, for want
-    of a gain on validation subjects (docs/accuracy.md): in motion_share of the windows, the motion of
-    another one is added, artifact and acceleration, by up to motion_gain; in contact_share, the pulse is
-    lost for up to contact_s; the amplitude drifts by up to exp(gain); in silence_share, the accelerometer
-    reads nothing.
-    """
-
-    slowest: float = 0.75
-    fastest: float = 1.3
-    stretch_share: float = 0.9
-    noise: float = 0.05
-    motion_share: float = 0.0
-    motion_gain: float = 1.0
-    contact_share: float = 0.0
-    contact_s: float = 1.5
-    gain: float = 0.0
-    silence_share: float = 0.0
-
-    @property
-    def disturbs(self) -> bool:
-        """Whether anything but stretching and noise is done."""
-        return bool(self.motion_share or self.contact_share or self.gain or self.silence_share)
-
-
 NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
 
 
@@ -191,7 +160,7 @@ class Batch:
 
     inputs: Inputs
     targets: Tensor
-    teacher: Seen | None = None
+    teacher: Observation | None = None
 
 
 class Draw:
@@ -216,16 +185,8 @@ class Draw:
         self.targets = task.stretched(labels.to(training.device), self.factor)
         self.disturbances: Disturbances | None = None
         if augmentation.disturbs:
-            self.disturbances = Disturbances.drawn(
-                count,
-                np.random.default_rng([seed, _DISTURBANCE, number]),
-                motion_share=augmentation.motion_share,
-                motion_gain=augmentation.motion_gain,
-                contact_share=augmentation.contact_share,
-                contact_s=augmentation.contact_s,
-                gain=augmentation.gain,
-                silence_share=augmentation.silence_share,
-            )
+            rng = np.random.default_rng([seed, _DISTURBANCE, number])
+            self.disturbances = Disturbances.drawn(count, rng, augmentation)
 
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
         """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""

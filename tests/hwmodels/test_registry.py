@@ -95,3 +95,15 @@ def test_modules_of_a_package_register_themselves_at_the_first_look_up(tmp_path,
     from zoo_of_modules import ANIMALS
 
     assert list(ANIMALS) == ["lion"]
+
+
+def test_modules_named_for_their_entries_are_listed_without_an_import(tmp_path, monkeypatch):
+    folder = tmp_path / "park_of_modules"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "bear.py").write_text("SOUND = 'growl'\n")
+    (folder / "broken.py").write_text("import nowhere_to_be_found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    animals = Registry("animal", GROUP, "builtins:str", package="park_of_modules", attribute="SOUND")
+    assert list(animals) == ["bear", "broken"] and "park_of_modules.bear" not in sys.modules
+    assert animals["bear"] == "growl"

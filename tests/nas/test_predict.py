@@ -24,7 +24,7 @@ from nas.data.windows import make_windows
 from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import integer_estimates
 from nas.predict.inference import infer
-from nas.report.plots import heart_rate_trace
+from nas.report.plots import rate_trace
 from nas.run.run_directory import RunDirectory
 from supernet.space.search_space import load_space
 from tests.nas.noises import NOISES, noise
@@ -142,7 +142,7 @@ def test_reasons_of_windows_are_counted_in_the_summary(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     light, acc = _desk("three counts", 120)
-    np.savez(tmp_path / "desk.npz", ppg=light, ppg_hz=64, acc=1000 * acc, acc_hz=64)
+    np.savez(tmp_path / "desk.npz", ppg=light, ppg_hz=64, acc=1000 * acc, acc_hz=64, acc_unit="g")
     given = ["predict", str(finished), str(tmp_path / "desk.npz")]
     assert main(given) == 0
     out, err = capsys.readouterr()
@@ -254,6 +254,6 @@ def test_rhythms_are_judged_by_their_labels() -> None:
 @pytest.mark.parametrize(("labels", "told"), [(80.0, ["reference (a strap)"]), (np.nan, [])])
 def test_a_legend_says_what_the_reference_is_or_leaves_it_out(labels: float, told: list[str]) -> None:
     time_s = np.arange(5.0)
-    figure = heart_rate_trace(time_s, np.full(5, labels), time_s + 70, time_s > 2, "walk", "a strap")
+    figure = rate_trace(time_s, np.full(5, labels), time_s + 70, time_s > 2, "walk", "a strap")
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert [text for text in texts if text.startswith("reference")] == told

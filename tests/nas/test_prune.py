@@ -6,7 +6,6 @@ import torch
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import LayerGraph
-from nas.assembly.task_setup import task_of
 from nas.compress.prune import channel_groups, filter_norms, prune_in_steps, pruned
 from nas.compress.quantize import quantized
 from nas.run.config import Config
@@ -99,7 +98,7 @@ def test_a_pruned_network_is_quantized_like_any_other(at: int) -> None:
     told = {} if source.reads == "samples" else {"bins": 104, "last_bpm": 223.125}
     config = Config(name="x", data={"sources": [{"kind": "synthetic"}]}, task=told)
     rate = 32 if source.reads == "samples" else 16
-    task = task_of(config)
+    task = config.task_kind.training(config.task)
     method = SingleNetwork(settled(graph), task, rate, source.channels_out, reads=source.reads)
     training = sines(32)
     method.calibrate(training)

@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from hwmodels.basics.errors import InputError
-from nas.assembly.loss_check import looks_along, require_losses
+from nas.assembly.loss_check import require_losses
 from nas.report.comparison import comparison_lines, training_line
-from nas.run.config import ConfigError, NetworkKind, load_config, parse_config
+from nas.run.config import ConfigError, load_config, parse_config
 from nas.run.overrides import overridden
 from nas.terminal import progress as progress_module
 from nas.terminal.output import chosen_columns, print_table
 from nas.terminal.progress import PlainLines, progress
-from supernet.distillation.kinds import KINDS, ON_LOGITS, Kind
+from supernet.settings.losses import LOSSES
+from supernet.settings.teachers import TEACHERS
 from tests.nas.tiny_run import exit_code, finished_run, refusal
 
 ROWS = [{"id": "0123456789", "mae_bpm": 1.5, "arch": "x" * 200}, {"id": "abcdefghij", "mae_bpm": 22.25, "arch": "y"}]
@@ -135,21 +136,21 @@ sys.exit(entry.main())
 
 
 @pytest.mark.parametrize("space", ["demo", "spectral"])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("teacher", NetworkKind.__args__)
-def test_a_loss_that_nobody_can_give_is_refused_with_the_configuration(space: str, kind: Kind, teacher: str) -> None:
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("teacher", TEACHERS)
+def test_a_loss_that_nobody_can_give_is_refused_with_the_configuration(space: str, kind: str, teacher: str) -> None:
     settings = [f"teacher={{kind: {teacher}}}", f"finish.fine_tuning.distillation=[{{kind: {kind}}}]"]
     base = load_config("bami" if space == "spectral" else "demo")
     content = overridden(base.model_dump(mode="json"), settings)
     config = parse_config(content, "demo")
     student = "frequency" if space == "spectral" else "time"
-    if kind == "attention" and looks_along(teacher) != student:
+    if kind == "attention" and TEACHERS[teacher].positions_along != student:
         with pytest.raises(ConfigError, match=r"finish\.fine_tuning\.distillation\.0\.kind: attention: no teacher"):
             require_losses(config, "demo")
     else:
         require_losses(config, "demo")
     content = overridden(content, ["finish.fine_tuning.distillation=[]", f"supernet.distillation=[{{kind: {kind}}}]"])
-    if kind not in ON_LOGITS:
+    if LOSSES[kind].reads != "logits":
         with pytest.raises(ConfigError, match=r"supernet\.distillation\.0\.kind"):
             require_losses(parse_config(content, "demo"), "demo")
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
 from supernet.training.distributed import Team, joined
 from supernet.training.methods import Sandwich
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from tests.supernet.supernet_sets import sines, small_space
 
 

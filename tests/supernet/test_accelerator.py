@@ -17,19 +17,22 @@ from torch.utils._pytree import tree_leaves
 from nas.cli import main
 from supernet.compute import accelerator
 from supernet.compute.accelerator import CPU, AcceleratorError
-from supernet.distillation.distiller import Term
-from supernet.distillation.kinds import KINDS
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
+from supernet.settings.augmentation import Augmentation
+from supernet.settings.losses import LOSSES, Term
+from supernet.settings.training import TrainSettings
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask, RhythmTask
-from supernet.teachers import ConvolutionalRecurrent, Ensemble, PatchTransformer, ResNet, SpectralNetwork
+from supernet.teachers.ensemble import Ensemble
+from supernet.teachers.networks.cnn_lstm import ConvolutionalRecurrent
+from supernet.teachers.networks.resnet import ResNet
+from supernet.teachers.networks.spectral import SpectralNetwork
+from supernet.teachers.networks.transformer import PatchTransformer
 from supernet.training.methods import Sandwich, SingleNetwork
 from supernet.training.shrinking import ProgressiveShrinking
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
-from supernet.windows.training_set import Augmentation
 from tests.supernet.supernet_sets import sines, small_space
 
 META = torch.device("meta")
@@ -100,9 +103,9 @@ def test_everything_of_a_training_step_is_on_its_processor(name: str, elsewhere:
     assert {parameter.device for parameter in method.module.parameters()} == {CPU}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", LOSSES)
 def test_every_loss_is_computed_where_its_networks_are(kind: str, elsewhere: torch.device) -> None:
-    settings = TrainSettings(epochs=1, batch=8, draws=1, distillation=(Term(kind),))
+    settings = TrainSettings(epochs=1, batch=8, draws=1, distillation=(Term(kind=kind),))
     members = [SpectralNetwork(24, width=8, blocks=1), ResNet(24, width=4, blocks=(1, 1), kernel=3)]
     student = single(Subnet(small_space().lower(small_space().largest())))
     teacher = Teaching(Ensemble(members), 32)

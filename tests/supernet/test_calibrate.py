@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from supernet.network.calibrate import calibrate
-from supernet.teachers import ConvolutionalRecurrent, ResNet, SpectralNetwork
+from supernet.teachers.networks.cnn_lstm import ConvolutionalRecurrent
+from supernet.teachers.networks.resnet import ResNet
+from supernet.teachers.networks.spectral import SpectralNetwork
 
 TEACHERS = {
     "spectral": lambda: SpectralNetwork(24, width=8, blocks=1, dropout=0.5),

@@ -1,6 +1,5 @@
 """Each schedule trains the subnets that it says, and all of them resume exactly (test_supernet_train.py)."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,12 @@ import pytest
 
 from benchmarks.accuracy_studies import schedules
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import Sandwich
 from supernet.training.shrinking import ProgressiveShrinking
 from supernet.training.trainer import fit
-from supernet.training.training_settings import TrainSettings
 from tests.nas.tiny_run import benchmark, copy_of, finished_run
 from tests.supernet.supernet_sets import sines, small_space
 
@@ -45,7 +44,7 @@ def test_dimensions_open_one_after_the_other() -> None:
 
 def test_cost_bins_draw_a_cheap_and_a_dear_subnet_in_every_step() -> None:
     method = Sandwich(SuperNet(SPACE), TASK)
-    settings = replace(SETTINGS, sampling="cost_bins")
+    settings = SETTINGS.with_changes(sampling="cost_bins")
     macs = [[SPACE.lower(arch).macs for arch in method._randoms(settings, 3, step)] for step in range(30)]
     low, middle, high = np.array(macs).T
     # Sensors are drawn afterwards, so that ranges overlap a little.
@@ -57,7 +56,7 @@ def test_every_schedule_trains_to_its_end_alike(kind: type[Sandwich]) -> None:
     losses = []
     for _ in range(2):
         method = kind(SuperNet(SPACE, np.random.default_rng(0)), TASK)
-        losses.append([record.loss for record in fit(method, sines(48), TASK, replace(SETTINGS, epochs=4))])
+        losses.append([record.loss for record in fit(method, sines(48), TASK, SETTINGS.with_changes(epochs=4))])
     assert losses[0] == losses[1] and np.isfinite(losses[0]).all()
 
 

@@ -26,11 +26,12 @@ from nas.run.config import ConfigError, parse_config
 from search.costs.cost_plan import compile_costs
 from supernet.network.extract import extract
 from supernet.network.supernet import SuperNet
+from supernet.settings.augmentation import Augmentation
 from supernet.space.search_space import SpaceError, load_space
 from supernet.tasks.task import HeartRateTask
 from supernet.training.teaching import Teaching
 from supernet.windows.torch_spectrum import spectra_of
-from supernet.windows.training_set import Augmentation, Draw, input_of
+from supernet.windows.training_set import Draw, input_of
 from tests.supernet.supernet_sets import sines
 
 SPACE = load_space("spectral")

@@ -1,6 +1,6 @@
 """The trainer: deterministic, resumed bit for bit, safe against damaged checkpoints and diverging losses."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,13 @@ from torch import nn
 
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
+from supernet.settings.training import TrainSettings
 from supernet.tasks.task import HeartRateTask
-from supernet.teachers import ResNet
+from supernet.teachers.networks.resnet import ResNet
 from supernet.training.checkpoint import CheckpointError, load_checkpoint
 from supernet.training.methods import Sandwich, SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import DivergedError, EpochRecord, MemoryExhaustedError, fit, schedule
-from supernet.training.training_settings import TrainSettings
 from supernet.training.window_outputs import predict
 from tests.supernet.supernet_sets import sines, small_space
 
@@ -92,7 +92,7 @@ def test_a_resumed_training_ends_bit_for_bit_like_an_undisturbed_one(make, tmp_p
 def test_training_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(5)
     before = torch.random.get_rng_state()
-    fit(teacher_training(), TRAINING, TASK, replace(SETTINGS, epochs=1))
+    fit(teacher_training(), TRAINING, TASK, SETTINGS.with_changes(epochs=1))
     assert torch.equal(before, torch.random.get_rng_state())
 
 
@@ -100,7 +100,7 @@ def test_another_seed_trains_another_network() -> None:
     networks = []
     for seed in (0, 1):
         method = student()
-        fit(method, TRAINING, TASK, replace(SETTINGS, seed=seed, epochs=1))
+        fit(method, TRAINING, TASK, SETTINGS.with_changes(seed=seed, epochs=1))
         networks.append(state_of(method.module))
     assert any(not torch.equal(value, networks[1][name]) for name, value in networks[0].items())
 
@@ -119,19 +119,19 @@ def test_a_finished_training_is_not_repeated(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [0, 100, 0.5, 0.99])
 def test_a_truncated_checkpoint_is_refused_with_the_remedy(tmp_path: Path, damage: float) -> None:
     path = tmp_path / "checkpoint.pt"
-    fit(student(), TRAINING, TASK, replace(SETTINGS, epochs=1), checkpoint=path)
+    fit(student(), TRAINING, TASK, SETTINGS.with_changes(epochs=1), checkpoint=path)
     content = path.read_bytes()
     path.write_bytes(content[: int(damage * len(content)) if 0 < damage < 1 else int(damage)])
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt.*delete it") as caught:
-        fit(student(), TRAINING, TASK, replace(SETTINGS, epochs=1), checkpoint=path)
+        fit(student(), TRAINING, TASK, SETTINGS.with_changes(epochs=1), checkpoint=path)
     assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pt"
-    fit(student(), TRAINING, TASK, replace(SETTINGS, epochs=1), checkpoint=path)
+    fit(student(), TRAINING, TASK, SETTINGS.with_changes(epochs=1), checkpoint=path)
     with pytest.raises(CheckpointError, match="other settings"):
-        fit(student(), TRAINING, TASK, replace(SETTINGS, epochs=2), checkpoint=path)
+        fit(student(), TRAINING, TASK, SETTINGS.with_changes(epochs=2), checkpoint=path)
 
 
 def test_a_pickle_that_would_run_code_is_not_run(tmp_path: Path) -> None:
@@ -218,7 +218,9 @@ def test_a_small_network_learns_the_frequency_of_sines() -> None:
 def test_supernet_training_improves_every_kind_of_subnet() -> None:
     method = sandwich()
     before = method.validate(TRAINING, VALIDATION)
-    settings = replace(SETTINGS, epochs=16, learning_rate=1e-2, random_subnets=3, extremes_every=1, validate_every=0)
+    settings = SETTINGS.with_changes(
+        epochs=16, learning_rate=1e-2, random_subnets=3, extremes_every=1, validate_every=0
+    )
     history = fit(method, sines(256), TASK, settings, validation=VALIDATION)
     after = history[-1].validation
     assert set(after) == {"error", "largest", "smallest"}

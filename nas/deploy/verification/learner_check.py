@@ -27,7 +27,7 @@ def check_learner(bundle: Bundle, settings: PersonalSettings, toolchain: Toolcha
     assert isinstance(head, HeartRateSettings)
     count = settings.fewest + 3
     windows = bundle.golden_inputs[np.arange(count) % len(bundle.golden_inputs)]
-    said = interpret(model, windows)[model.graph.output.name][:, 0] / 256.0
+    said, _ = head.decoded(interpret(model, windows)[model.graph.output.name])
     apart = np.random.default_rng(0).normal(0.0, _APART_BPM, count) + _APART_BPM
     labels = np.clip(said + apart, head.first_bpm, head.last_bpm)
     expected = personalize(model, last_features(model, windows), labels, settings)

@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
+
 _FLOOR = 1e-4
 _STRETCHES = ((0.0, 1.0), (0.0, 0.5), (0.25, 0.5), (0.5, 0.5))
 """Start and length of the looked at parts, as shares of the window."""
@@ -98,3 +101,20 @@ class SpectralNetwork(nn.Module):
             angle = 2.0 * math.pi / self.rate_hz * samples * self.frequencies
             powers.append((part @ angle.cos()).square() + (part @ angle.sin()).square())
         return torch.log(torch.cat(powers, dim=1) + _FLOOR).unflatten(2, (2, -1)).flatten(1, 2)
+
+
+def _build(settings: TeacherNetwork, given: TeacherInput) -> SpectralNetwork:
+    band = given.task.band_per_min
+    sizes = settings.sizes(width="width") | ({} if band is None else {"first_bpm": band[0], "last_bpm": band[1]})
+    return SpectralNetwork(
+        given.task.outputs,
+        given.channels,
+        given.rate_hz,
+        dropout=settings.dropout,
+        pools=band is None,
+        seed=given.seed,
+        **sizes,
+    )
+
+
+TEACHER = TeacherKind(_build, positions_along="frequency")

@@ -11,6 +11,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
+
 _EXPANSION = 4
 
 
@@ -86,3 +89,11 @@ class ResNet(nn.Module):
         y = self.blocks(functional.relu(self.stem(y)))
         logits: Tensor = self.logits(functional.dropout(y.mean(dim=(2, 3)), self.dropout, self.training))
         return logits, y[:, :, 0]
+
+
+def _build(settings: TeacherNetwork, given: TeacherInput) -> ResNet:
+    sizes = settings.sizes(width="width", blocks="blocks")
+    return ResNet(given.task.outputs, given.channels, dropout=settings.dropout, seed=given.seed, **sizes)
+
+
+TEACHER = TeacherKind(_build, positions_along="time", reads=frozenset({"blocks"}))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from supernet.distillation.loss_kind import LossKind
+
 _SMALLEST = 1e-6
 
 
@@ -35,3 +37,6 @@ def _angles(features: Tensor) -> Tensor:
     before = functional.normalize(features.roll(1, 0) - features, dim=1)
     after = functional.normalize(features.roll(-1, 0) - features, dim=1)
     return (before * after).sum(dim=1)
+
+
+LOSS = LossKind(lambda c: relational_loss(*c.features), reads="features")

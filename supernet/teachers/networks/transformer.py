@@ -10,7 +10,11 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
+
 _SAMPLES_A_PATCH = 2
+_WIDTH, _HEADS = 96, 6
 
 
 class PatchTransformer(nn.Module):
@@ -30,8 +34,8 @@ class PatchTransformer(nn.Module):
         channels: int = 4,
         samples: int = 256,
         patch: int = 8,
-        width: int = 96,
-        heads: int = 6,
+        width: int = _WIDTH,
+        heads: int = _HEADS,
         blocks: int = 4,
         dropout: float = 0.1,
         seed: int = 0,
@@ -71,3 +75,30 @@ class PatchTransformer(nn.Module):
             x = functional.interpolate(x, self.resampled, mode="linear", align_corners=False)
         tokens = self.blocks(self.embed(x).transpose(1, 2) + self.position)
         return self.logits(tokens.mean(dim=1)), tokens.transpose(1, 2)
+
+
+def _build(settings: TeacherNetwork, given: TeacherInput) -> PatchTransformer:
+    return PatchTransformer(
+        given.task.outputs,
+        given.channels,
+        given.samples,
+        dropout=settings.dropout,
+        seed=given.seed,
+        patch_ms=settings.patch_ms,
+        rate_hz=given.rate_hz,
+        **settings.sizes(width="width", heads="heads", blocks="layers"),
+    )
+
+
+def _heads_divide_width(settings: TeacherNetwork) -> None:
+    width, heads = settings.width or _WIDTH, settings.heads or _HEADS
+    if width % heads:
+        raise ValueError(f"width {width} is not a multiple of {heads} heads")
+
+
+TEACHER = TeacherKind(
+    _build,
+    positions_along="time",
+    reads=frozenset({"heads", "layers", "patch_ms"}),
+    check=_heads_divide_width,
+)

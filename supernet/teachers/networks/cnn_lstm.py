@@ -9,6 +9,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from supernet.settings.teachers import TeacherNetwork
+from supernet.teachers.teacher_kind import TeacherInput, TeacherKind
+
 
 class ConvolutionalRecurrent(nn.Module):
     """float32 (batch, channels, samples), normalized -> logits (batch, outputs).
@@ -54,3 +57,13 @@ class ConvolutionalRecurrent(nn.Module):
         states, _ = self.memory(features)
         pooled = functional.dropout(states.mean(dim=1), self.dropout, self.training)
         return self.logits(pooled), states.transpose(1, 2)
+
+
+def _build(settings: TeacherNetwork, given: TeacherInput) -> ConvolutionalRecurrent:
+    sizes = settings.sizes(width="width")
+    return ConvolutionalRecurrent(
+        given.task.outputs, given.channels, dropout=settings.dropout, seed=given.seed, **sizes
+    )
+
+
+TEACHER = TeacherKind(_build, positions_along="time")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from supernet.distillation.loss_kind import LossKind
+
 
 def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean over windows of the distance of two attention maps (n, positions) of norm 1.
@@ -12,3 +14,6 @@ def attention_loss(student: Tensor, teacher: Tensor) -> Tensor:
     zero.
     """
     return (student - teacher.detach().to(student.dtype)).square().sum(dim=1).mean()
+
+
+LOSS = LossKind(lambda c: attention_loss(*c.attention), reads="attention")

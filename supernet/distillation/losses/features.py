@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from supernet.distillation.loss_kind import Comparison, LossKind
+
 
 class FeatureMimicry(nn.Module):
     """Squared distance between the teacher's features and a linear map of the student's.
@@ -33,3 +35,12 @@ class FeatureMimicry(nn.Module):
 
 def _standardized(x: Tensor) -> Tensor:
     return functional.batch_norm(x, None, None, training=True)
+
+
+def _compare(comparison: Comparison) -> Tensor:
+    assert comparison.adaptor is not None
+    loss: Tensor = comparison.adaptor(*comparison.features)
+    return loss
+
+
+LOSS = LossKind(_compare, reads="features", adaptor=FeatureMimicry)

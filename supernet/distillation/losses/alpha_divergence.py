@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from supernet.distillation.loss_kind import LossKind
+
 _SMALLEST = 1e-6
 
 
@@ -27,3 +29,6 @@ def _divergence(student: Tensor, teacher: Tensor, alpha: float) -> Tensor:
         return (student.exp() * (student - teacher)).sum(dim=1)
     ratio = (teacher - student).exp().clamp(max=5.0) ** alpha
     return (student.exp() * (ratio - 1.0)).sum(dim=1) / (alpha * (alpha - 1.0))
+
+
+LOSS = LossKind(lambda c: alpha_divergence(c.student.logits, c.teacher.logits))

@@ -1,6 +1,6 @@
 """What one network makes of windows, as distillation compares it: logits, pooled features, attention.
 
-Teachers and students are both looked at through `see`.
+Teachers and students are both looked at through `observe`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POSITIONS = 32
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Observation:
     """Of n windows: logits (n, outputs); features (n, channels), the mean over positions of what the logits
     are made of; attention (n, POSITIONS) along time, and along frequency. None where not looked at, or where there is
     none.
@@ -31,27 +31,27 @@ class Seen:
     attention: Tensor | None = None
     spectral_attention: Tensor | None = None
 
-    def __getitem__(self, chosen: Any) -> Seen:
+    def __getitem__(self, chosen: Any) -> Observation:
         """The same of some of the windows."""
-        return Seen.of({name: None if held is None else held[chosen] for name, held in self.tensors().items()})
+        return Observation.of({name: None if x is None else x[chosen] for name, x in self.tensors().items()})
 
-    def to(self, device: torch.device) -> Seen:
-        """The same, held by another processor."""
-        return Seen.of({name: None if x is None else x.to(device) for name, x in self.tensors().items()})
+    def to(self, device: torch.device) -> Observation:
+        """The same in the memory of another processor."""
+        return Observation.of({name: None if x is None else x.to(device) for name, x in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor | None]:
         """The fields by name, None where absent."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @staticmethod
-    def of(parts: Mapping[str, Tensor | None]) -> Seen:
+    def of(parts: Mapping[str, Tensor | None]) -> Observation:
         """From what `tensors` gave."""
         logits = parts["logits"]
         assert logits is not None
-        return Seen(logits, *(parts.get(field.name) for field in fields(Seen)[1:]))
+        return Observation(logits, *(parts.get(field.name) for field in fields(Observation)[1:]))
 
 
-def see(network: nn.Module, x: Tensor) -> Seen:
+def observe(network: nn.Module, x: Tensor) -> Observation:
     """Look at what `network` makes of windows (n, channels, samples).
 
     A network shows itself by `observe(x) -> (logits, maps (n, channels, positions))` and says by
@@ -59,17 +59,17 @@ def see(network: nn.Module, x: Tensor) -> Seen:
     alone. An ensemble shows the features of all members, and of each attention that of the first that has one.
     """
     if isinstance(network, Ensemble):
-        parts = [see(member, part) for member, part in network.parts(x)]
+        parts = [observe(member, part) for member, part in network.parts(x)]
         pooled = [part.features for part in parts if part.features is not None]
         attention = next((part.attention for part in parts if part.attention is not None), None)
         spectral = next((part.spectral_attention for part in parts if part.spectral_attention is not None), None)
         logits = network.combine([part.logits for part in parts])
-        return Seen(logits, torch.cat(pooled, dim=1) if pooled else None, attention, spectral)
+        return Observation(logits, torch.cat(pooled, dim=1) if pooled else None, attention, spectral)
     if not hasattr(network, "observe"):
-        return Seen(network(x))
+        return Observation(network(x))
     logits, maps = network.observe(x)  # type: ignore[operator]
     name = "attention" if network.positions_along == "time" else "spectral_attention"
-    return Seen(logits, maps.mean(dim=2), **{name: attention_map(maps)})
+    return Observation(logits, maps.mean(dim=2), **{name: attention_map(maps)})
 
 
 def attention_map(maps: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
-from supernet.distillation.soft_labels import soft_label_divergences
+from supernet.distillation.loss_kind import Comparison, LossKind
+from supernet.distillation.losses.soft_labels import soft_label_divergences
 
 
 def cross_modal_loss(logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -22,3 +23,12 @@ def cross_modal_loss(logits: Tensor, teacher_logits: Tensor, labels: Tensor, tem
     divergences = soft_label_divergences(logits, teacher_logits, temperature)
     overlap = (teacher_logits.detach().softmax(dim=1).sqrt() * labels.sqrt()).sum(dim=1)
     return (divergences * functional.normalize(overlap, p=1, dim=0)).sum()
+
+
+def _compare(comparison: Comparison) -> Tensor:
+    labels = comparison.task.beliefs(comparison.targets)
+    logits = comparison.student.logits, comparison.teacher.logits
+    return cross_modal_loss(*logits, labels, comparison.term.temperature)
+
+
+LOSS = LossKind(_compare)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor
 
+from supernet.distillation.loss_kind import LossKind
+
 
 def soft_label_loss(logits: Tensor, teacher_logits: Tensor, temperature: float) -> Tensor:
     """Kullback-Leibler divergence from the teacher's belief to the student's, both at `temperature`.
@@ -29,3 +31,6 @@ def soft_label_divergences(logits: Tensor, teacher_logits: Tensor, temperature: 
 def blend(hard: Tensor, soft: Tensor | None, alpha: float) -> Tensor:
     """alpha * hard + (1 - alpha) * soft, or the hard loss alone when there is no teacher."""
     return hard if soft is None else alpha * hard + (1.0 - alpha) * soft
+
+
+LOSS = LossKind(lambda c: soft_label_loss(c.student.logits, c.teacher.logits, c.term.temperature))

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from supernet.distillation.loss_kind import LossKind
+
 
 def bin_divergence(logits: Tensor, teacher_logits: Tensor, blur_bins: float) -> Tensor:
     """Kullback-Leibler divergence from the teacher's belief (n, bins), blurred, to the student's.
@@ -21,3 +23,6 @@ def bin_divergence(logits: Tensor, teacher_logits: Tensor, blur_bins: float) -> 
         target = functional.conv1d(target[:, None], (kernel / kernel.sum())[None, None], padding=reach)[:, 0]
         target = target / target.sum(dim=1, keepdim=True)
     return functional.kl_div(logits.log_softmax(dim=1), target, reduction="batchmean")
+
+
+LOSS = LossKind(lambda c: bin_divergence(c.student.logits, c.teacher.logits, c.term.blur_bins), needs_bins=True)
