@@ -84,8 +84,8 @@ class Segment:
     def valid_units(self) -> Iterator[int]:
         """The masks of entries that an architecture can have."""
         is_block = self.kind in ("first", "later")
-        held = self.units[..., 1:] if is_block and not self.may_be_absent else self.units
-        yield from set(held.reshape(-1).tolist())
+        masks = self.units[..., 1:] if is_block and not self.may_be_absent else self.units
+        yield from set(masks.reshape(-1).tolist())
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
 
             def first(
                 rate: int,
-                held: int,
+                width_before: int,
                 width: int,
                 pick: int,
                 *,
@@ -173,7 +173,7 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
                     return None
                 here = space.stages[number]
                 length = length_after(rate, number)
-                nodes = block(length, widths[held], here.widths[width], here.stride, options[pick - 1])
+                nodes = block(length, widths[width_before], here.widths[width], here.stride, options[pick - 1])
                 return mode(nodes, rate, number)
 
             def later(
@@ -190,11 +190,11 @@ def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
                 nodes = block(length_after(rate, number + 1), channels, channels, 1, options[pick - 1])
                 return mode(nodes, rate, number + 1)
 
-            own = column + 1 + position
+            block_column = column + 1 + position
             if position == 0:
-                yield "first", (0, before, column, own), False, first
+                yield "first", (0, before, column, block_column), False, first
             else:
-                yield "later", (0, column, own), position >= stage.min_depth, later
+                yield "later", (0, column, block_column), position >= stage.min_depth, later
         before, widths_before = column, stage.widths
 
     def head(rate: int, width: int) -> list[Node]:
@@ -221,14 +221,14 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
     def part(nodes: tuple[Node, ...], is_stem: bool) -> _Part:
         graph = costs.deployed(LayerGraph(nodes))
         counted = list(graph)[0 if is_stem else 1 :]
-        found = [op_cost(op) for op in counted]
-        scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, found, strict=True)}
+        op_costs = [op_cost(op) for op in counted]
+        scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, op_costs, strict=True)}
         return _Part(
-            sum(cost.cycles for cost in found),
-            sum(cost.data_bytes for cost in found),
+            sum(cost.cycles for cost in op_costs),
+            sum(cost.data_bytes for cost in op_costs),
             max(step_bytes(graph, scratch)),
-            max(cost.stack_bytes for cost in found),
-            frozenset().union(*(cost.code_units for cost in found)),
+            max(cost.stack_bytes for cost in op_costs),
+            frozenset().union(*(cost.code_units for cost in op_costs)),
             sum(aligned(op.state_bytes) for op in counted),
         )
 
@@ -245,7 +245,7 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
                 continue
             parts.append(_ABSENT if nodes is None else part(tuple(nodes), kind == "stem"))
         tables.append((kind, columns, may_be_absent, shape, parts))
-    names = sorted({unit for *_, parts in tables for found in parts for unit in found.units})
+    names = sorted({unit for *_, parts in tables for entry in parts for unit in entry.units})
     bit = {name: 1 << index for index, name in enumerate(names)}
 
     def table(values: Iterable[int], shape: tuple[int, ...]) -> Longs:
@@ -254,18 +254,18 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
     chain = []
     for kind, columns, may_be_absent, shape, parts in tables:
         masks = np.empty(len(parts), object)
-        masks[:] = [sum(bit[unit] for unit in found.units) for found in parts]
+        masks[:] = [sum(bit[unit] for unit in entry.units) for entry in parts]
         chain.append(
             Segment(
                 kind,
                 columns,
                 may_be_absent,
-                table((found.cycles for found in parts), shape),
-                table((found.data_bytes for found in parts), shape),
-                table((found.live_bytes for found in parts), shape),
-                table((found.stack_bytes for found in parts), shape),
+                table((entry.cycles for entry in parts), shape),
+                table((entry.data_bytes for entry in parts), shape),
+                table((entry.live_bytes for entry in parts), shape),
+                table((entry.stack_bytes for entry in parts), shape),
                 masks.reshape(shape),
-                table((found.state_bytes for found in parts), shape),
+                table((entry.state_bytes for entry in parts), shape),
             )
         )
     return Segments(tuple(chain), tuple(names))
@@ -287,7 +287,7 @@ def required_ops(
     def ops_of(nodes: tuple[Node, ...]) -> list[Op]:
         return list(deployed(LayerGraph(nodes)) if deployed and nodes else (op for op, _ in nodes))
 
-    found: dict[tuple[str | int, ...], Op] = {}
+    ops: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()
     for kind, columns, _, nodes_at in _walk(space, step_s):
         for genes in product(*(range(sizes[column]) for column in columns)):
@@ -295,5 +295,5 @@ def required_ops(
             with suppress(StreamingError):
                 nodes = nodes_at(*genes) or ()
             for op in ops_of(tuple(nodes))[0 if kind == "stem" else 1 :]:
-                found.setdefault(op.shape, op)
-    return list(found.values())
+                ops.setdefault(op.shape, op)
+    return list(ops.values())

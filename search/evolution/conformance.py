@@ -110,11 +110,11 @@ def the_population_is_what_was_told(kind: AlgorithmKind) -> None:
 
 def a_spent_space_ends_the_search(kind: AlgorithmKind) -> None:
     """Asking ends with no candidates, at the latest when every member was asked for; at once where none is admitted."""
-    algorithm, seen = kind(_problem()), 0
+    algorithm, count = kind(_problem()), 0
     while len(genes := algorithm.ask(_LARGEST_COUNT)):
         algorithm.tell(genes, _objectives(genes))
-        seen += len(genes)
-        _require(seen <= space_of_checks().size(), "ask: more candidates than the space has members")
+        count += len(genes)
+        _require(count <= space_of_checks().size(), "ask: more candidates than the space has members")
     nothing = kind(_problem(screen=lambda genes: np.zeros(len(genes), bool))).ask()
     _require(len(nothing) == 0, "ask: candidates although the screen admits none")
 
