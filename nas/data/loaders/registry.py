@@ -154,7 +154,8 @@ def _kinds_under(path: Path) -> list[Loader]:
     if not found:
         raise InputError(
             f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or "
-            f"of a published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); see docs/data.md"
+            f"of a published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); "
+            "see docs/reference/recordings.md"
         )
     return found
 
