@@ -27,7 +27,7 @@ lint: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt torch numpy
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,export]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,export,formats]'
 	touch $@
 
 # The Arm compiler: Debian's where it is or can be installed, else clang from PyPI.

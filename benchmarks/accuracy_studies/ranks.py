@@ -30,7 +30,8 @@ from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from nas.terminal.arguments import positive_count
 from nas.terminal.progress import progress
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
+from search.archive.rows import Row
 from search.pareto.fronts import non_dominated
 from supernet.network.supernet import SuperNet
 from supernet.settings.training import TrainSettings

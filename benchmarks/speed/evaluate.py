@@ -29,11 +29,12 @@ from nas.assembly.subnet_evaluation import SubnetEvaluation
 from nas.evaluation.task_settings import TASKS
 from nas.run.run_directory import RunDirectory
 from nas.terminal.arguments import count, positive_count
-from search.archive.archive import Archive, Provenance
+from search.archive.archive import Archive
+from search.archive.rows import Provenance
 from search.costs.cost_plan import CostPlan, compile_costs
 from search.loop.evaluator import Evaluator, MeanOfSubjects
 from search.loop.prefix_tree import block_work, depth_first, shared_factor
-from search.loop.search_loop import run_search
+from search.loop.search_loop import Study, run_search
 from search.loop.settings import SearchSettings
 from supernet.network.calibrate import calibrate
 from supernet.network.extract import extract
@@ -153,10 +154,11 @@ def bred(
 ) -> list[list[Arch]]:
     """The generations of a search as a run makes it, with the predictor, each in depth-first order."""
     size = options.population
-    settings = SearchSettings(evaluations=size * (1 + options.generations), population=size, batch=size, seed=0)
+    settings = SearchSettings(evaluations=size * (1 + options.generations), population=size, batch=size)
     evaluator = Evaluator(evaluate, score, Provenance(weights="", fold="", protocol=""))
+    study = Study(plan=plan, budgets=BUDGETS, evaluators=(evaluator,), device="benchmark")
     with Archive(folder / "archive.sqlite") as archive:
-        result = run_search(plan.space, plan, evaluator, BUDGETS, settings, archive, device="benchmark")
+        result = run_search(study, settings, archive)
     genes: dict[int, list[tuple[int, ...]]] = {}
     for row in result.rows:
         genes.setdefault(row.generation, []).append(row.genes)

@@ -32,13 +32,13 @@ from nas.terminal.arguments import count
 from search.archive.archive import Archive
 from search.costs.cost_plan import CostPlan, compile_costs
 from search.loop.prefix_tree import block_work
-from search.loop.search_loop import SearchResult, run_search
+from search.loop.search_loop import SearchResult, Study, run_search
 from search.loop.settings import SearchSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import load_space
 
 _QUIET = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": "CRITICAL"}
-SETTINGS = SearchSettings(evaluations=60, population=20, batch=10, seed=1)
+SETTINGS = SearchSettings(evaluations=60, population=20, batch=10)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +72,8 @@ def search(plan: CostPlan, measure: Any, path: Path, workers: int = 1, cluster: 
     with spread({"benchmark": measure}, workers, cluster) as workplace, Archive(path) as archive:
         work = block_work(plan.space)
         evaluator = workplace.evaluator("benchmark", measure.score(0), measure.provenance, work)
-        return run_search(plan.space, plan, evaluator, BUDGETS, SETTINGS, archive, device="benchmark")
+        study = Study(plan=plan, budgets=BUDGETS, evaluators=(evaluator,), device="benchmark", seed=1)
+        return run_search(study, SETTINGS, archive)
 
 
 def content(path: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -32,7 +32,7 @@ from search.archive.archive import Archive
 from search.costs.cost_plan import CostPlan, compile_costs
 from search.loop.evaluator import Evaluate, MeanOfSubjects
 from search.loop.prefix_tree import block_work
-from search.loop.search_loop import SearchResult, run_search
+from search.loop.search_loop import SearchResult, Study, run_search
 from search.loop.settings import SearchSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import load_space
@@ -68,7 +68,8 @@ def _search(
     origin = measure.provenance  # type: ignore[attr-defined]
     with spread({"benchmark": measure}, workers, address) as workplace, Archive(path) as archive:
         evaluator = workplace.evaluator("benchmark", score, origin, block_work(plan.space))
-        return run_search(plan.space, plan, evaluator, BUDGETS, settings, archive, device="benchmark")
+        study = Study(plan=plan, budgets=BUDGETS, evaluators=(evaluator,), device="benchmark")
+        return run_search(study, settings, archive)
 
 
 def _local(plan: CostPlan, measure: Evaluate, options: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from hwmodels.device.device import DEFAULT_DEVICE, load_device
 from nas.assembly.hardware import cached_table
 from search.costs.budgets import KB, Budgets
 from search.costs.cost_plan import CostPlan, compile_costs
-from search.evolution import NSGA2
+from search.evolution import NSGA2, Problem
 from search.feasibility.budget_check import FeasibleSampler, check, sample_uniform, spread_over_costs
 from search.loop.predictor import Features, fit_predictor
 from search.pareto.fronts import hypervolume, non_dominated
@@ -71,7 +71,7 @@ class Landscape:
 
 
 @dataclass(frozen=True)
-class Problem:
+class ThreeObjectives:
     """Error, latency and flash to minimise within the default budgets."""
 
     plan: CostPlan
@@ -91,7 +91,7 @@ class Problem:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure; see the module's first line. pymoo's figures need the extra `dev` and are None without it."""
     plan = _plan(load_space("default"))
-    problem = Problem(plan, Landscape.over(plan.space))
+    problem = ThreeObjectives(plan, Landscape.over(plan.space))
     result: dict[str, Any] = {
         "cost_archs_per_s": round(_cost_rate(plan)),
         "candidates_per_s": round(_candidate_rate(problem)),
@@ -152,7 +152,7 @@ def _best_time(work: Callable[[], object], repeats: int = 7) -> float:
     return min(times)
 
 
-def _candidate_rate(problem: Problem, generations: int = 150) -> float:
+def _candidate_rate(problem: ThreeObjectives, generations: int = 150) -> float:
     """Distinct candidates within the budgets, costed, predicted and sorted in, per second.
 
     The predictor has learned from 300 of the space's members; this is the search that screening runs.
@@ -160,7 +160,7 @@ def _candidate_rate(problem: Problem, generations: int = 150) -> float:
     space, rng = problem.plan.space, np.random.default_rng(1)
     known = sample_uniform(space, 300, rng)
     predictor = fit_predictor(Features.of(space), known, problem.landscape.errors(known))
-    search = NSGA2(space, population=POPULATION, seed=0, screen=problem.admits)
+    search = NSGA2(Problem(space, POPULATION, screen=problem.admits))
     count = 0
     started = time.process_time()
     for _ in range(generations):
@@ -174,13 +174,13 @@ def _candidate_rate(problem: Problem, generations: int = 150) -> float:
 
 def _exhaustive(plan: CostPlan) -> dict[str, Any]:
     """Share of the true front of an enumerated space that one search finds, and what it looked at for it."""
-    small = Problem(plan, Landscape.over(plan.space))
+    small = ThreeObjectives(plan, Landscape.over(plan.space))
     members = every_member(plan.space)
     points, violations = small.objectives(members)
     inside = violations == 0
     members, points = members[inside], points[inside]
     front = {tuple(row) for row in members[non_dominated(points)].tolist()}
-    search = NSGA2(plan.space, population=400, seed=0, screen=small.admits)
+    search = NSGA2(Problem(plan.space, 400, screen=small.admits))
     seen: set[tuple[int, ...]] = set()
     while len(seen) < len(members) and not front <= seen:
         genes = search.ask()
@@ -212,7 +212,7 @@ class _Trace:
     counts: list[int]
 
 
-def _own_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
+def _own_trace(problem: ThreeObjectives, seed: int, evaluations: int) -> _Trace:
     """Our search as `run_search` sets it up, first candidates spread over the costs; batches as pymoo's."""
     points: list[Floats] = []
     seconds: list[float] = []
@@ -224,7 +224,7 @@ def _own_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
     cheapest = [feasibility.smallest[name].arch for name in ("cycles", "flash_bytes")]
     drawn = sampler(10 * POPULATION, np.random.default_rng([seed, 5]))
     first = np.concatenate([plan.space.encode(cheapest), spread_over_costs(plan, drawn, POPULATION // 2)])
-    search = NSGA2(plan.space, population=POPULATION, seed=seed, screen=problem.admits, sample=sampler, initial=first)
+    search = NSGA2(Problem(plan.space, POPULATION, seed, screen=problem.admits, sample=sampler, initial=first))
     while not counts or counts[-1] < evaluations:
         genes = search.ask()
         found, violations = problem.objectives(genes)
@@ -235,7 +235,7 @@ def _own_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
     return _Trace(np.concatenate(points), seconds, counts)
 
 
-def _pymoo_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
+def _pymoo_trace(problem: ThreeObjectives, seed: int, evaluations: int) -> _Trace:
     from pymoo.algorithms.moo.nsga2 import NSGA2 as Oracle  # noqa: N811
     from pymoo.core.problem import Problem as Base
     from pymoo.operators.crossover.sbx import SBX
@@ -274,7 +274,7 @@ def _pymoo_trace(problem: Problem, seed: int, evaluations: int) -> _Trace:
     return _Trace(np.concatenate(seen), [time.process_time() - started], [evaluations])
 
 
-def _against_pymoo(problem: Problem, seeds: int, evaluations: int) -> dict[str, Any]:
+def _against_pymoo(problem: ThreeObjectives, seeds: int, evaluations: int) -> dict[str, Any]:
     """Equal evaluations: hypervolume over pymoo's, and the time to reach pymoo's final one over pymoo's."""
     scale = problem.objectives(sample_uniform(problem.plan.space, 4000, np.random.default_rng(0)))[0]
     reference = scale.max(axis=0)

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
 from search.archive.query import Query, run_query
+from search.archive.rows import Row
 from search.costs.budgets import KB, Budgets
 from search.costs.cost_plan import CostPlan
 from search.feasibility.budget_check import InfeasibleBudget, check, sample_uniform

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from hwmodels.basics.documents import DocumentError, UndecodableError, refuse_lfs_pointer
 
 MOST_BYTES = 4 << 30
+_LAST_CHARACTER = 0x10FFFF
 _DAMAGED = (
     ValueError,
     LookupError,
@@ -60,13 +62,19 @@ def read_npz(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDArra
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
     """One array, whose header claims just as many bytes as there are."""
     with archive.open(member) as stream:
-        shape, is_fortran, dtype = _header(stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged header may be code that Python warns of
+            shape, is_fortran, dtype = _header(stream)
         if dtype.hasobject or dtype.names is not None or dtype.subdtype is not None:
             raise UndecodableError(f"array {member.filename}: holds no plain numbers or text")
         claimed = math.prod(shape) * dtype.itemsize
         content = stream.read(member.file_size)
         if claimed != len(content) or dtype.itemsize == 0:
             raise UndecodableError(f"array {member.filename}: cut short, or of another shape than it says")
+    if dtype.kind == "U":
+        codes = np.frombuffer(content, np.dtype("u4").newbyteorder(dtype.byteorder))
+        if ((codes > _LAST_CHARACTER) | ((codes >= 0xD800) & (codes < 0xE000))).any():
+            raise UndecodableError(f"array {member.filename}: holds characters that are none")
     flat = np.frombuffer(content, dtype)
     return flat.reshape(shape, order="F" if is_fortran else "C").copy(order="C")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hwmodels.basics.documents import DocumentError, read_text
 from hwmodels.basics.errors import InputError
 from hwmodels.cost.board_project import TITLE
 from hwmodels.cost.lut import Entry, LookUpTable
@@ -24,6 +25,7 @@ _FEWEST_FOR_OWN_SCALE = 3
 _MOST_TIMES_THE_MODEL = 50
 _FOLDS = 5
 _MOST_DIGITS = 18
+_MOST_SHOWN = 120
 _DUAL_ISSUE = {"cortex-m7": 2, "cortex-m4": 1}
 
 
@@ -66,11 +68,9 @@ def read_measurements(path: Path, table: LookUpTable, device: str) -> dict[str, 
     are missing, other units, repeated or foreign keys, figures that no core can reach.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MeasurementError(f"{path}: {error.strerror}; give the lines that the board printed") from None
-    except UnicodeDecodeError:
-        raise MeasurementError(f"{path}: not a text file; give the lines that the board printed") from None
+        text = read_text(path)
+    except DocumentError as error:
+        raise MeasurementError(f"{error}; give the lines that the board printed") from None
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     comments = dict(line[1:].strip().split(":", 1) for _, line in lines if line.startswith("#") and ":" in line)
     _check_origin(path, {name.strip(): value.strip() for name, value in comments.items()}, device)
@@ -78,7 +78,7 @@ def read_measurements(path: Path, table: LookUpTable, device: str) -> dict[str, 
     found = _rows(path, rows, table)
     ends = [line.split()[-1] for _, line in lines if line.startswith("# end ")]
     if ends != [str(len(found))] and any(TITLE in line for _, line in lines):
-        told = f"its last line says {ends[-1]}" if ends else "its line '# end' is missing"
+        told = f"its last line says {ends[-1][:_MOST_SHOWN]}" if ends else "its line '# end' is missing"
         raise MeasurementError(f"{path}: holds {len(found)} rows, but {told}: record the whole output again")
     return found
 
@@ -86,11 +86,12 @@ def read_measurements(path: Path, table: LookUpTable, device: str) -> dict[str, 
 def _check_origin(path: Path, comments: Mapping[str, str], device: str) -> None:
     made_for = comments.get("device", device)
     if made_for != device:
+        made_for = made_for[:_MOST_SHOWN]
         raise MeasurementError(f"{path}: measured on {made_for}, not on {device}; give --device {made_for}")
     if comments.get("kernels", kernel_hash()) != kernel_hash():
         raise MeasurementError(f"{path}: measured with other kernels; export the firmware again and measure")
     if comments.get("unit", "cycles") != "cycles":
-        raise MeasurementError(f"{path}: unit {comments['unit']!r}; give core cycles (DWT->CYCCNT)")
+        raise MeasurementError(f"{path}: unit {comments['unit'][:_MOST_SHOWN]!r}; give core cycles (DWT->CYCCNT)")
 
 
 def _rows(path: Path, lines: Sequence[tuple[int, str]], table: LookUpTable) -> dict[str, int]:
@@ -100,19 +101,22 @@ def _rows(path: Path, lines: Sequence[tuple[int, str]], table: LookUpTable) -> d
     for column in ("key", "cycles"):
         if header.count(column) != 1:
             raise MeasurementError(
-                f"{path}, line {lines[0][0]}: needs one column {column!r}, found {', '.join(header)}; "
+                f"{path}, line {lines[0][0]}: needs one column {column!r}, found {', '.join(header)[:_MOST_SHOWN]}; "
                 "cycles are counts of the core's clock"
             )
     found: dict[str, int] = {}
     for number, line in lines[1:]:
-        values = next(csv.reader([line]))
+        try:
+            values = next(csv.reader([line]))
+        except csv.Error as error:
+            raise MeasurementError(f"{path}, line {number}: {error}; record it again") from None
         if len(values) != len(header):
             raise MeasurementError(
                 f"{path}, line {number}: {len(values)} values for {len(header)} columns; record it again"
             )
         row = dict(zip(header, values, strict=True))
         key, cycles = row["key"].strip(), row["cycles"].strip()
-        where = f"{path}, line {number}: {key}"
+        where = f"{path}, line {number}: {key[:_MOST_SHOWN]}"
         if key not in table.entries:
             raise MeasurementError(f"{where} is no kernel call of this space; give another --space")
         if key in found:

@@ -63,15 +63,26 @@ def rate_ratio(from_hz: float, to_hz: float) -> Fraction:
     """
     for rate_hz in (from_hz, to_hz):
         require_usable_rate("rate", rate_hz)
-    ratio = Fraction(to_hz).limit_denominator(1000) / Fraction(from_hz).limit_denominator(1000)
-    if max(ratio.numerator, ratio.denominator) <= _LARGEST_RATIO:
-        return ratio
+    exact = exact_ratio(from_hz, to_hz)
+    if exact is not None:
+        return exact
+    ratio = _ratio(from_hz, to_hz)
     below_one = min(ratio, 1 / ratio)
     largest, near = 1, Fraction(0)
     while largest < _LARGEST_RATIO and abs(near / below_one - 1) > _RATIO_ERROR:
         largest = min(2 * largest, _LARGEST_RATIO)
         near = below_one.limit_denominator(largest)
     return near if ratio < 1 else 1 / near
+
+
+def exact_ratio(from_hz: float, to_hz: float) -> Fraction | None:
+    """to_hz / from_hz in whole numbers up to 20000, or None where that takes larger ones."""
+    ratio = _ratio(from_hz, to_hz)
+    return ratio if max(ratio.numerator, ratio.denominator) <= _LARGEST_RATIO else None
+
+
+def _ratio(from_hz: float, to_hz: float) -> Fraction:
+    return Fraction(to_hz).limit_denominator(1000) / Fraction(from_hz).limit_denominator(1000)
 
 
 def require_usable_rate(field: str, rate_hz: float) -> None:

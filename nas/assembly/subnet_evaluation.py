@@ -21,7 +21,7 @@ from nas.assembly.loading import sides, trained_supernet, training_task
 from nas.evaluation.task_kind import TaskKind
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest
-from search.archive.archive import Provenance
+from search.archive.rows import Provenance
 from search.loop.evaluator import Score
 from supernet.compute.allocation import keep_freed_memory
 from supernet.network.shared_prefixes import SharedPrefixes

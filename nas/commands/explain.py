@@ -15,8 +15,8 @@ from nas.report.front_rows import query_run
 from nas.run.run_directory import RunDirectory
 from nas.terminal.budget_options import add_columns, usual_columns
 from nas.terminal.output import chosen_columns, print_json, print_table
-from search.archive.archive import Row
 from search.archive.query import Query, table_row
+from search.archive.rows import Row
 from search.costs.budgets import KB
 
 _LAYER_COLUMNS = (

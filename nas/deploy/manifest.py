@@ -29,7 +29,7 @@ def _plain(name: str) -> str:
     return name
 
 
-FileName = Annotated[str, AfterValidator(_plain)]
+FileName = Annotated[str, Field(max_length=200), AfterValidator(_plain)]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=4096)]
 

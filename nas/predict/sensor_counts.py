@@ -15,6 +15,8 @@ from hwmodels.firmware.front_end import Sensors
 from nas.data.recording import Recording
 
 _FULL_SCALE = 32767
+_LEAST_FULL_SCALE_G = 1.9
+"""No accelerometer of a watch ends below 2 g; what a wrist at rest reaches is no end, however often it is met."""
 _COUNTS_PER_G = (4096, 2048, 1024, 256, 64)
 
 
@@ -29,7 +31,8 @@ class Counts:
 
 def counts_of(recording: Recording) -> Counts:
     """Raw counts are moved to the middle of 16 bits, other units scaled to fill them; g at 4096 counts where
-    that fits. Each channel's ends are where it is saturated. Raises InputError for independent segments.
+    that fits. Each channel's ends are where it is saturated, the accelerometer's if they can be a sensor's.
+    Raises InputError for independent segments.
     """
     if recording.segment_s is not None:
         raise InputError(f"{recording.name}: holds independent segments; a sensor gives one unbroken signal")
@@ -44,7 +47,8 @@ def counts_of(recording: Recording) -> Counts:
         most = np.abs(recording.acc).max()
         per_g = next((found for found in _COUNTS_PER_G if most * found <= _FULL_SCALE), _COUNTS_PER_G[-1])
         acc = np.rint(np.clip(recording.acc * per_g, -_FULL_SCALE, _FULL_SCALE)).astype(np.int16).T
-        acc_range = (int(acc.min()), int(acc.max()))
+        if most >= _LEAST_FULL_SCALE_G:
+            acc_range = (int(acc.min()), int(acc.max()))
     sensors = Sensors(
         ppg_hz=round(recording.ppg_hz, 3),
         ppg_channels=ppg.shape[1],

@@ -13,8 +13,9 @@ from hwmodels.device.device import Device
 from nas.assembly.choice import archive_path, shared_weights
 from nas.assembly.hardware import cost_plan
 from nas.run.run_directory import RunDirectory
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
 from search.archive.query import Answer, Query, run_query
+from search.archive.rows import Row
 
 
 def query_run(run: RunDirectory, query: Query) -> Answer:

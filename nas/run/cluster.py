@@ -13,7 +13,7 @@ from typing import Any
 
 from hwmodels.basics.errors import InputError
 from nas.run.workers import Held, LastingPool, hold, let_go, worker_pool
-from search.archive.archive import Provenance
+from search.archive.rows import Provenance
 from search.loop.evaluator import Evaluate, Evaluator, Score
 from search.loop.prefix_tree import Work
 

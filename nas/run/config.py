@@ -20,6 +20,7 @@ from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import Code, Memory
 from nas.evaluation.task_settings import TASKS, TaskSettings
+from search.loop.settings import SearchSettings
 from supernet.settings.teachers import Teacher
 from supernet.settings.training import SupernetTraining, Training
 
@@ -34,7 +35,7 @@ class ConfigError(InputError):
 class Source(Settings):
     """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
 
-    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "tabular", "synthetic"]
+    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "empatica_e4", "wfdb", "edf", "tabular", "synthetic"]
     path: str = "."
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
@@ -81,61 +82,6 @@ class Budgets(Settings):
     memory: Literal["auto"] | Memory = "auto"
 
 
-Objective = Literal[
-    "error",
-    "latency_ms",
-    "cycles",
-    "flash_bytes",
-    "peak_ram_bytes",
-    "energy_mj",
-    "power_mw",
-    "step_latency_ms",
-    "step_cycles",
-    "step_ram_bytes",
-    "step_energy_mj",
-]
-
-
-class Search(Settings):
-    """Evolutionary search: how many subnets are evaluated, and on how many windows.
-
-    Every candidate is measured on `validation_windows`; those that may belong to the front, at most
-    `reevaluations` of them (a quarter of the evaluations unless given), again on `racing_windows`, until
-    the front is stable at `confidence`. `screening` is what chooses candidates: a predictor of accuracy
-    that learns as the search goes, or crossover and mutation alone ("none"). `algorithm` auto is NSGA-II for
-    up to three objectives, NSGA-III for more. With `patience` a search ends once its hypervolume or its
-    front has not moved for so many evaluations. `objectives` are minimised, and make the front; with costs of
-    streaming steps among them, only networks that stream are searched.
-    """
-
-    later = frozenset({"objectives"})
-
-    evaluations: int = Field(default=240, ge=4)
-    population: int = Field(default=40, ge=4)
-    calibration_windows: int = Field(default=512, ge=32)
-    validation_windows: int = Field(default=2000, ge=32)
-    racing_windows: int = Field(default=4000, ge=32)
-    reevaluations: int | None = Field(default=None, ge=0)
-    confidence: float = Field(default=0.95, ge=0.5, lt=1)
-    screening: Literal["predictor", "none"] = "predictor"
-    algorithm: Literal["auto", "nsga2", "nsga3", "regularised", "random"] = "auto"
-    patience: int | None = Field(default=None, ge=1)
-    batch: int | None = Field(default=None, ge=1, description="candidates bred at a time; a quarter of them")
-    ahead: int = Field(default=0, ge=0, description="batches under way besides the one waited for")
-    workers: int | None = Field(default=None, ge=1, description="processes; as many as threads when absent")
-    memory_mb: int = Field(default=2048, ge=0, description="kept of prefixes by a worker; again in the race")
-    objectives: tuple[Objective, ...] = Field(
-        default=("error", "latency_ms", "flash_bytes", "peak_ram_bytes"), min_length=1
-    )
-
-    @field_validator("objectives")
-    @classmethod
-    def _are_distinct(cls, value: tuple[Objective, ...]) -> tuple[Objective, ...]:
-        if len(set(value)) != len(value):
-            raise ValueError("each may be stated once")
-        return value
-
-
 class QuantizationAware(Training):
     """Quantization-aware training after fine-tuning; 0 epochs leave post-training quantization."""
 
@@ -175,7 +121,7 @@ class Config(Settings):
     teacher: Teacher = Teacher()
     supernet: SupernetTraining = SupernetTraining()
     budgets: Budgets = Budgets()
-    search: Search = Search()
+    search: SearchSettings = SearchSettings()
     finish: Finish = Finish()
 
     @property

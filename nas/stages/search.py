@@ -17,8 +17,7 @@ from nas.terminal.progress import progress
 from search.archive.archive import Archive
 from search.costs.budgets import Budgets
 from search.loop.prefix_tree import block_work
-from search.loop.search_loop import SearchResult, examine, run_search
-from search.loop.settings import SearchSettings
+from search.loop.search_loop import SearchResult, Study, examine, run_search
 from supernet.space.arch import Arch
 from supernet.space.search_space import SearchSpace, SpaceError
 from supernet.space.students import mobilenet_1d, temporal_convolutions
@@ -67,53 +66,34 @@ def search_run(
 
     Raises InfeasibleBudget, with the nearest feasible point, before anything is evaluated.
     """
-    section, space = run.config.search, space_of(run.config)
-    plan = cost_plan(run, device)
-    settings = SearchSettings(
-        evaluations=evaluations or section.evaluations,
-        population=section.population,
-        batch=section.batch,
-        ahead=section.ahead,
-        seed=run.config.seed,
-        is_screened=section.screening == "predictor",
-        reevaluations=section.reevaluations,
-        confidence=section.confidence,
-        algorithm=section.algorithm,
-        patience=section.patience,
-        objectives=objectives or section.objectives,
-    )
-    examined = examine(plan, budgets, settings)  # before any window is read
+    settings, seed = run.config.search.overridden(evaluations, objectives), run.config.seed
+    plan, space = cost_plan(run, device), space_of(run.config)
+    examined = examine(plan, budgets, settings, seed)  # before any window is read
 
     def say(text: str) -> None:
         run.say(f"search: {text}")
         run.log("search", text=text)
 
     measures = {measure.name: measure for measure in SubnetEvaluation.all_of(run)}
-    workers = run.config.threads if section.workers is None else section.workers
+    workers = run.config.threads if settings.workers is None else settings.workers
     with (
         spread(measures, workers, run.cluster) as workplace,
         Archive(archive_path(run)) as archive,
         progress("search") as advance,
     ):
         work = block_work(space)
-        first, *finer = (
-            workplace.evaluator(name, measure.score(run.config.seed), measure.provenance, work)
-            for name, measure in measures.items()
-        )
-        return run_search(
-            space,
-            plan,
-            first,
-            budgets,
-            settings,
-            archive,
+        study = Study(
+            plan=plan,
+            budgets=budgets,
+            evaluators=[
+                workplace.evaluator(name, measure.score(seed), measure.provenance, work)
+                for name, measure in measures.items()
+            ],
             device=device.name,
+            seed=seed,
             students=students_within(space),
-            finer=finer,
-            examined=examined,
-            progress=advance,
-            say=say,
         )
+        return run_search(study, settings, archive, examined=examined, progress=advance, say=say)
 
 
 def students_within(space: SearchSpace) -> list[Arch]:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from search.archive.archive import COST_COLUMNS, NOT_SUPERSEDED, Archive, Row
+from search.archive.archive import NOT_SUPERSEDED, Archive
 from search.archive.filters import column_named, parse, to_sql
+from search.archive.rows import COST_COLUMNS, Row
 from search.archive.ties import indistinguishable_from_best, tied
-from search.costs.budgets import KB, OBJECTIVES, Budgets
-from search.costs.cost_plan import STEP_NAMES
+from search.costs.budgets import KB, Budgets
+from search.costs.names import OBJECTIVES, STEP_NAMES
 from search.pareto.fronts import dominates, knee, non_dominated
 
 _NUMERIC = ("error", *COST_COLUMNS)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.archive.archive import Row
+from search.archive.rows import Row
 from search.pareto.fronts import Booleans, Floats
 
 CONFIDENCE = 0.95

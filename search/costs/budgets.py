@@ -12,8 +12,6 @@ from search.costs.cost_plan import Costs
 from search.pareto.fronts import Booleans, Floats
 
 KB = 1024
-OBJECTIVES = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
-"""What a search and its queries minimise where nothing else is asked for."""
 
 
 class BudgetError(InputError):

@@ -13,14 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from search.costs.names import COST_NAMES, STEP_NAMES
 from search.costs.segments import Longs, OpCosts, Segments, required_ops, segments_of
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
 
-__all__ = ["COST_NAMES", "STEP_NAMES", "CostPlan", "Costs", "compile_costs", "required_ops"]
+__all__ = ["CostPlan", "Costs", "compile_costs", "required_ops"]
 
-COST_NAMES = ("latency_ms", "cycles", "flash_bytes", "peak_ram_bytes", "energy_mj", "power_mw")
-STEP_NAMES = ("step_latency_ms", "step_cycles", "step_ram_bytes", "step_energy_mj")
 _STEP_COSTS = dict(zip(STEP_NAMES, ("latency_ms", "cycles", "peak_ram_bytes", "energy_mj"), strict=True))
 ENDLESS = 1 << 52
 _CHUNK = 4096

@@ -1,39 +1,30 @@
-"""Evolutionary algorithms: small operators, composed; ask/tell over genes."""
+"""Search algorithms: small strategies, composed, behind ask and tell over genes; and the registry of them by name."""
 
-from search.evolution.algorithm import Algorithm, Sampler, Screen
+from search.evolution.algorithm import Algorithm, AlgorithmKind, Problem, Resumable, Sampler, Screen
+from search.evolution.algorithms.nsga2 import NSGA2
+from search.evolution.algorithms.nsga3 import NSGA3
 from search.evolution.ledger import Ledger
-from search.evolution.niches import reference_directions, survive_in_niches
-from search.evolution.nsga2 import NSGA2
-from search.evolution.nsga3 import NSGA3
-from search.evolution.population import PopulationSearch
-from search.evolution.reference import RandomSearch, RegularisedEvolution
-from search.evolution.selection import survive, tournament
+from search.evolution.population import Evolution, PopulationSearch, propose
+from search.evolution.registry import ALGORITHMS
 from search.evolution.stopping import Stopping
-from search.evolution.variation import Variation
-
-ALGORITHMS: dict[str, type[PopulationSearch]] = {
-    "nsga2": NSGA2,
-    "nsga3": NSGA3,
-    "regularised": RegularisedEvolution,
-    "random": RandomSearch,
-}
-"""What a configuration may call a search."""
+from search.evolution.variation import GeneMutation, Mating, UniformCrossover
 
 __all__ = [
     "ALGORITHMS",
     "NSGA2",
     "NSGA3",
     "Algorithm",
+    "AlgorithmKind",
+    "Evolution",
+    "GeneMutation",
     "Ledger",
+    "Mating",
     "PopulationSearch",
-    "RandomSearch",
-    "RegularisedEvolution",
+    "Problem",
+    "Resumable",
     "Sampler",
     "Screen",
     "Stopping",
-    "Variation",
-    "reference_directions",
-    "survive",
-    "survive_in_niches",
-    "tournament",
+    "UniformCrossover",
+    "propose",
 ]

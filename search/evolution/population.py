@@ -1,23 +1,69 @@
-"""What population searches share: distinct screened proposals, the merge of results, saving, restoring.
+"""A population that is asked and told: distinct screened proposals, the merge of results, saving, restoring.
 
-NSGA-II and the reference algorithms differ only in whom they keep and how they breed.
+Algorithms differ only in the strategies they are composed of.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from search.evolution.algorithm import Sampler, Screen, State
+from search.evolution.algorithm import Problem, Sampler, Screen, State
 from search.evolution.ledger import Ledger
-from search.evolution.variation import Variation
 from search.pareto.fronts import Floats, Integers
 from supernet.space.search_space import Genes, SearchSpace
 
 _BATCHES = 12
 _LARGEST_BATCH = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Members with what is known of them: genes (n, genes), objectives (n, m), violations (n,)."""
+
+    genes: Genes
+    objectives: Floats
+    violations: Floats
+
+    def __len__(self) -> int:
+        return len(self.genes)
+
+
+class Survival(Protocol):
+    """Who forms the next population."""
+
+    def __call__(self, objectives: Floats, violations: Floats, count: int, rng: np.random.Generator, /) -> Integers:
+        """Indices of at most `count` survivors of the old population followed by the newcomers."""
+
+
+class Selection(Protocol):
+    """Who becomes a parent."""
+
+    def __call__(self, population: Population, count: int, rng: np.random.Generator, /) -> Integers:
+        """Positions of `count` parents in the population."""
+
+
+class Crossover(Protocol):
+    """How the genes of two parents are mixed."""
+
+    def __call__(self, first: Genes, second: Genes, rng: np.random.Generator, /) -> Genes:
+        """Mixtures (n, genes) of paired parents, each (n, genes); need not be canonical."""
+
+
+class Mutation(Protocol):
+    """How genes change by chance."""
+
+    def __call__(self, space: SearchSpace, genes: Genes, rng: np.random.Generator, /) -> Genes:
+        """Mutated rows (n, genes), canonical."""
+
+
+class Breeding(Protocol):
+    """How new candidates come about."""
+
+    def __call__(self, problem: Problem, population: Population, count: int, rng: np.random.Generator, /) -> Genes:
+        """Candidates (count, genes), canonical; duplicates are sorted out afterwards."""
 
 
 def propose(
@@ -33,13 +79,13 @@ def propose(
     Batches are sized by the share kept so far, at first by `kept_share`. Gives fewer rows when many
     batches in a row bring nothing new: the space around is spent.
     """
-    found: list[Genes] = []
+    batches: list[Genes] = []
     missing, drawn_rows = count, 0
     for number in range(_BATCHES):
         batch = int(min(_LARGEST_BATCH, 1.1 * missing / max(kept_share, 1e-3) + 8))
         drawn = draw(batch, rng)
         taken = ledger.take(drawn, screen(drawn) if screen else None, missing)
-        found.append(taken)
+        batches.append(taken)
         missing -= len(taken)
         drawn_rows += batch
         if missing <= 0 and number == 0:
@@ -48,41 +94,18 @@ def propose(
         kept_share = max(count - missing, 0.25) / drawn_rows
         if missing <= 0:
             break
-    return np.concatenate(found), kept_share
+    return np.concatenate(batches), kept_share
 
 
-class PopulationSearch(ABC):
-    """A search that keeps a population, by ask and tell.
+class PopulationSearch:
+    """A search that keeps a population: `survival` says whom it keeps, `breeding` how new candidates come about."""
 
-    `screen` admits candidates before they are ever returned (a cheap feasibility check); `sample`
-    draws fresh ones for the first population and when variation finds nothing new; `initial` rows
-    stand in the first population if admitted. Raises ValueError for a population below 2.
-    """
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        *,
-        population: int = 100,
-        seed: int | Sequence[int] = 0,
-        screen: Screen | None = None,
-        sample: Sampler | None = None,
-        initial: Genes | None = None,
-        variation: Variation | None = None,
-    ) -> None:
-        if population < 2:
-            raise ValueError(f"population must be at least 2, got {population}")
-        self._space = space
-        self._population = population
-        self._rng = np.random.default_rng(seed)
-        self._screen = screen
-        self._sample = sample or space.sample
-        self._initial = space.lows[None][:0] if initial is None else space.canonical(initial)
-        self._variation = variation or Variation()
+    def __init__(self, problem: Problem, *, survival: Survival, breeding: Breeding) -> None:
+        self._problem, self._survival, self._breeding = problem, survival, breeding
+        space = problem.space
+        self._rng = np.random.default_rng(problem.seed)
         self._ledger = Ledger(space)
-        self._genes = space.lows[None][:0]
-        self._objectives: Floats = np.zeros((0, 0))
-        self._violations: Floats = np.zeros(0)
+        self._members = Population(space.lows[None][:0], np.zeros((0, 0)), np.zeros(0))
         self._has_started = False
         self._kept_share = 0.8
 
@@ -93,39 +116,43 @@ class PopulationSearch(ABC):
     @property
     def genes(self) -> Genes:
         """The population, (n, genes)."""
-        return self._genes
+        return self._members.genes
 
     @property
     def objectives(self) -> Floats:
         """Objectives of the population, (n, m)."""
-        return self._objectives
+        return self._members.objectives
 
     @property
     def violations(self) -> Floats:
         """Violations of the population, (n,)."""
-        return self._violations
-
-    @property
-    def proposed(self) -> int:
-        """How many distinct candidates were proposed so far."""
-        return len(self._ledger)
+        return self._members.violations
 
     def ask(self, count: int | None = None) -> Genes:
         """Up to `count` (else a population of) new candidates; empty once the admitted space is spent."""
-        count = self._population if count is None else count
-        if not self._has_started:
-            admitted = self._screen(self._initial) if self._screen else None
-            first = self._ledger.take(self._initial, admitted, count)
-            return np.concatenate([first, self._fresh(count - len(first))])
-        children, self._kept_share = propose(
-            self._breed, self._ledger, count, self._rng, self._screen, self._kept_share
-        )
-        if len(children) == count:
-            return children
-        return np.concatenate([children, self._fresh(count - len(children))])
+        count = self._problem.population if count is None else count
+        if self._has_started:
+            proposed = self._bred(count)
+            if len(proposed) == count:
+                return proposed
+        else:
+            proposed = self._first(count)
+        return np.concatenate([proposed, self._proposed(self._problem.draw, count - len(proposed), 0.8)[0]])
 
-    def _fresh(self, count: int) -> Genes:
-        return propose(self._sample, self._ledger, count, self._rng, self._screen)[0]
+    def _first(self, count: int) -> Genes:
+        """What the problem begins with, as far as it is admitted."""
+        initial, screen = self._problem.first, self._problem.screen
+        return self._ledger.take(initial, screen(initial) if screen else None, count)
+
+    def _bred(self, count: int) -> Genes:
+        def breed(wanted: int, rng: np.random.Generator) -> Genes:
+            return self._breeding(self._problem, self._members, wanted, rng)
+
+        children, self._kept_share = self._proposed(breed, count, self._kept_share)
+        return children
+
+    def _proposed(self, draw: Sampler, count: int, kept_share: float) -> tuple[Genes, float]:
+        return propose(draw, self._ledger, count, self._rng, self._problem.screen, kept_share)
 
     def tell(self, genes: Genes, objectives: Floats, violations: Floats | None = None) -> None:
         """Merge evaluated candidates and keep the best; they are not proposed again, wherever they came from.
@@ -140,33 +167,21 @@ class PopulationSearch(ABC):
             )
         self._ledger.take(genes)
         if self._has_started:
-            genes = np.concatenate([self._genes, genes])
-            objectives = np.concatenate([self._objectives, objectives])
-            outside = np.concatenate([self._violations, outside])
+            genes = np.concatenate([self.genes, genes])
+            objectives = np.concatenate([self.objectives, objectives])
+            outside = np.concatenate([self.violations, outside])
         if len(genes) == 0:
             return
-        self._keep(genes, objectives, outside)
-
-    def _keep(self, genes: Genes, objectives: Floats, violations: Floats) -> None:
-        kept = self._select(objectives, violations)
-        self._genes, self._objectives = genes[kept], objectives[kept]
-        self._violations = violations[kept]
+        kept = self._survival(objectives, outside, self._problem.population, self._rng)
+        self._members = Population(genes[kept], objectives[kept], outside[kept])
         self._has_started = True
-
-    @abstractmethod
-    def _select(self, objectives: Floats, violations: Floats) -> Integers:
-        """Indices of those that form the next population, of the old one followed by the newcomers."""
-
-    @abstractmethod
-    def _breed(self, count: int, rng: np.random.Generator) -> Genes:
-        """Children of the population (count, genes), canonical; duplicates are sorted out afterwards."""
 
     def state(self) -> State:
         """Population, ledger and random state, as JSON-ready values."""
         return {
-            "genes": self._genes.tolist(),
-            "objectives": self._objectives.tolist(),
-            "violations": self._violations.tolist(),
+            "genes": self.genes.tolist(),
+            "objectives": self.objectives.tolist(),
+            "violations": self.violations.tolist(),
             "ledger": self._ledger.state(),
             "random": self._rng.bit_generator.state,
             "has_started": self._has_started,
@@ -174,12 +189,29 @@ class PopulationSearch(ABC):
         }
 
     def restore(self, state: State) -> None:
-        """Continue from `state()` of an instance built with the same arguments."""
-        self._ledger = Ledger(self._space, state["ledger"])
+        """Continue from `state()` of an instance made for the same problem."""
+        space = self._problem.space
+        self._ledger = Ledger(space, state["ledger"])
         self._rng.bit_generator.state = state["random"]
         self._has_started = bool(state["has_started"])
         self._kept_share = float(state["kept_share"])
-        self._genes = np.array(state["genes"], np.int16).reshape(-1, self._space.gene_count)
+        genes = np.array(state["genes"], np.int16).reshape(-1, space.gene_count)
         objectives = np.array(state["objectives"], np.float64)
-        self._objectives = objectives.reshape(len(self._genes), objectives.shape[-1])
-        self._violations = np.array(state["violations"], np.float64)
+        objectives = objectives.reshape(len(genes), objectives.shape[-1])
+        self._members = Population(genes, objectives, np.array(state["violations"], np.float64))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evolution:
+    """A population search composed of its parts; call it with a problem to begin.
+
+    With `uses_predictor` the accuracy predictor may choose candidates, by the same algorithm on predicted errors.
+    """
+
+    breeding: Breeding
+    survival: Survival
+    uses_predictor: bool = False
+
+    def __call__(self, problem: Problem) -> PopulationSearch:
+        """The search at its beginning."""
+        return PopulationSearch(problem, survival=self.survival, breeding=self.breeding)

@@ -1,26 +1,46 @@
-"""Who survives and who mates: elitist survival by rank and crowding, and the tournament."""
+"""Selection: which members of a population become parents."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from search.pareto.fronts import Floats, Integers, crowding, ranks
+from search.evolution.population import Population
+from search.evolution.survival import best_first
+from search.pareto.fronts import Integers
 
 
-def survive(objectives: Floats, violations: Floats, count: int) -> Integers:
-    """Indices of the `count` best of n rows, best first: by constrained rank, then crowding distance.
-
-    `objectives` (n, m), `violations` (n,) with 0 for feasible; ties by position.
-    Source: Deb et al. 2002 (NSGA-II).
-    """
-    rank = ranks(objectives, violations, enough=count)
-    return np.lexsort((-crowding(objectives, rank), rank))[:count]
-
-
-def tournament(population: int, count: int, rng: np.random.Generator, contestants: int = 6) -> Integers:
-    """Positions of `count` parents in a population that stands best first: each the best of some at random.
+@dataclass(frozen=True, kw_only=True)
+class Tournament:
+    """Each parent is the first of `contestants` drawn at random from a population that stands best first.
 
     Six instead of NSGA-II's two: with most of a population on the first front, crowding decides, and
     more pressure towards its sparse parts gave larger hypervolumes at equal evaluations.
     """
-    return rng.integers(0, population, (contestants, count)).min(axis=0)
+
+    contestants: int = 6
+
+    def __call__(self, population: Population, count: int, rng: np.random.Generator) -> Integers:
+        """Positions of `count` parents."""
+        return rng.integers(0, len(population), (self.contestants, count)).min(axis=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankedTournament:
+    """Each parent is the best of `contestants` by constrained rank, then crowding, in whatever order they stand."""
+
+    contestants: int = 10
+
+    def __call__(self, population: Population, count: int, rng: np.random.Generator) -> Integers:
+        """Positions of `count` parents."""
+        size = len(population)
+        place = np.empty(size, np.intp)
+        place[best_first(population.objectives, population.violations, size, rng)] = np.arange(size)
+        drawn = rng.integers(0, size, (count, self.contestants))
+        return drawn[np.arange(count), place[drawn].argmin(axis=1)]
+
+
+def evenly(population: Population, count: int, rng: np.random.Generator) -> Integers:
+    """Positions of `count` parents, every member as likely as any other."""
+    return rng.integers(0, len(population), count)

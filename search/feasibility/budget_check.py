@@ -14,7 +14,7 @@ import numpy as np
 from hwmodels.basics.errors import InputError
 from search.costs.budgets import Budgets, name_and_unit
 from search.costs.cost_plan import CostPlan
-from search.evolution import NSGA2
+from search.evolution import NSGA2, Problem
 from search.feasibility.extremes import Extreme, smallest_costs
 from search.feasibility.uniform import UniformSampler
 from search.pareto.fronts import Booleans
@@ -107,7 +107,7 @@ def check(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Feasibility:
 
 def _approach(plan: CostPlan, budgets: Budgets, initial: Genes, seed: int) -> Genes:
     """A population driven towards the budgets by evolution on costs alone, the nearest first."""
-    search = NSGA2(plan.space, population=_POPULATION, seed=seed, initial=initial)
+    search = NSGA2(Problem(plan.space, population=_POPULATION, seed=seed, initial=initial))
     names = list(budgets.limits)
     nearest, stalled = np.inf, 0
     for _ in range(_GENERATIONS):

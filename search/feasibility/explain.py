@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from search.costs.budgets import Budgets
-from search.costs.cost_plan import STEP_NAMES, CostPlan
+from search.costs.cost_plan import CostPlan
+from search.costs.names import STEP_NAMES
 from search.feasibility.counting import Limits, bounds, count_within_ram
 from search.feasibility.extremes import Extreme, largest_costs, smallest_costs
 from search.feasibility.uniform import UniformSampler, limits_of, step_limits_of

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from search.costs.cost_plan import COST_NAMES, CostPlan
+from search.costs.cost_plan import CostPlan
+from search.costs.names import COST_NAMES
 from search.costs.segments import Longs, Segment
 from search.costs.transitions import Step, steps_of
 from supernet.space.arch import Arch

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from search.costs.budgets import Budgets
-from search.costs.cost_plan import STEP_NAMES, CostPlan
+from search.costs.cost_plan import CostPlan
+from search.costs.names import STEP_NAMES
 from search.feasibility.counting import CompletionTable, Limits
 from search.feasibility.extremes import largest_costs
 from supernet.space.search_space import Genes

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from search.archive.archive import Metrics, Provenance
+from search.archive.rows import Metrics, Provenance
 from search.loop.prefix_tree import Work, even_work, split
 from supernet.space.arch import Arch
 

@@ -12,7 +12,6 @@ from itertools import pairwise
 import networkx as nx
 import numpy as np
 
-from supernet.network.shared_prefixes import work_of
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
 
@@ -27,6 +26,8 @@ def depth_first(genes: Genes) -> Genes:
 
 def block_work(space: SearchSpace) -> Work:
     """Work of all convolutions of a part, as `work_of` counts it; head and input apart."""
+    from supernet.network.shared_prefixes import work_of  # torch, which nothing else here needs
+
     known: dict[tuple[object, ...], float] = {}
 
     def work(arch: Arch) -> list[float]:
@@ -35,9 +36,9 @@ def block_work(space: SearchSpace) -> Work:
         if any(end not in known for end in ends):
             totals: dict[str, float] = {}
             for op in space.lower(arch):
-                if own := work_of(op):
+                if op_work := work_of(op):
                     block = op.name.rpartition(".")[0]
-                    totals[block] = totals.get(block, 0.0) + own
+                    totals[block] = totals.get(block, 0.0) + op_work
             known.update(zip(ends, totals.values(), strict=True))
         return [known[end] for end in ends]
 
@@ -58,9 +59,9 @@ def prefix_tree(archs: Sequence[Arch], work: Work = even_work) -> nx.DiGraph:
     tree.add_node((), work=0.0, ends=0)
     for arch in archs:
         path = arch.path
-        for end, own in enumerate(work(arch), 1):
+        for end, part_work in enumerate(work(arch), 1):
             if path[:end] not in tree:
-                tree.add_node(path[:end], work=own, ends=0)
+                tree.add_node(path[:end], work=part_work, ends=0)
                 tree.add_edge(path[: end - 1], path[:end])
         tree.nodes[path]["ends"] += 1
     return tree
@@ -84,13 +85,13 @@ def split(archs: Sequence[Arch], parts: int, work: Work = even_work) -> list[sli
     further = [0.0, *(_beyond(before, arch, work) for before, arch in pairwise(archs))]
 
     def runs(limit: float) -> list[slice]:
-        found, start, load = [], 0, 0.0
+        cut, start, load = [], 0, 0.0
         for index in range(len(archs)):
             load += further[index] if index > start else whole[index]
             if load > limit and index > start:
-                found.append(slice(start, index))
+                cut.append(slice(start, index))
                 start, load = index, whole[index]
-        return [*found, slice(start, len(archs))] if archs else []
+        return [*cut, slice(start, len(archs))] if archs else []
 
     low, high = max(whole, default=0.0), sum(whole)
     for _ in range(40):

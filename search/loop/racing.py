@@ -6,12 +6,17 @@ off it, has been measured on all windows there are for it; or until the evaluati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
-from search.archive.archive import Row
+from search.archive.rows import Row
 from search.archive.ties import surely_smaller
+from search.loop.evaluator import Evaluator
+from search.loop.prefix_tree import depth_first
+from search.loop.recorder import Recorder
+from search.loop.settings import SearchSettings
 from search.pareto.fronts import Floats, is_at_most, non_dominated
 
 
@@ -49,3 +54,34 @@ def contenders(rows: Sequence[Row], names: Sequence[str], final: str, confidence
     gaps = [row.error - float(errors[beats[:, index]].min(initial=row.error)) for index, row in enumerate(others)]
     order = sorted(np.flatnonzero(~is_out).tolist(), key=lambda index: (gaps[index], others[index].arch))
     return open_front + [others[index] for index in order]
+
+
+def race(
+    recorder: Recorder,
+    finer: Sequence[Evaluator],
+    settings: SearchSettings,
+    generation: int,
+    say: Callable[[str], None] | None,
+) -> int:
+    """Measure contenders by `finer` evaluators until the front is stable or the evaluations for it are spent.
+
+    Returns how many contenders are left.
+    """
+    next_of = {before.provenance.protocol: after for before, after in pairwise(finer)}
+    final, left = finer[-1].provenance.protocol, settings.reevaluation_limit
+    while True:
+        rows = contenders(most_precise(recorder.rows), settings.objectives, final, settings.confidence)
+        if not rows or left == 0:
+            break
+        # Only those of one protocol go together: the evaluator is theirs.
+        batch = [row for row in rows if row.protocol == rows[0].protocol][: min(left, settings.batch_size)]
+        genes = depth_first(np.array([row.genes for row in batch], np.int16))
+        recorder.begin(next_of.get(batch[0].protocol, finer[0]), genes, generation)
+        recorder.finish()
+        left -= len(batch)
+        generation += 1
+    if say:
+        spent = f"{settings.reevaluation_limit - left} re-evaluated on more windows"
+        outcome = f"{len(rows)} contenders left unmeasured" if rows else "the front is stable"
+        say(f"{spent}: {outcome} at {settings.confidence:.0%} confidence")
+    return len(rows)

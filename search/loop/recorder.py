@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from search.archive.archive import Archive, Provenance, Row, make_row
+from search.archive.archive import Archive
+from search.archive.rows import Origin, Provenance, Row, make_row
 from search.costs.cost_plan import CostPlan
 from search.loop.evaluator import Evaluator, Measurements
 from supernet.space.arch import Arch
@@ -55,18 +56,10 @@ class Recorder:
         """Wait for those begun first; archives each as it comes. Gives their genes and rows."""
         flight = self.under_way[0]
         costs = self.plan.costs(flight.genes)
+        origin = Origin(self.plan.space.name, self.device, flight.provenance)
         for index, metrics in enumerate(flight.measurements):
-            row = make_row(
-                flight.archs[index],
-                flight.genes[index],
-                self.plan.space.name,
-                self.device,
-                costs.row(index),
-                metrics,
-                flight.provenance,
-                self.seed,
-                flight.generation,
-            )
+            arch, genes = flight.archs[index], flight.genes[index]
+            row = make_row(arch, genes, costs.row(index), metrics, origin, self.seed, flight.generation)
             self.archive.append([row])
             self.rows.append(row)
             if self.progress:

@@ -7,12 +7,13 @@ screens nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from search.costs.cost_plan import CostPlan
-from search.evolution import NSGA2, PopulationSearch, Sampler, Screen, Variation, survive
+from search.evolution import NSGA2, AlgorithmKind, Problem
+from search.evolution.survival import best_first
 from search.loop.predictor import INTERVAL, LEAST_SAMPLES, MEMBERS, Features, Predictor, fit_predictor, is_within
 from search.pareto.fronts import Floats
 from supernet.space.search_space import Genes
@@ -48,36 +49,25 @@ class Quality:
         return None
 
     def __str__(self) -> str:
-        told = f"held-out Kendall tau {self.kendall_tau:.2f}"
+        text = f"held-out Kendall tau {self.kendall_tau:.2f}"
         if self.coverage is not None:
-            told += f", {INTERVAL:.0%} intervals hold {self.coverage:.0%} of new errors"
-        return told
+            text += f", {INTERVAL:.0%} intervals hold {self.coverage:.0%} of new errors"
+        return text
 
 
 class Screening:
     """Learns from every evaluation and proposes what its predictor expects on the front.
 
-    `objectives` are names, "error" among them; `screen`, `sample` and `variation` as for a population search;
-    `algorithm` searches what the predictor expects.
+    `objectives` are names, "error" among them; `problem` is the search's own, whose seed is `seed`; `kind` of
+    algorithm searches what the predictor expects.
     Equal calls with one seed give equal answers.
     """
 
     def __init__(
-        self,
-        plan: CostPlan,
-        objectives: Sequence[str],
-        *,
-        population: int,
-        seed: int,
-        screen: Screen | None = None,
-        sample: Sampler | None = None,
-        variation: Variation | None = None,
-        algorithm: type[PopulationSearch] = NSGA2,
+        self, plan: CostPlan, objectives: Sequence[str], problem: Problem, *, seed: int, kind: AlgorithmKind = NSGA2
     ) -> None:
         self._plan, self._names = plan, tuple(objectives)
-        self._population, self._seed = population, seed
-        self._screen, self._sample, self._variation = screen, sample, variation
-        self._algorithm = algorithm
+        self._problem, self._seed, self._kind = problem, seed, kind
         self._features = Features.of(plan.space)
         self._genes = plan.space.lows[None][:0]
         self._errors: Floats = np.zeros(0)
@@ -128,26 +118,20 @@ class Screening:
         if self._predictor is None:
             return genes[:0]
         known = len(self._errors)
-        inner = self._algorithm(
-            self._plan.space,
-            population=max(self._population, 2 * count),
-            seed=[self._seed, 37, known],
-            screen=self._screen,
-            sample=self._sample,
-            variation=self._variation,
-        )
+        population = max(self._problem.population, 2 * count)
+        inner = self._kind(replace(self._problem, population=population, seed=[self._seed, 37, known], initial=None))
         inner.exclude(self._genes)
         inner.exclude(self._under_way)
         inner.tell(genes, objectives)
         member = int(np.random.default_rng([self._seed, 41, known]).integers(MEMBERS))
         asked, points = [genes[:0]], [objectives[:0]]
         for _ in range(_GENERATIONS):
-            found = inner.ask()
-            if len(found) == 0:
+            proposed = inner.ask()
+            if len(proposed) == 0:
                 break
-            expected = self._expected(self._predictor, found, member)
-            inner.tell(found, expected)
-            asked.append(found)
+            expected = self._expected(self._predictor, proposed, member)
+            inner.tell(proposed, expected)
+            asked.append(proposed)
             points.append(expected)
         candidates = np.concatenate(asked)
         return candidates[_longest_surviving(np.concatenate(points), objectives, count)]
@@ -166,7 +150,7 @@ def _longest_surviving(points: Floats, known: Floats, count: int) -> np.ndarray:
     kept = np.arange(len(points))
     while True:
         together = np.concatenate([known, points[kept]])
-        order = survive(together, np.zeros(len(together)), len(together))
+        order = best_first(together, np.zeros(len(together)), len(together))
         order = order[order >= len(known)] - len(known)
         kept = kept[order[: max(count, len(kept) // 2)]]
         if len(kept) <= count:

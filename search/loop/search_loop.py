@@ -7,31 +7,44 @@ with the same rows as an undisturbed one.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
+from search.archive.rows import Row
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import CostPlan
-from search.evolution import Stopping
+from search.evolution import GeneMutation, Problem, UniformCrossover
 from search.feasibility.budget_check import Feasibility, FeasibleSampler, check, spread_over_costs
 from search.loop.evaluator import Evaluator
-from search.loop.prefix_tree import depth_first
-from search.loop.racing import contenders, most_precise, objectives_of
+from search.loop.generations import Generations, Say
+from search.loop.racing import most_precise, objectives_of, race
 from search.loop.recorder import Progress, Recorder
-from search.loop.screening import Quality, Screening
+from search.loop.screening import Quality
 from search.loop.settings import SearchSettings
 from search.pareto.fronts import non_dominated
 from supernet.space.arch import Arch
-from supernet.space.search_space import Genes, SearchSpace
+from supernet.space.search_space import Genes
 
 LONGEST_STEP_MS = 2000.0
-Say = Callable[[str], None]
-"""Called with one line that the user should read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is searched: the space that `plan` costs on `device`, within `budgets`.
+
+    The first of the `evaluators` measures every candidate; further ones, each on more windows than the one
+    before, measure again who may belong to the front. `students` are architectures to try first where they fit.
+    """
+
+    plan: CostPlan
+    budgets: Budgets
+    evaluators: Sequence[Evaluator]
+    device: str
+    seed: int = 0
+    students: Sequence[Arch] = ()
 
 
 @dataclass(frozen=True)
@@ -53,176 +66,73 @@ class SearchResult:
     open_contenders: int = 0
 
 
-def examine(plan: CostPlan, budgets: Budgets, settings: SearchSettings) -> tuple[Budgets, Feasibility]:
+def examine(plan: CostPlan, budgets: Budgets, settings: SearchSettings, seed: int = 0) -> tuple[Budgets, Feasibility]:
     """The budgets that a search keeps, and what of the space they leave. Raises what `check` does."""
     if settings.wants_steps and budgets.step_latency_ms is None:
         # A step that takes longer than the time to the next is none; so networks that cannot stream stay out.
         budgets = replace(budgets, step_latency_ms=LONGEST_STEP_MS)
-    return budgets, check(plan, budgets, settings.seed)
+    return budgets, check(plan, budgets, seed)
 
 
 def run_search(
-    space: SearchSpace,
-    plan: CostPlan,
-    evaluator: Evaluator,
-    budgets: Budgets,
+    study: Study,
     settings: SearchSettings,
     archive: Archive,
     *,
-    device: str,
-    students: Sequence[Arch] = (),
-    finer: Sequence[Evaluator] = (),
     examined: tuple[Budgets, Feasibility] | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
 ) -> SearchResult:
-    """Search `space` within `budgets` on the device that `plan` costs, and write every evaluation.
+    """Search as `settings` say, and write every evaluation.
 
-    `students` are architectures to try first where they fit; the front of earlier searches with the
-    same weights is tried next. `finer` evaluators measure on more and more windows: those who may belong
-    to the front go through them. With an objective of steps, networks that cannot stream are left out; `plan`
-    must then cost both modes. `examined` is what `examine` gave before, which else is asked here.
-    Raises InfeasibleBudget before anything is evaluated.
+    After the students, the front of earlier searches with the same weights is tried. With an objective of steps,
+    networks that cannot stream are left out; the plan must then cost both modes. `examined` is what `examine` gave
+    before, which else is asked here. Raises InfeasibleBudget before anything is evaluated.
     """
-    budgets, feasibility = examined or examine(plan, budgets, settings)
-    sampler = FeasibleSampler(plan, budgets, feasibility)
-    inherited = _inherited(space, plan, evaluator, budgets, settings, archive, device)
-    fresh = _first_candidates(space, plan, sampler, feasibility, settings)
-    shared: dict[str, Any] = {
-        "population": settings.population,
-        "seed": settings.seed,
-        "screen": sampler.admits,
-        "sample": sampler,
-        "variation": settings.variation,
-    }
-    initial = np.concatenate([space.encode(list(students)), inherited, fresh])
-    kind = settings.algorithm_class
-    algorithm = kind(space, initial=initial, **shared)
-    screening = Screening(plan, settings.objectives, algorithm=kind, **shared) if settings.uses_predictor else None
-    stopping = Stopping(settings.patience)
+    budgets, feasibility = examined or examine(study.plan, study.budgets, settings, study.seed)
+    problem = _problem(replace(study, budgets=budgets), settings, archive, feasibility)
+    first, *finer = study.evaluators
     most = settings.evaluations + (settings.reevaluation_limit if finer else 0)
-    generation, proposed, screened = 0, 0, 0
-    was_trusted: bool | None = None
-    with Recorder(plan, archive, device, settings.seed, progress, most) as measure:
-        while True:
-            while len(measure.under_way) <= settings.ahead and proposed < settings.evaluations:
-                if stopping.reason is not None:
-                    break
-                wanted = settings.batch_size if generation else settings.population
-                wanted = min(wanted, settings.evaluations - proposed)
-                chosen = space.lows[None][:0]
-                if screening is not None and screening.is_trusted:
-                    chosen = screening.ask(wanted, algorithm.genes, algorithm.objectives)
-                    algorithm.exclude(chosen)
-                    screened += len(chosen)
-                genes = np.concatenate([chosen, algorithm.ask(wanted - len(chosen))])
-                if len(genes) == 0:
-                    break
-                if screening is not None:
-                    screening.exclude(genes)
-                measure.begin(evaluator, depth_first(genes), generation)
-                proposed += len(genes)
-                generation += 1
-            if not measure.under_way:
-                break
-            genes, rows = measure.finish()
-            points = objectives_of(rows, settings.objectives)
-            algorithm.tell(genes, points)
-            stopping.tell(points)
-            if screening is not None:
-                screening.learn(genes, np.array([row.error for row in rows]))
-                if screening.quality is not None and screening.is_trusted != was_trusted:
-                    was_trusted = screening.is_trusted
-                    if say:
-                        say(_switched(screening.quality))
-        first_look = len(measure.rows)
-        if say and stopping.reason is not None:
-            say(f"ended after {first_look} evaluations: {stopping.reason}")
-        still_open = _race(measure, finer, settings, generation, say) if finer else 0
-    rows = most_precise(measure.rows)
-    front = non_dominated(objectives_of(rows, settings.objectives))
-    best_first = sorted((row for row, is_kept in zip(rows, front, strict=True) if is_kept), key=_by_error)
+    with Recorder(study.plan, archive, study.device, study.seed, progress, most) as recorder:
+        generations = Generations(settings, problem, recorder, say)
+        generations.run(first)
+        first_look = len(recorder.rows)
+        still_open = race(recorder, finer, settings, generations.count, say) if finer else 0
+    rows = most_precise(recorder.rows)
+    is_on_front = non_dominated(objectives_of(rows, settings.objectives))
+    front = [row for row, is_kept in zip(rows, is_on_front, strict=True) if is_kept]
     return SearchResult(
-        tuple(best_first),
+        tuple(sorted(front, key=lambda row: (row.error, row.latency_ms, row.arch))),
         tuple(rows),
         feasibility,
-        generation,
-        screening.quality if screening is not None else None,
-        screened,
-        len(measure.rows) - first_look,
+        generations.count,
+        generations.predictor_quality,
+        generations.screened,
+        len(recorder.rows) - first_look,
         still_open,
     )
 
 
-def _race(
-    measure: Recorder, finer: Sequence[Evaluator], settings: SearchSettings, generation: int, say: Say | None
-) -> int:
-    """Measure contenders on more windows until the front is stable or the evaluations for it are spent.
-
-    Returns how many contenders are left.
-    """
-    next_of = {before.provenance.protocol: after for before, after in pairwise(finer)}
-    final, left = finer[-1].provenance.protocol, settings.reevaluation_limit
-    while True:
-        rows = contenders(most_precise(measure.rows), settings.objectives, final, settings.confidence)
-        if not rows or left == 0:
-            break
-        # Only those of one protocol go together: the evaluator is theirs.
-        held = [row for row in rows if row.protocol == rows[0].protocol][: min(left, settings.batch_size)]
-        genes = depth_first(np.array([row.genes for row in held], np.int16))
-        measure.begin(next_of.get(held[0].protocol, finer[0]), genes, generation)
-        measure.finish()
-        left -= len(held)
-        generation += 1
-    if say:
-        spent = f"{settings.reevaluation_limit - left} re-evaluated on more windows"
-        told = f"{len(rows)} contenders left unmeasured" if rows else "the front is stable"
-        say(f"{spent}: {told} at {settings.confidence:.0%} confidence")
-    return len(rows)
-
-
-def _switched(quality: Quality) -> str:
-    """What the user is told when screening begins or ends."""
-    if quality.fault is None:
-        return f"accuracy predictor on after {quality.samples} evaluations: {quality}"
-    return (
-        f"WARNING: accuracy predictor OFF after {quality.samples} evaluations: {quality.fault}; candidates "
-        "come from crossover and mutation alone until it is better"
+def _problem(study: Study, settings: SearchSettings, archive: Archive, feasibility: Feasibility) -> Problem:
+    """What the algorithm is given: only what fits the budgets, first what is likely to be good."""
+    sampler = FeasibleSampler(study.plan, study.budgets, feasibility)
+    inherited = _inherited(study, settings, archive)
+    fresh = _first_candidates(study, settings, sampler, feasibility)
+    return Problem(
+        study.plan.space,
+        population=settings.population,
+        seed=study.seed,
+        screen=sampler.admits,
+        sample=sampler,
+        initial=np.concatenate([study.plan.space.encode(list(study.students)), inherited, fresh]),
     )
 
 
-def _by_error(row: Row) -> tuple[float, float, str]:
-    return row.error, row.latency_ms, row.arch
-
-
-def _inherited(
-    space: SearchSpace,
-    plan: CostPlan,
-    evaluator: Evaluator,
-    budgets: Budgets,
-    settings: SearchSettings,
-    archive: Archive,
-    device: str,
-) -> Genes:
+def _inherited(study: Study, settings: SearchSettings, archive: Archive) -> Genes:
     """The front of what earlier searches measured with the same weights, as costed here; nothing at first."""
-    origin = evaluator.provenance
-    description = {
-        "space": space.name,
-        "device": device,
-        "budgets": budgets.limits,
-        "weights": origin.weights,
-        "fold": origin.fold,
-        "protocol": origin.protocol,
-        "seed": settings.seed,
-        "population": settings.population,
-        "batch": settings.batch_size,
-        "ahead": settings.ahead,
-        "objectives": settings.objectives,
-        "variation": asdict(settings.variation),
-        "screened": settings.is_screened,
-        "algorithm": settings.algorithm,
-    }
-    last = archive.begin_search(json.dumps(description, sort_keys=True))
+    plan, space = study.plan, study.plan.space
+    origin = study.evaluators[0].provenance
+    last = archive.begin_search(_description(study, settings))
     rows = archive.rows(
         "id <= ? AND space = ? AND weights = ? AND fold = ? AND protocol = ?",
         (last, space.name, origin.weights, origin.fold, origin.protocol),
@@ -232,24 +142,41 @@ def _inherited(
     costs = plan.costs(genes)
     columns = [costs.column(name) for name in settings.objectives if name != "error"]
     points = np.stack([np.array(list(errors.values())), *columns], axis=1)
-    inside = np.flatnonzero(budgets.admits(costs))
+    inside = np.flatnonzero(study.budgets.admits(costs))
     front = inside[non_dominated(points[inside])]
     best = front[np.argsort(points[front, 0], kind="stable")]
     picked = np.linspace(0, len(best) - 1, min(len(best), settings.population // 2)).round().astype(int)
     return genes[best[picked]]
 
 
+def _description(study: Study, settings: SearchSettings) -> str:
+    """The text by which the archive knows this search again; all that its candidates depend on."""
+    origin = study.evaluators[0].provenance
+    description = {
+        "space": study.plan.space.name,
+        "device": study.device,
+        "budgets": study.budgets.limits,
+        "weights": origin.weights,
+        "fold": origin.fold,
+        "protocol": origin.protocol,
+        "seed": study.seed,
+        "population": settings.population,
+        "batch": settings.batch_size,
+        "ahead": settings.ahead,
+        "objectives": settings.objectives,
+        "variation": {"crossover": UniformCrossover().share, "mutation": GeneMutation().chance},
+        "screened": settings.screening == "predictor",
+        "algorithm": settings.algorithm,
+    }
+    return json.dumps(description, sort_keys=True)
+
+
 def _first_candidates(
-    space: SearchSpace,
-    plan: CostPlan,
-    sampler: FeasibleSampler,
-    feasibility: Feasibility,
-    settings: SearchSettings,
+    study: Study, settings: SearchSettings, sampler: FeasibleSampler, feasibility: Feasibility
 ) -> Genes:
     """The cheapest members, and feasible samples spread from the cheapest to the dearest."""
-    rng = np.random.default_rng([settings.seed, 5])
-    drawn = sampler(40 * settings.population, rng)
-    held = np.concatenate([drawn[sampler.admits(drawn)], feasibility.starts[: settings.population]])
-    spread = spread_over_costs(plan, held, max(1, settings.population // 2))
-    cheapest = space.encode([feasibility.smallest[name].arch for name in ("cycles", "flash_bytes")])
-    return np.concatenate([cheapest, spread])
+    drawn = sampler(40 * settings.population, np.random.default_rng([study.seed, 5]))
+    fitting = np.concatenate([drawn[sampler.admits(drawn)], feasibility.starts[: settings.population]])
+    spread = spread_over_costs(study.plan, fitting, max(1, settings.population // 2))
+    cheapest = [feasibility.smallest[name].arch for name in ("cycles", "flash_bytes")]
+    return np.concatenate([study.plan.space.encode(cheapest), spread])

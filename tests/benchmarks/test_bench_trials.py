@@ -15,7 +15,8 @@ from benchmarks.support.trials import FoldData, TrialError, load_rows, mean_and_
 from hwmodels.network.graph import LayerGraph
 from nas.assembly.choice import archive_path
 from nas.run.run_directory import RunDirectory
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
+from search.archive.rows import Row
 from search.pareto.fronts import non_dominated
 from supernet.space.search_space import load_space
 from tests.nas.tiny_run import benchmark, copy_of, finished_run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
@@ -21,21 +22,26 @@ from hwmodels.basics.arrays import read_npz
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import shipped_folder, shipped_names
 from hwmodels.cost import lut
+from hwmodels.cost.board_measurements import read_measurements
 from hwmodels.cost.lut import Entry, LookUpTable, Provenance, Runner, kernel_hash, rules_hash
 from hwmodels.device.device import load_device
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.network.interpreter import load_model, save_model
-from hwmodels.validation.network_check import random_model
+from hwmodels.validation.network_check import random_model, random_windows
 from nas.data.loaders.ppg_dalia import load_ppg_dalia_file
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
+from nas.deploy.bundle import Contents, read_bundle, write_bundle
+from nas.deploy.manifest import MANIFEST
 from nas.run.config import load_config
 from nas.run.run_directory import RunDirectory
-from search.archive.archive import Archive, Row
+from search.archive.archive import Archive
 from search.archive.query import Query, run_query
+from search.archive.rows import Row
 from supernet.space.search_space import load_space
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
+from tests.fuzz.recordings import RECORDINGS
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,15 @@ def _stamps() -> list[bytes]:
     return [json.dumps(stamp, indent=1).encode(), json.dumps({"data_root": "/data"}).encode()]
 
 
-def _tables() -> list[bytes]:
+def _table() -> LookUpTable:
     hashes, made_with = (kernel_hash(), rules_hash()), ("gcc", ("-O2",), "unicorn")
     provenance = Provenance(*hashes, *made_with, "cortex-m7", "tightly coupled", "emulator", "2026-01-01")
     entries = {f"depthwise_k3|128|{width}|128|{width}": Entry(1000, 900, 40, "modelled") for width in (8, 16)}
-    table = LookUpTable(provenance, Runner(1, 2, 3, 4, 5), {"ppgnet_run": 100}, entries)
+    return LookUpTable(provenance, Runner(1, 2, 3, 4, 5), {"ppgnet_run": 100}, entries)
+
+
+def _tables() -> list[bytes]:
+    table = _table()
     with TemporaryDirectory() as folder:
         table.save(Path(folder) / "table.json")
         return [(Path(folder) / "table.json").read_bytes()]
@@ -162,6 +172,12 @@ def _npz() -> list[bytes]:
         return [plain, path.read_bytes()]
 
 
+def _measured() -> list[bytes]:
+    rows = [f"{key},{entry.cycles},1" for key, entry in _table().entries.items()]
+    text = ["# device: cortex-m7-64mhz", f"# kernels: {kernel_hash()}", "# unit: cycles", "key,cycles,runs", *rows]
+    return ["\n".join([*text, f"# end {len(rows)}"]).encode()]
+
+
 def _checkpoints() -> list[bytes]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
@@ -193,6 +209,35 @@ def _windows() -> list[bytes]:
         return [path.read_bytes()]
 
 
+@cache
+def _bundle() -> dict[str, bytes]:
+    space = load_space("demo")
+    model = random_model(space.lower(space.smallest()), np.random.default_rng(0))
+    windows = random_windows(model.graph, 2, np.random.default_rng(1))
+    costs = {"latency_ms": 1.0, "cycles": 64000, "flash_kb": 8.0, "ram_kb": 2.0, "energy_mj": 0.1}
+    facts = {"id": "x", "arch": "a", "predicted": costs}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "bundle"
+        write_bundle(path, Contents(model, windows, facts, load_device()))
+        return {file.name: file.read_bytes() for file in path.iterdir() if file.is_file()}
+
+
+def _with_file(name: str) -> Callable[[Path], object]:
+    def read(path: Path) -> object:
+        bundle = path.parent / "bundle"
+        bundle.mkdir(exist_ok=True)
+        files = _bundle() | {name: path.read_bytes()}
+        if name != MANIFEST:
+            manifest = json.loads(files[MANIFEST])
+            manifest["files"][name] = hashlib.sha256(files[name]).hexdigest()
+            files[MANIFEST] = json.dumps(manifest).encode()
+        for held, content in files.items():
+            (bundle / held).write_bytes(content)
+        return read_bundle(bundle)
+
+    return read
+
+
 TARGETS = {
     "configuration": Target(".yaml", _shipped(""), load_config),
     "run_configuration": Target(".yaml", lambda: [load_config("demo").to_yaml().encode()], _run_configuration),
@@ -203,11 +248,15 @@ TARGETS = {
     "archive": Target(".sqlite", _archives, _query),
     "pickle": Target(".pkl", _pickles, load_ppg_dalia_file),
     "npz": Target(".npz", _npz, read_npz),
+    "manifest": Target(".json", lambda: [_bundle()[MANIFEST]], _with_file(MANIFEST)),
+    "golden": Target(".npz", lambda: [_bundle()["golden.npz"]], _with_file("golden.npz")),
     "checkpoint": Target(".pt", _checkpoints, load_checkpoint),
     "model": Target(".npz", _models, load_model),
     "tracker": Target(".json", _trackers, load_tracker),
     "windows": Target(".npz", _windows, WindowSet.load),
+    "measured": Target(".csv", _measured, lambda path: read_measurements(path, _table(), "cortex-m7-64mhz")),
 }
+TARGETS |= {name: Target(*parts) for name, parts in RECORDINGS.items()}
 if find_spec("tflite"):
     TARGETS["tflite"] = Target(".tflite", _tflite_models, _tflite_layers)
 

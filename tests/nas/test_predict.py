@@ -142,7 +142,7 @@ def test_reasons_of_windows_are_counted_in_the_summary(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     light, acc = _desk("three counts", 120)
-    np.savez(tmp_path / "desk.npz", ppg=light, ppg_hz=64, acc=1000 * acc, acc_hz=64)
+    np.savez(tmp_path / "desk.npz", ppg=light, ppg_hz=64, acc=1000 * acc, acc_hz=64, acc_unit="g")
     given = ["predict", str(finished), str(tmp_path / "desk.npz")]
     assert main(given) == 0
     out, err = capsys.readouterr()

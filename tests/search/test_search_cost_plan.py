@@ -17,7 +17,8 @@ from hwmodels.schedule.step_graph import StreamingError
 from hwmodels.schedule.striped_block import CODE_UNITS as STRIPES_UNITS
 from hwmodels.schedule.striped_block import StripedBlock, with_calls
 from nas.assembly.hardware import all_ops
-from search.costs.cost_plan import COST_NAMES, ENDLESS, compile_costs, required_ops
+from search.costs.cost_plan import ENDLESS, compile_costs, required_ops
+from search.costs.names import COST_NAMES
 from search.feasibility.build_choice import CODES
 from supernet.space.search_space import SearchSpace, load_space
 from tests.search.search_fakes import FakeCostModel, every_member, small_space

@@ -11,7 +11,8 @@ import pytest
 
 from hwmodels.network.graph import Op
 from search.costs.budgets import Budgets
-from search.costs.cost_plan import COST_NAMES, Costs, compile_costs
+from search.costs.cost_plan import Costs, compile_costs
+from search.costs.names import COST_NAMES
 from search.feasibility.budget_check import FeasibleSampler, InfeasibleBudget, check, sample_uniform
 from search.feasibility.counting import CompletionTable, Limits, bounds, count_within_ram
 from search.feasibility.explain import explain

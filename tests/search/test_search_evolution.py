@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
 
 from search.costs.cost_plan import compile_costs
-from search.evolution import (
-    NSGA2,
-    NSGA3,
-    Algorithm,
-    Ledger,
-    RandomSearch,
-    RegularisedEvolution,
-    Stopping,
-    Variation,
-    reference_directions,
-    survive_in_niches,
-)
-from search.evolution.selection import survive, tournament
+from search.evolution import ALGORITHMS, NSGA2, Evolution, GeneMutation, Ledger, Mating, Problem, Stopping
+from search.evolution.algorithm import Algorithm, AlgorithmKind
+from search.evolution.conformance import CHECKS, ConformanceError, space_of_checks
+from search.evolution.niches import reference_directions, survive_in_niches
+from search.evolution.population import Population
+from search.evolution.selection import Tournament
+from search.evolution.survival import best_first
+from search.evolution.variation import UniformCrossover
 from search.pareto import fronts as pareto
 from supernet.space.search_space import Genes, SearchSpace, load_space
 from tests.search.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
@@ -29,7 +25,6 @@ from tests.search.search_fakes import FakeCostModel, every_member, made_up_error
 SPACE = small_space()
 PLAN = compile_costs(SPACE, FakeCostModel())
 LIMIT = float(np.median(PLAN.costs(every_member(SPACE)).latency_ms))
-MAKERS: list[Callable[..., Algorithm]] = [NSGA2, NSGA3, RandomSearch, RegularisedEvolution]
 
 
 def objectives(genes: Genes, space: SearchSpace = SPACE, plan=PLAN) -> np.ndarray:
@@ -41,107 +36,130 @@ def is_quick(genes: Genes) -> np.ndarray:
     return PLAN.costs(genes).latency_ms <= LIMIT
 
 
-def make(maker: Callable[..., Algorithm], **changes) -> Algorithm:
-    return maker(SPACE, **{"population": 20, "seed": 7, "screen": is_quick, **changes})
+def make(kind: AlgorithmKind, **changes) -> Algorithm:
+    return kind(Problem(SPACE, **{"population": 20, "seed": 7, "screen": is_quick, **changes}))
 
 
-def advance(algorithm: Algorithm, generations: int) -> list[Genes]:
-    asked = []
-    for _ in range(generations):
-        genes = algorithm.ask()
-        algorithm.tell(genes, objectives(genes))
-        asked.append(genes)
-    return asked
+@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_registered_algorithm_conforms(check, name: str) -> None:
+    check(ALGORITHMS[name])
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_equal_seeds_give_equal_candidates_and_other_seeds_others(maker) -> None:
-    first, second = advance(make(maker), 6), advance(make(maker), 6)
-    assert all((a == b).all() for a, b in zip(first, second, strict=True))
-    other = advance(make(maker, seed=8), 6)
-    assert any(a.shape != b.shape or (a != b).any() for a, b in zip(first, other, strict=True))
+class Flawed:
+    """NSGA-II with one thing made wrong, by the name of a method."""
+
+    uses_predictor = False
+
+    def __init__(self, **changed: Callable[..., object]) -> None:
+        self.changed = changed
+
+    def __call__(self, problem: Problem) -> Algorithm:
+        algorithm = NSGA2(problem)
+        for name, method in self.changed.items():
+            setattr(algorithm, name, partial(method, algorithm, getattr(algorithm, name)))
+        return algorithm
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_candidates_are_canonical_distinct_and_admitted(maker) -> None:
-    rows = np.concatenate(advance(make(maker), 12))
-    assert len(np.unique(rows, axis=0)) == len(rows) == 12 * 20
-    assert (SPACE.canonical(rows) == rows).all()
-    assert is_quick(rows).all()
+def fixed_rows(search, ask, count=None):
+    return space_of_checks().sample(count or 16, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-@pytest.mark.parametrize("generations", [0, 1, 5])
-def test_state_through_json_continues_bit_for_bit(maker, generations: int) -> None:
-    undisturbed = make(maker)
-    advance(undisturbed, generations)
-    resumed = make(maker, seed=99)
-    resumed.restore(json.loads(json.dumps(undisturbed.state())))
-    for a, b in zip(advance(undisturbed, 4), advance(resumed, 4), strict=True):
-        assert (a == b).all()
+FLAWS = [
+    ("candidates_are_canonical_distinct_and_admitted", {"ask": fixed_rows}),
+    ("candidates_are_canonical_distinct_and_admitted", {"ask": lambda search, ask, count=None: ask(99)}),
+    ("candidates_are_canonical_distinct_and_admitted", {"ask": lambda search, ask, count=None: ask(count) + 0.0}),
+    ("equal_seeds_give_equal_candidates", {"ask": fixed_rows}),
+    ("initial_candidates_come_first", {"ask": lambda search, ask, count=None: ask(count)[::-1]}),
+    ("what_is_excluded_or_told_is_not_asked", {"exclude": lambda search, exclude, genes: None}),
+    ("batches_may_be_under_way_at_once", {"ask": lambda search, ask, count=None: ask(count)[:4]}),
+    ("a_spent_space_ends_the_search", {"ask": fixed_rows}),
+    ("a_restored_search_continues", {"restore": lambda search, restore, state: None}),
+]
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_the_admitted_space_is_exhausted_and_then_nothing_is_asked(maker) -> None:
+@pytest.mark.parametrize(("check", "changed"), FLAWS)
+def test_the_conformance_suite_sees_an_algorithm_that_does_not_keep_to_it(check: str, changed) -> None:
+    (fitting,) = [each for each in CHECKS if each.__name__.startswith(check)]
+    with pytest.raises(ConformanceError):
+        fitting(Flawed(**changed))
+
+
+def test_an_algorithm_is_varied_by_other_parts_without_a_class_of_its_own() -> None:
+    def one_point(first: Genes, second: Genes, rng: np.random.Generator) -> Genes:
+        cuts = rng.integers(1, first.shape[1], len(first))
+        return np.where(np.arange(first.shape[1]) < cuts[:, None], first, second)
+
+    mating = Mating(selection=Tournament(contestants=2), crossover=one_point, mutation=GeneMutation(chance=0.2))
+    varied = Evolution(breeding=mating, survival=best_first)
+    for check in CHECKS:
+        check(varied)
+
+
+def test_parts_of_the_same_rates_are_nsga2_and_other_rates_are_not() -> None:
+    def asked(kind: AlgorithmKind) -> list[Genes]:
+        algorithm, rows = make(kind), []
+        for _ in range(4):
+            rows.append(algorithm.ask())
+            algorithm.tell(rows[-1], objectives(rows[-1]))
+        return rows
+
+    def composed(share: float) -> Evolution:
+        crossover, mutation = UniformCrossover(share=share), GeneMutation(chance=0.5 / SPACE.gene_count)
+        return Evolution(
+            breeding=Mating(selection=Tournament(), crossover=crossover, mutation=mutation), survival=best_first
+        )
+
+    assert np.array_equal(asked(NSGA2), asked(composed(0.8)))
+    assert not np.array_equal(asked(NSGA2), asked(composed(0.1)))
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_the_admitted_space_is_exhausted_and_then_nothing_is_asked(name: str) -> None:
     fine = {"dilated": {"kernels": (3, 5), "dilations": (1, 2)}}
     tiny = small_space(stages=({"stride": 2, "widths": (4, 8), "min_depth": 1, "blocks": (fine, fine)},))
     plan = compile_costs(tiny, FakeCostModel())
-    algorithm = maker(tiny, population=30, seed=0)
-    found = []
+    algorithm = ALGORITHMS[name](Problem(tiny, population=30))
+    batches = []
     while len(genes := algorithm.ask()):
-        found.append(genes)
+        batches.append(genes)
         algorithm.tell(genes, objectives(genes, tiny, plan))
-    assert len(np.unique(np.concatenate(found), axis=0)) == tiny.size() == sum(map(len, found))
+    assert len(np.unique(np.concatenate(batches), axis=0)) == tiny.size() == sum(map(len, batches))
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_a_screen_that_admits_nothing_ends_at_once(maker) -> None:
-    assert len(make(maker, screen=lambda genes: np.zeros(len(genes), bool)).ask()) == 0
-
-
-@pytest.mark.parametrize("maker", MAKERS)
-def test_initial_candidates_come_first_when_admitted(maker) -> None:
-    members = every_member(SPACE)
-    initial = np.concatenate([members[is_quick(members)][:3], members[~is_quick(members)][:3]])
-    asked = make(maker, initial=initial).ask(10)
-    assert len(asked) == 10
-    assert (asked[:3] == initial[:3]).all()
-    assert is_quick(asked).all()
-
-
-@pytest.mark.parametrize("maker", MAKERS)
-def test_results_of_the_wrong_length_and_tiny_populations_are_refused(maker) -> None:
-    algorithm = make(maker)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_results_of_the_wrong_length_and_tiny_populations_are_refused(name: str) -> None:
+    algorithm = make(ALGORITHMS[name])
     genes = algorithm.ask()
     with pytest.raises(ValueError, match="tell"):
         algorithm.tell(genes, objectives(genes)[:-1])
     with pytest.raises(ValueError, match="population"):
-        make(maker, population=1)
+        make(ALGORITHMS[name], population=1)
 
 
-@pytest.mark.parametrize("maker", [NSGA2, NSGA3, RegularisedEvolution])
-def test_selection_beats_random_search_at_equal_budgets(maker) -> None:
+@pytest.mark.parametrize("name", ["nsga2", "nsga3", "regularised"])
+def test_selection_beats_random_search_at_equal_budgets(name: str) -> None:
     space = load_space("default")
     plan = compile_costs(space, FakeCostModel())
     volumes: dict[str, list[float]] = {"random": [], "other": []}
     for seed in range(3):
-        for name, kind in (("random", RandomSearch), ("other", maker)):
-            algorithm = kind(space, population=40, seed=seed)
-            seen = []
+        for label, kind in (("random", "random"), ("other", name)):
+            algorithm = ALGORITHMS[kind](Problem(space, population=40, seed=seed))
+            told = []
             for _ in range(15):
                 genes = algorithm.ask()
                 values = objectives(genes, space, plan)
                 algorithm.tell(genes, values)
-                seen.append(values)
-            points = np.log(np.concatenate(seen))
-            volumes[name].append(pareto.hypervolume(points, np.array([2.5, 5.0, 13.0])))
+                told.append(values)
+            points = np.log(np.concatenate(told))
+            volumes[label].append(pareto.hypervolume(points, np.array([2.5, 5.0, 13.0])))
     assert np.mean(volumes["other"]) > np.mean(volumes["random"])
 
 
 def test_survivors_are_the_first_fronts_and_feasible_ones_go_first() -> None:
     rng = np.random.default_rng(0)
     points, violations = rng.random((60, 2)), np.maximum(rng.normal(size=60), 0)
-    kept = survive(points, violations, 30)
+    kept = best_first(points, violations, 30)
     ranks = pareto.ranks(points, violations)
     assert len(set(kept.tolist())) == 30
     assert ranks[kept].tolist() == sorted(ranks[kept].tolist())
@@ -149,7 +167,8 @@ def test_survivors_are_the_first_fronts_and_feasible_ones_go_first() -> None:
 
 
 def test_the_tournament_prefers_better_positions() -> None:
-    drawn = tournament(10, 20_000, np.random.default_rng(0), contestants=2)
+    members = Population(every_member(SPACE)[:10], np.zeros((10, 1)), np.zeros(10))
+    drawn = Tournament(contestants=2)(members, 20_000, np.random.default_rng(0))
     counts = np.bincount(drawn, minlength=10) / 20_000
     expected = (2 * (10 - np.arange(10)) - 1) / 100
     assert np.abs(counts - expected).max() < 0.02
@@ -159,7 +178,7 @@ def test_the_whole_front_of_an_enumerated_space_is_found_within_half_of_it() -> 
     members = every_member(SPACE)
     values = objectives(members)[:, :2]
     expected = {tuple(row) for row in members[pareto.non_dominated(values)].tolist()}
-    algorithm = NSGA2(SPACE, population=60, seed=1)
+    algorithm = NSGA2(Problem(SPACE, population=60, seed=1))
     found, seen = [], 0
     while seen < len(members) // 2:
         genes = algorithm.ask()
@@ -189,7 +208,9 @@ def test_the_ledger_tells_all_members_apart_also_beyond_63_bits() -> None:
 
 def test_rates_outside_zero_and_one_are_refused() -> None:
     with pytest.raises(ValueError, match="mutation"):
-        Variation(mutation=1.5)
+        GeneMutation(chance=1.5)
+    with pytest.raises(ValueError, match="crossover"):
+        UniformCrossover(share=-0.1)
 
 
 @pytest.mark.parametrize(("objectives", "most", "parts"), [(3, 100, 12), (4, 40, 4), (5, 40, 3), (2, 10, 9)])

@@ -9,7 +9,8 @@ import pytest
 
 from hwmodels.basics.errors import InputError
 from search.costs.budgets import BudgetError, Budgets
-from search.costs.cost_plan import COST_NAMES, compile_costs
+from search.costs.cost_plan import compile_costs
+from search.costs.names import COST_NAMES
 from search.feasibility.budget_check import FeasibleSampler, InfeasibleBudget, check, sample_uniform, spread_over_costs
 from search.feasibility.extremes import smallest_costs
 from supernet.space.search_space import load_space

@@ -8,13 +8,15 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from search.archive.archive import Archive, Provenance
+from search.archive.archive import Archive
+from search.archive.rows import Provenance
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import compile_costs
+from search.evolution import Problem
 from search.loop.evaluator import Evaluator, MeanOfSubjects
 from search.loop.predictor import INTERVAL, LEAST_SAMPLES, Features, fit_predictor, is_within
 from search.loop.screening import LEAST_COVERAGE, LEAST_TAU, Quality, Screening
-from search.loop.search_loop import SearchResult, run_search
+from search.loop.search_loop import SearchResult, Study, run_search
 from search.loop.settings import SearchSettings
 from search.pareto.fronts import hypervolume
 from supernet.space.arch import Arch
@@ -81,16 +83,16 @@ def test_screened_candidates_are_new_admitted_and_expected_to_be_good() -> None:
         return PLAN.costs(genes).latency_ms <= limit
 
     def screening() -> Screening:
-        return Screening(PLAN, NAMES, population=20, seed=1, screen=is_quick)
+        return Screening(PLAN, NAMES, Problem(SPACE, population=20, seed=1, screen=is_quick), seed=1)
 
     genes = SPACE.sample(400, rng)
     genes = np.unique(genes[is_quick(genes)], axis=0)[:80]
     errors = made_up_errors(SPACE, genes)
     points = np.stack([errors, PLAN.costs(genes).latency_ms], axis=1)
-    held = screening()
-    assert len(held.ask(10, genes, points)) == 0
-    held.learn(genes, errors)
-    asked = held.ask(10, genes, points)
+    screened = screening()
+    assert len(screened.ask(10, genes, points)) == 0
+    screened.learn(genes, errors)
+    asked = screened.ask(10, genes, points)
     assert len(np.unique(asked, axis=0)) == len(asked) == 10
     assert is_quick(asked).all()
     assert not {tuple(row) for row in asked.tolist()} & {tuple(row) for row in genes.tolist()}
@@ -110,8 +112,9 @@ def searched(folder: Path, evaluate, **changes) -> tuple[SearchResult, list[str]
     said: list[str] = []
     settings = SearchSettings(**{"evaluations": 150, "population": 30, "objectives": NAMES, **changes})
     evaluator = Evaluator(evaluate, MeanOfSubjects(np.array(["a"])), Provenance("w", "0", "p"))
+    study = Study(plan=PLAN, budgets=Budgets(), evaluators=(evaluator,), device="fake")
     with Archive(folder / f"{len(list(folder.iterdir()))}.sqlite") as archive:
-        result = run_search(SPACE, PLAN, evaluator, Budgets(), settings, archive, device="fake", say=said.append)
+        result = run_search(study, settings, archive, say=said.append)
     return result, said
 
 
@@ -121,7 +124,7 @@ def test_a_screened_search_covers_more_than_an_unscreened_one(tmp_path: Path) ->
 
     volumes = []
     for is_screened in (True, False):
-        result, said = searched(tmp_path, evaluate, is_screened=is_screened)
+        result, said = searched(tmp_path, evaluate, screening="predictor" if is_screened else "none")
         points = np.array([[row.error, row.latency_ms] for row in result.rows])
         volumes.append(hypervolume(points, np.array([10.0, 60.0])))
         assert (result.screened > 60) == is_screened

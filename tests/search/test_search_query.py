@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.basics.errors import InputError
-from search.archive.archive import Archive, Metrics, Provenance, make_row
+from search.archive.archive import Archive
 from search.archive.filters import FilterError, parse, to_sql
 from search.archive.query import Query, QueryError, run_query
+from search.archive.rows import Metrics, Origin, Provenance, make_row
 from search.archive.ties import indistinguishable_from_best
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import compile_costs
@@ -22,6 +23,7 @@ from tests.search.search_fakes import FakeCostModel, every_member, made_up_error
 
 SPACE = small_space()
 ORIGIN = Provenance("w", "0", "p")
+PLACE = Origin("small", "fake", ORIGIN)
 OBJECTIVES = ("error", "latency_ms", "flash_bytes", "peak_ram_bytes")
 
 
@@ -163,7 +165,7 @@ def filled(tmp_path_factory):
     for index, arch in enumerate(SPACE.decode(genes)):
         error = float(errors[index])
         metrics = Metrics(error, error - 1, error + 1, {"a": error - 0.5, "b": error + 0.5}, 10)
-        rows.append(make_row(arch, genes[index], "small", "fake", costs.row(index), metrics, ORIGIN, 0, index // 40))
+        rows.append(make_row(arch, genes[index], costs.row(index), metrics, PLACE, generation=index // 40))
     with Archive(path) as archive:
         archive.append(rows)
         yield archive, rows
@@ -261,13 +263,9 @@ def test_a_row_that_is_there_keeps_its_figures_and_takes_the_costs_of_a_newer_ta
             make_row(
                 arch,
                 genes[index],
-                "small",
-                "fake",
                 costs.row(index) | {"cycles": factor * costs.row(index)["cycles"]},
                 Metrics(error, error - 1, error + 1, {"s": error}, 10),
-                ORIGIN,
-                0,
-                0,
+                PLACE,
             )
             for index, arch in enumerate(archs)
         ]

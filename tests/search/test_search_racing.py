@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.archive.archive import Archive, Metrics, Provenance, Row, make_row
+from search.archive.archive import Archive
 from search.archive.query import Query, run_query
+from search.archive.rows import Metrics, Origin, Provenance, Row, make_row
 from search.archive.ties import indistinguishable_from_best, surely_smaller, tied
 from search.costs.budgets import Budgets
 from search.costs.cost_plan import compile_costs
 from search.loop.evaluator import Evaluator, MeanOfSubjects
 from search.loop.racing import contenders, most_precise, objectives_of
-from search.loop.search_loop import SearchResult, run_search
-from search.loop.settings import SearchSettings, SearchSettingsError
+from search.loop.search_loop import SearchResult, Study, run_search
+from search.loop.settings import SearchSettings
 from search.pareto.fronts import non_dominated
 from supernet.space.arch import Arch
 from tests.search.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
@@ -36,7 +37,7 @@ def row_of(errors: np.ndarray, index: int = 0, people: list[str] = PEOPLE, origi
     arch = SPACE.decode(genes)[0]
     by_name = dict(zip(people, np.asarray(errors, float).tolist(), strict=True))
     metrics = Metrics(float(np.mean(errors)), float(np.min(errors)), float(np.max(errors)), by_name, 10)
-    return make_row(arch, genes, SPACE.name, "fake", PLAN.of(arch), metrics, origin, 0, 0)
+    return make_row(arch, genes, PLAN.of(arch), metrics, Origin(SPACE.name, "fake", origin))
 
 
 def test_paired_differences_tell_apart_what_intervals_do_not() -> None:
@@ -105,18 +106,9 @@ def race(path: Path, left: tuple[int, int] = (10**9, 10**9), **changes) -> tuple
         for count, most, origin in zip((4, 400), left, (FIRST, FINAL), strict=True)
     ]
     settings = SearchSettings(**{"evaluations": 60, "population": 12, "objectives": NAMES, **changes})
+    study = Study(plan=PLAN, budgets=Budgets(), evaluators=evaluators, device="fake")
     with Archive(path) as archive:
-        result = run_search(
-            SPACE,
-            PLAN,
-            evaluators[0],
-            Budgets(),
-            settings,
-            archive,
-            device="fake",
-            finer=evaluators[1:],
-            say=said.append,
-        )
+        result = run_search(study, settings, archive, say=said.append)
     return result, said
 
 
@@ -178,7 +170,7 @@ def test_tables_name_the_quicker_member_that_is_as_good(tmp_path: Path) -> None:
 
 
 def test_settings_of_the_race_are_checked() -> None:
-    with pytest.raises(SearchSettingsError, match="confidence"):
+    with pytest.raises(ValueError, match="confidence"):
         SearchSettings(confidence=1.0)
-    with pytest.raises(SearchSettingsError, match="reevaluations"):
+    with pytest.raises(ValueError, match="reevaluations"):
         SearchSettings(reevaluations=-1)

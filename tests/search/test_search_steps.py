@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.archive.archive import Archive, ArchiveError, Metrics, Provenance, make_row
+from search.archive.archive import Archive, ArchiveError
 from search.archive.query import Query, QueryError, run_query
+from search.archive.rows import Metrics, Origin, Provenance, make_row
 from search.costs.budgets import Budgets
-from search.costs.cost_plan import COST_NAMES, STEP_NAMES, CostPlan, compile_both_modes, compile_costs
+from search.costs.cost_plan import CostPlan, compile_both_modes, compile_costs
+from search.costs.names import COST_NAMES, STEP_NAMES
 from search.feasibility.budget_check import StreamingBudget, check
 from search.feasibility.explain import explain
 from search.feasibility.uniform import UniformSampler
 from search.loop.evaluator import Evaluator, MeanOfSubjects
-from search.loop.search_loop import run_search
+from search.loop.search_loop import Study, run_search
 from search.loop.settings import SearchSettings
 from supernet.space.arch import Arch
 from tests.search.search_fakes import FakeCostModel, every_member, made_up_errors, small_space
@@ -42,7 +44,7 @@ def rows_of(plan: CostPlan, genes, device: str = "fake"):
     for index, arch in enumerate(plan.space.decode(genes)):
         error = float(errors[index])
         metrics = Metrics(error, error - 1, error + 1, {"a": error}, 10)
-        found.append(make_row(arch, genes[index], plan.space.name, device, costs.row(index), metrics, ORIGIN, 0, 0))
+        found.append(make_row(arch, genes[index], costs.row(index), metrics, Origin(plan.space.name, device, ORIGIN)))
     return found
 
 
@@ -105,20 +107,17 @@ def window_errors(arch: Arch) -> np.ndarray:
 
 def test_a_search_with_an_objective_of_steps_keeps_to_networks_that_stream(tmp_path: Path) -> None:
     evaluator = Evaluator(window_errors, MeanOfSubjects(SUBJECTS, resamples=50), ORIGIN, None)
-    settings = SearchSettings(
-        evaluations=50, population=12, seed=1, objectives=("error", "step_latency_ms", "step_ram_bytes")
+    settings = SearchSettings(evaluations=50, population=12, objectives=("error", "step_latency_ms", "step_ram_bytes"))
+    study = Study(
+        plan=MIXED,
+        budgets=Budgets(),
+        evaluators=(evaluator,),
+        device="fake",
+        seed=1,
+        students=[MIXED.space.largest()],
     )
     with Archive(tmp_path / "a.sqlite") as archive:
-        found = run_search(
-            MIXED.space,
-            MIXED,
-            evaluator,
-            Budgets(),
-            settings,
-            archive,
-            device="fake",
-            students=[MIXED.space.largest()],
-        )
+        found = run_search(study, settings, archive)
         rows = archive.rows()
         assert len(rows) == 50
         assert all(row.step_latency_ms is not None for row in rows)

@@ -22,9 +22,9 @@ from search.loop.prefix_tree import block_work
 from search.loop.search_loop import SearchResult, run_search
 from search.loop.settings import SearchSettings
 from supernet.space.arch import Arch
-from tests.search.test_search_run import BUDGETS, ORIGIN, PLAN, SPACE, SUBJECTS, content, window_errors
+from tests.search.test_search_run import ORIGIN, SPACE, SUBJECTS, content, study, window_errors
 
-SETTINGS = SearchSettings(evaluations=24, population=8, batch=8, ahead=1, seed=2)
+SETTINGS = SearchSettings(evaluations=24, population=8, batch=8, ahead=1)
 SCORE = MeanOfSubjects(SUBJECTS, resamples=50)
 
 
@@ -45,7 +45,7 @@ class DeadlyOnce:
 def search(path: Path, evaluate=window_errors, workers: int = 1, cluster: str | None = None) -> SearchResult:
     with spread({"measure": evaluate}, workers, cluster) as workplace, Archive(path) as archive:
         evaluator = workplace.evaluator("measure", SCORE, ORIGIN, block_work(SPACE))
-        return run_search(SPACE, PLAN, evaluator, BUDGETS, SETTINGS, archive, device="fake")
+        return run_search(study(evaluator, 2), SETTINGS, archive)
 
 
 @pytest.fixture(scope="module")
@@ -109,19 +109,19 @@ def test_a_cluster_that_cannot_be_used_is_told_in_one_line(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 def test_no_architecture_is_proposed_twice_however_many_batches_are_under_way(tmp_path, ahead):
-    settings = SearchSettings(evaluations=120, population=40, batch=10, ahead=ahead, seed=2)
+    settings = SearchSettings(evaluations=120, population=40, batch=10, ahead=ahead)
     evaluator = Evaluator(window_errors, SCORE, ORIGIN)
     with Archive(tmp_path / "archive.sqlite") as archive:
-        result = run_search(SPACE, PLAN, evaluator, BUDGETS, settings, archive, device="fake")
+        result = run_search(study(evaluator, 2), settings, archive)
         assert len(archive) == len(result.rows) == len({row.genes for row in result.rows}) == 120
     assert result.screened > 0
 
 
 def search_with_seed(path: Path, seed: int) -> set[tuple[int, ...]]:
-    settings = SearchSettings(evaluations=48, population=16, batch=8, seed=seed)
+    settings = SearchSettings(evaluations=48, population=16, batch=8)
     with Archive(path) as archive:
         evaluator = Evaluator(window_errors, SCORE, ORIGIN)
-        result = run_search(SPACE, PLAN, evaluator, BUDGETS, settings, archive, device="fake")
+        result = run_search(study(evaluator, seed), settings, archive)
     return {row.genes for row in result.rows}
 
 

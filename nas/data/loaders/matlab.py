@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
+from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 
 
@@ -19,6 +20,7 @@ def read_variables(path: Path, *names: str) -> list[NDArray]:
 
     Raises InputError if the file is missing, unreadable, of version 7.3, or lacks a variable.
     """
+    refuse_lfs_pointer(path)
     try:
         content = loadmat(path, variable_names=list(names))
     except FileNotFoundError:

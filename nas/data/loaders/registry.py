@@ -12,12 +12,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
+from hwmodels.basics.documents import refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
 from nas.data.loaders.bami import find_bami, load_bami
+from nas.data.loaders.empatica import find_empatica, find_empatica_parts, load_empatica
 from nas.data.loaders.ieee_spc import SPLITS, find_ieee_spc, find_ieee_spc_labels, load_ieee_spc
 from nas.data.loaders.liu import find_liu, load_liu
 from nas.data.loaders.ppg_dalia import find_ppg_dalia, load_ppg_dalia
 from nas.data.loaders.tabular import find_tabular, find_tabular_labels, load_tabular
+from nas.data.loaders.waveforms import (
+    find_edf,
+    find_edf_labels,
+    find_wfdb,
+    find_wfdb_parts,
+    load_edf,
+    load_wfdb,
+)
 from nas.data.recording import Recording
 
 
@@ -57,10 +67,16 @@ LOADERS: Mapping[str, Loader] = MappingProxyType(
             Loader("bami", find_bami, load_bami, reference="ECG"),
             Loader("liu", find_liu, load_liu, reference="ECG"),
             Loader("ppg_dalia", find_ppg_dalia, load_ppg_dalia, reference="ECG"),
+            Loader("empatica_e4", find_empatica, load_empatica, find_empatica_parts),
+            Loader("wfdb", find_wfdb, load_wfdb, find_wfdb_parts),
+            Loader("edf", find_edf, load_edf, find_edf_labels),
             Loader("tabular", find_tabular, load_tabular, find_tabular_labels),
         )
     }
 )
+
+
+_FORMATS = ("empatica_e4", "wfdb", "edf", "tabular")
 
 
 def reference_of(source: str) -> str:
@@ -131,11 +147,15 @@ def load_each(path: str | Path) -> Iterator[tuple[Path, list[Recording] | InputE
 
 
 def _kinds_under(path: Path) -> list[Loader]:
+    refuse_lfs_pointer(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
     found = [loader for loader in LOADERS.values() if loader.find(path)]
     if not found:
-        raise InputError(f"{path}: no file of a known kind ({', '.join(LOADERS)}); see docs/data.md")
+        raise InputError(
+            f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or "
+            f"of a published set ({', '.join(kind for kind in LOADERS if kind not in _FORMATS)}); see docs/data.md"
+        )
     return found
 
 
