@@ -21,9 +21,9 @@ from hwmodels.firmware.emulated_firmware import HostFirmware
 from hwmodels.firmware.front_end import Front, network_input, readings, run_windows, signals, windows
 from hwmodels.network.interpreter import HeartRateSettings, InputSettings, IntegerModel
 from hwmodels.network.preparation import ACC_SCALE_G, normalized_windows
-from nas.data.loaders.registry import load_source
 from nas.data.preprocess import BAND_HZ
 from nas.data.recording import Recording
+from nas.data.sources import load_source
 from nas.data.windows import make_windows
 from nas.evaluation.estimates import integer_inputs
 from nas.evaluation.metrics import heart_rate_metrics, paired_difference

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.registry import detect_and_load, reference_of
 from nas.data.remarks import with_remarks
+from nas.data.sources import detect_and_load, reference_of
 from nas.predict.inference import Inference, infer, load_network
 from nas.report.plots import rate_trace
 from nas.run.run_files import replace_file, write_text
