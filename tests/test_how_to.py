@@ -19,7 +19,7 @@ from supernet.teachers.conformance import check_teacher
 from tests.nas.tiny_run import environment, tiny_config, without_arm_compiler, write_config
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("teacher", "loss", "task")
+GUIDES = ("teacher", "loss", "task", "loader")
 LONGEST_EXAMPLE = 60
 
 
