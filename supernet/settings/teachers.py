@@ -58,7 +58,7 @@ class TeacherNetwork(Settings):
     @field_validator("options")
     @classmethod
     def _fit_the_kind(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
-        if (kind := info.data.get("kind")) in TEACHERS:
+        if (kind := str(info.data.get("kind"))) in TEACHERS:
             TEACHERS[kind].options(**options)
         return options
 
