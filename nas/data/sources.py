@@ -87,14 +87,14 @@ def _kinds_under(path: Path) -> list[Loader]:
     refuse_lfs_pointer(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
-    found = [loader for loader in LOADERS.values() if loader.find(path)]
-    if not found:
+    loaders = [loader for loader in LOADERS.values() if loader.find(path)]
+    if not loaders:
         sets = ", ".join(kind for kind, loader in LOADERS.items() if loader.is_set)
         raise InputError(
             f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or "
             f"of a published set ({sets}); see docs/data.md"
         )
-    return found
+    return loaders
 
 
 def _loader(kind: str) -> Loader:
