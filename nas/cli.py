@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from hwmodels.basics.errors import InputError
 from nas.terminal.arguments import Parser
@@ -38,6 +37,17 @@ _COMMANDS = {
 }
 
 
+class _Version(argparse.Action):
+    """Prints the version, which is only looked up when asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: object) -> None:
+        """Print and exit."""
+        from hwmodels.basics.tool import tool_version
+
+        print(f"ppg-nas {tool_version()}")
+        parser.exit()
+
+
 def build_parser(wanted: str | None) -> argparse.ArgumentParser:
     """The parser; only the module of the command that is wanted is imported, as some are slow to load."""
     parser = Parser(
@@ -46,7 +56,7 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
         epilog="ppg-nas COMMAND --help tells the options of a command. Exit codes: 0 done, 1 failed, 2 wrong "
         "usage or input, 3 infeasible budget.",
     )
-    parser.add_argument("--version", action="version", version=f"ppg-nas {version('ppg-nas')}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the program's version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
         inner = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")

@@ -105,7 +105,7 @@ def _errors(model: IntegerModel, recordings: list[Recording]) -> dict[str, Any]:
         labels = references_of(recording, trained.start_s[:shared] + model.input.window_s / 2)
         known = np.isfinite(labels)
         for name, given in (("float", expected), ("integer", inputs)):
-            columns[name].append(run_windows(model, given[:shared])[0][known, 0] / 256.0)
+            columns[name].append(model.head.decoded(run_windows(model, given[:shared])[0][known])[0])
         columns["labels"].append(labels[known])
         columns["subjects"].append(np.full(known.sum(), f"{recording.source} {recording.subject}"))
         twin = readings(front, model, counts.ppg, counts.acc)

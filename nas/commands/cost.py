@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hwmodels.c.toolchain import find_toolchain
-from hwmodels.cost import lut
-from hwmodels.cost.network_cost import readable_cost
-from hwmodels.device.device import DEFAULT_DEVICE, Device, load_device
-from hwmodels.device.energy import energy_mj, latency_ms
-from hwmodels.foreign.foreign_ops import ForeignOp
-from hwmodels.foreign.model_cost import LayerCost, ModelCost, cost_tflite
-from hwmodels.network.graph import Op
+from hwmodels.device.device import DEFAULT_DEVICE
 from nas.terminal.arguments import CC_HELP
 from nas.terminal.output import print_fields, print_json, print_table
+
+if TYPE_CHECKING:
+    from hwmodels.device.device import Device
+    from hwmodels.foreign.model_cost import LayerCost, ModelCost
+    from hwmodels.network.graph import Op
 
 _COLUMNS = ("index", "operator", "kernel", "macs", "cycles", "ms", "flash_bytes", "ram_bytes", "energy_uj")
 
@@ -33,6 +31,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the costs; exit code 2 when an operator has no kernel, after all that is known of the others."""
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.cost import lut
+    from hwmodels.cost.network_cost import readable_cost
+    from hwmodels.device.device import load_device
+    from hwmodels.foreign.model_cost import cost_tflite
+
     device = load_device(options.device)
     table = lut.load(options.table, "give another --table") if options.table else None
     found = cost_tflite(options.model, device, find_toolchain(options.cc), table)
@@ -68,6 +72,8 @@ def _worth(found: ModelCost) -> str:
 
 def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
     """An operator as a table row; what nothing is known of is None. RAM is what is live while it runs."""
+    from hwmodels.device.energy import energy_mj, latency_ms
+
     op, cost = one.layer.op, one.cost
     first, *after = map(_kernel, one.layer.ops or (None,))
     kernel = " + ".join([first, *(name.split()[0] for name in after)])
@@ -93,6 +99,8 @@ def layer_row(one: LayerCost, device: Device) -> dict[str, Any]:
 
 
 def _kernel(op: Op | None) -> str:
+    from hwmodels.foreign.foreign_ops import ForeignOp
+
     if op is None:
         return "view"
     if isinstance(op, ForeignOp):

@@ -5,10 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hwmodels.basics.errors import InputError
-from nas.data.loaders.tabular import save_recording
-from nas.data.synthetic import simulate
-from nas.evaluation.recording_check import check_path
 from nas.terminal.arguments import count, positive_count, positive_number
 from nas.terminal.output import print_json, print_table
 
@@ -32,6 +28,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def check_recordings(options: argparse.Namespace) -> int:
     """Print every finding; exit code 2 when a file could not be read."""
+    from hwmodels.basics.errors import InputError
+    from nas.evaluation.recording_check import check_path
+
     findings = [finding.to_dict() for finding in check_path(options.path)]
     if options.json:
         print_json(findings)
@@ -51,6 +50,10 @@ def check_recordings(options: argparse.Namespace) -> int:
 
 def simulate_recordings(options: argparse.Namespace) -> int:
     """Write one NPZ file per simulated person."""
+    from hwmodels.basics.errors import InputError
+    from nas.data.loaders.tabular import save_recording
+    from nas.data.synthetic import simulate
+
     out: Path = options.out
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is a file; choose a new folder for simulated recordings")

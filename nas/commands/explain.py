@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hwmodels.device.energy import DEFAULT_PERIOD_S
-from nas.assembly.choice import arch_of
-from nas.assembly.hardware import cost_model
-from nas.assembly.layer_costs import layer_rows
-from nas.assembly.run_space import space_of
-from nas.report.front_rows import query_run
-from nas.run.run_directory import RunDirectory
 from nas.terminal.budget_options import add_columns, usual_columns
 from nas.terminal.output import chosen_columns, print_json, print_table
-from search.archive.query import Query, table_row
-from search.archive.rows import Row
-from search.costs.budgets import KB
+
+if TYPE_CHECKING:
+    from search.archive.rows import Row
 
 _LAYER_COLUMNS = (
     "name",
@@ -47,6 +40,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the layers, the totals by kind of layer, and the neighbours."""
+    from hwmodels.device.energy import DEFAULT_PERIOD_S
+    from nas.assembly.choice import arch_of
+    from nas.assembly.hardware import cost_model
+    from nas.assembly.layer_costs import layer_rows
+    from nas.assembly.run_space import space_of
+    from nas.report.front_rows import query_run
+    from nas.run.run_directory import RunDirectory
+    from search.archive.query import Query, table_row
+    from search.costs.budgets import KB
+
     run = RunDirectory.open(options.run)
     arch = arch_of(run, options.id)
     model = cost_model(run, run.device(options.device))

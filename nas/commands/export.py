@@ -5,27 +5,31 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hwmodels.basics.errors import InputError
-from hwmodels.firmware.front_end import Front, Sensors
-from hwmodels.firmware.learner import PersonalSettings, learnt_form
-from hwmodels.firmware.sources import require_small_filters
-from hwmodels.network.interpreter import IntegerModel
-from nas.assembly.choice import arch_of, chosen_arch
-from nas.assembly.hardware import cost_model
-from nas.assembly.run_space import space_of
-from nas.compress.finish import finish_subnet, is_finished
-from nas.compress.quantize import input_settings
-from nas.compress.streaming_subnets import SETTINGS, adapt_to_streaming, adapted_model, require_streamable, save_adapted
-from nas.deploy.bundle import CODE
-from nas.deploy.destination import check_destination, check_replacement
-from nas.deploy.export import export_bundle
-from nas.deploy.formats.registry import FORMATS, check_formats
-from nas.deploy.sensor_options import HELP, sensors
-from nas.run.run_directory import RunDirectory
+from nas.deploy.formats.registry import CODE, FORMATS
 from nas.terminal.arguments import positive_count
 from nas.terminal.output import print_fields, print_json
-from supernet.space.arch import Arch
+
+if TYPE_CHECKING:
+    from hwmodels.firmware.front_end import Sensors
+    from hwmodels.firmware.learner import PersonalSettings
+    from hwmodels.network.interpreter import IntegerModel
+    from nas.run.run_directory import RunDirectory
+    from supernet.space.arch import Arch
+
+
+_SENSORS_HELP = (
+    "what the sensors deliver, such as ppg_hz=25,acc_hz=26,acc_counts_per_g=2048; also ppg_channels, and "
+    "LOWEST:HIGHEST counts of ppg_range, acc_range and contact (default: both at 50 Hz, 4096 counts a g)"
+)
+
+
+def _sensors(text: str) -> Sensors:
+    """The sensors of `--sensors`; the usual ones for nothing."""
+    from nas.deploy.sensor_options import sensors
+
+    return sensors(text)
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -51,10 +55,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs",
         type=positive_count,
-        help=f"fine-tune anew for streaming (default: {SETTINGS.epochs}, once)",
+        help="fine-tune anew for streaming, for so many (default: once, for as many as suffice)",
     )
     parser.add_argument("--personal", action="store_true", help="with the C that learns its wearer")
-    parser.add_argument("--sensors", type=sensors, default=Sensors(), metavar="LIST", help=HELP)
+    parser.add_argument("--sensors", type=_sensors, default="", metavar="LIST", help=_SENSORS_HELP)
     parser.add_argument("--force", action="store_true", help="replace a bundle that holds what this one would not")
     parser.add_argument("--json", action="store_true", help="print the manifest as JSON")
     parser.set_defaults(execute=execute)
@@ -62,6 +66,20 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Finish the subnet where needed, write the bundle, and say where it is."""
+    from hwmodels.basics.errors import InputError
+    from hwmodels.firmware.front_end import Front
+    from hwmodels.firmware.learner import PersonalSettings
+    from hwmodels.firmware.sources import require_small_filters
+    from nas.assembly.choice import arch_of, chosen_arch
+    from nas.assembly.hardware import cost_model
+    from nas.compress.finish import finish_subnet, is_finished
+    from nas.compress.quantize import input_settings
+    from nas.compress.streaming_subnets import require_streamable
+    from nas.deploy.destination import check_destination, check_replacement
+    from nas.deploy.export import export_bundle
+    from nas.deploy.formats.registry import check_formats
+    from nas.run.run_directory import RunDirectory
+
     if options.epochs and options.mode == "window":
         raise InputError("--epochs: is for --mode streaming; window mode is fine-tuned as the run's file says")
     run = RunDirectory.open(options.run)
@@ -110,6 +128,10 @@ def execute(options: argparse.Namespace) -> int:
 
 def _learner(run: RunDirectory, arch: Arch, options: argparse.Namespace) -> PersonalSettings:
     """How a wearer is learnt. Raises InputError where the C of this network cannot."""
+    from hwmodels.basics.errors import InputError
+    from hwmodels.firmware.learner import PersonalSettings, learnt_form
+    from nas.assembly.run_space import space_of
+
     if options.mode == "streaming" or CODE not in options.formats:
         raise InputError("--personal: is C for window mode; leave it out, or export that (--format c)")
     settings = PersonalSettings()
@@ -129,6 +151,8 @@ def _formats(text: str) -> tuple[str, ...]:
 
 def _streamed(run: RunDirectory, arch: Arch, epochs: int | None) -> IntegerModel:
     """The subnet fine-tuned for incremental mode, as it was before unless `epochs` are given."""
+    from nas.compress.streaming_subnets import SETTINGS, adapt_to_streaming, adapted_model, save_adapted
+
     model = adapted_model(run, arch) if epochs is None else None
     if model is None:
         run.say(f"{arch.id}: fine-tuning for incremental mode")

@@ -8,20 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.c.toolchain import find_toolchain
-from hwmodels.codegen.network_source import generate
-from hwmodels.device.device import known_devices, load_device
-from hwmodels.emulation import qemu as second_emulator
-from hwmodels.emulation.emulator import Emulator
-from hwmodels.network.interpreter import run
-from hwmodels.validation import llvm_mca as second_model
-from hwmodels.validation.hot_loops import hot_loops
-from hwmodels.validation.network_check import random_model, random_windows, run_network
-from hwmodels.validation.published_boards import BOARDS, engine_comparisons
-from hwmodels.validation.published_sequences import published_sequences
 from nas.terminal.arguments import CC_HELP, count
 from nas.terminal.output import print_json, print_table
-from supernet.space.search_space import load_space
 
 _WINDOWS = 3
 _PLACES = {"tightly_coupled": "TCM", "flash": "flash"}
@@ -43,6 +31,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print the comparisons; exit code 1 when the model or an emulator is off."""
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.emulation import qemu as second_emulator
+    from hwmodels.validation import llvm_mca as second_model
+    from hwmodels.validation.hot_loops import hot_loops
+    from hwmodels.validation.published_boards import BOARDS, engine_comparisons
+
     sequences = sequence_rows()
     lacking = second_emulator.missing()
     networks = [] if lacking else network_rows(options.networks, options.space, options.cc)
@@ -72,6 +66,8 @@ def execute(options: argparse.Namespace) -> int:
 
 def list_devices(options: argparse.Namespace) -> int:
     """Print every shipped device; the JSON holds all of each file."""
+    from hwmodels.device.device import known_devices, load_device
+
     devices = [load_device(name) for name in known_devices()]
     if options.json:
         print_json([device.model_dump() for device in devices])
@@ -96,6 +92,9 @@ def list_devices(options: argparse.Namespace) -> int:
 
 def sequence_rows() -> list[dict[str, Any]]:
     """Every published sequence with the scoreboard's cycles, and llvm-mca's for steady states."""
+    from hwmodels.validation import llvm_mca as second_model
+    from hwmodels.validation.published_sequences import published_sequences
+
     asks = second_model.missing() is None
     rows = []
     for sequence in published_sequences():
@@ -117,6 +116,14 @@ def sequence_rows() -> list[dict[str, Any]]:
 
 def network_rows(networks: int, space_name: str, cc: str | None) -> list[dict[str, Any]]:
     """Random networks on both emulators: instructions of all windows, results beside the interpreter's."""
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.codegen.network_source import generate
+    from hwmodels.emulation import qemu as second_emulator
+    from hwmodels.emulation.emulator import Emulator
+    from hwmodels.network.interpreter import run
+    from hwmodels.validation.network_check import random_model, random_windows, run_network
+    from supernet.space.search_space import load_space
+
     space, toolchain = load_space(space_name), find_toolchain(cc)
     rng = np.random.default_rng(0)
     rows = []

@@ -7,29 +7,19 @@ import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hwmodels.basics.atomic_files import replace_file
-from hwmodels.basics.errors import InputError
-from hwmodels.c.toolchain import find_toolchain
-from hwmodels.cost import lut
-from hwmodels.cost.board_measurements import measured_table, read_measurements
-from hwmodels.cost.board_project import benchmark_project, choose_calls
-from hwmodels.cost.lut import LookUpTable
-from hwmodels.cost.network_cost import CostModel
-from hwmodels.device.device import DEFAULT_DEVICE, load_device
-from hwmodels.device.target import Target
-from nas.assembly.choice import archive_path
-from nas.assembly.hardware import all_ops, build_table, cache_path, cached_table, measured_path, memory_of, table_path
-from nas.assembly.lut_check import check_table, is_bad
-from nas.assembly.run_space import space_of
-from nas.run.run_directory import RunDirectory
-from nas.run.workers import worker_pool
+from hwmodels.device.device import DEFAULT_DEVICE
 from nas.terminal.arguments import CC_HELP, count, positive_count
 from nas.terminal.output import plain, print_fields, print_json, print_table
 from nas.terminal.progress import progress
-from search.archive.archive import Archive
 from search.feasibility.build_choice import CODES, MEMORIES
-from supernet.space.search_space import SearchSpace, load_space
+
+if TYPE_CHECKING:
+    from hwmodels.cost.lut import LookUpTable
+    from hwmodels.device.target import Target
+    from nas.run.run_directory import RunDirectory
+    from supernet.space.search_space import SearchSpace
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +65,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def build_one(options: argparse.Namespace) -> int:
     """Build a table, always anew."""
+    from hwmodels.c.toolchain import find_toolchain
+    from nas.assembly.hardware import build_table, cache_path, memory_of, table_path
+    from nas.assembly.run_space import space_of
+    from nas.run.run_directory import RunDirectory
+    from supernet.space.search_space import load_space
+
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
     target, toolchain = _target(options, run), find_toolchain(options.cc)
@@ -91,6 +87,8 @@ def build_one(options: argparse.Namespace) -> int:
 
 def show_one(options: argparse.Namespace) -> int:
     """Print provenance and entries."""
+    from supernet.space.search_space import load_space
+
     table = _table(options, load_space(options.space))
     entries = [
         {"kernel call": key, **asdict(entry)}
@@ -108,6 +106,14 @@ def show_one(options: argparse.Namespace) -> int:
 
 def check_one(options: argparse.Namespace) -> int:
     """Check predictions; exit code 1 when anything that must be equal differs, or figures are too far off."""
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.cost.network_cost import CostModel
+    from hwmodels.device.device import load_device
+    from nas.assembly.hardware import cached_table
+    from nas.assembly.lut_check import check_table, is_bad
+    from nas.run.workers import worker_pool
+    from supernet.space.search_space import load_space
+
     space, device = load_space(options.space), load_device(options.device or DEFAULT_DEVICE)
     toolchain = find_toolchain(options.cc)
     table = cached_table(space, device.target, toolchain, options.memory)
@@ -127,6 +133,13 @@ def check_one(options: argparse.Namespace) -> int:
 
 def export_firmware(options: argparse.Namespace) -> int:
     """Write a benchmark project for a device."""
+    from hwmodels.basics.atomic_files import replace_file
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.cost.board_project import benchmark_project, choose_calls
+    from hwmodels.device.device import load_device
+    from nas.assembly.hardware import all_ops, cached_table
+    from supernet.space.search_space import load_space
+
     space, device, toolchain = (
         load_space(options.space),
         load_device(options.device),
@@ -142,6 +155,15 @@ def export_firmware(options: argparse.Namespace) -> int:
 
 def import_one(options: argparse.Namespace) -> int:
     """Make a table of measurements; the old one stays as it is when anything is wrong with them."""
+    from hwmodels.basics.errors import InputError
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.cost.board_measurements import measured_table, read_measurements
+    from hwmodels.device.device import load_device
+    from nas.assembly.hardware import cached_table, measured_path, memory_of
+    from nas.assembly.run_space import space_of
+    from nas.run.run_directory import RunDirectory
+    from supernet.space.search_space import load_space
+
     run = RunDirectory.open(options.run) if options.run else None
     space = space_of(run.config) if run else load_space(options.space)
     device = run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)
@@ -168,6 +190,10 @@ def import_one(options: argparse.Namespace) -> int:
 
 def _refuse_mixture(run: RunDirectory, device: str) -> None:
     """Subnets in the archive keep the costs they were searched with: one device name, one table."""
+    from hwmodels.basics.errors import InputError
+    from nas.assembly.choice import archive_path
+    from search.archive.archive import Archive
+
     if not Path(archive_path(run)).exists():
         return
     with Archive(archive_path(run), create=False) as archive:
@@ -184,6 +210,11 @@ def _finite(value: float) -> float | None:
 
 
 def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.cost import lut
+    from nas.assembly.hardware import cached_table, table_path
+    from nas.run.run_directory import RunDirectory
+
     path: Path | None = options.table
     if path is None:
         return cached_table(space, _target(options), find_toolchain(options.cc))
@@ -195,4 +226,6 @@ def _table(options: argparse.Namespace, space: SearchSpace) -> LookUpTable:
 
 def _target(options: argparse.Namespace, run: RunDirectory | None = None) -> Target:
     """Core and memory of the wanted device: the one given, else the run's, else the default."""
+    from hwmodels.device.device import load_device
+
     return (run.device(options.device) if run else load_device(options.device or DEFAULT_DEVICE)).target

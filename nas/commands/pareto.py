@@ -5,18 +5,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas.report.front_rows import query_run, rows_for_pictures
-from nas.report.plots import pareto_front
-from nas.run.run_directory import RunDirectory
-from nas.run.run_files import replace_file
 from nas.terminal.arguments import picture_path, positive_count
 from nas.terminal.budget_options import add_budgets, add_columns, given_budgets, objectives, usual_columns
 from nas.terminal.output import chosen_columns, print_csv, print_json, print_table
-from search.archive.query import Answer, Query, QueryError
-from search.costs.budgets import Budgets
-from search.loop.racing import objectives_of
-from search.pareto.compare import compare_fronts
+
+if TYPE_CHECKING:
+    from search.archive.query import Answer, Query
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +38,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Query and print."""
+    from nas.report.front_rows import query_run, rows_for_pictures
+    from nas.report.plots import pareto_front
+    from nas.run.run_directory import RunDirectory
+    from nas.run.run_files import replace_file
+    from search.archive.query import Query
+    from search.costs.budgets import Budgets
+
     run = RunDirectory.open(options.run)
     query = Query(
         budgets=given_budgets(options, Budgets()),
@@ -77,6 +80,12 @@ def execute(options: argparse.Namespace) -> int:
 
 def _against(options: argparse.Namespace, answer: Answer, query: Query) -> int:
     """Compare the answer with the same query's on another run."""
+    from nas.report.front_rows import query_run
+    from nas.run.run_directory import RunDirectory
+    from search.archive.query import QueryError
+    from search.loop.racing import objectives_of
+    from search.pareto.compare import compare_fronts
+
     other = RunDirectory.open(options.against)
     # Another run's device may be another one: both are asked about the same.
     theirs = query_run(other, replace(query, device=answer.rows[0].device))

@@ -9,13 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from hwmodels.c.toolchain import find_toolchain
-from hwmodels.firmware.learner import PersonalSettings
-from nas.assembly.choice import chosen_arch
-from nas.assembly.loading import windows_of
-from nas.compress.finish import finished_model
-from nas.predict.personalization import Protocol, learn_each, minutes_of, recordings_of
-from nas.run.run_directory import RunDirectory, RunError
 from nas.terminal.output import print_json, print_table
 
 
@@ -33,6 +26,14 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Print errors before and after; exit code 1 when the emulated core learns something else."""
+    from hwmodels.c.toolchain import find_toolchain
+    from hwmodels.firmware.learner import PersonalSettings
+    from nas.assembly.choice import chosen_arch
+    from nas.assembly.loading import windows_of
+    from nas.compress.finish import finished_model
+    from nas.predict.personalization import Protocol, learn_each, minutes_of, recordings_of
+    from nas.run.run_directory import RunDirectory, RunError
+
     protocol, settings = Protocol(options.minutes, options.gap), PersonalSettings()
     run = RunDirectory.open(options.run)
     model = finished_model(run, chosen_arch(run))

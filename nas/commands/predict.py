@@ -6,16 +6,13 @@ import argparse
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hwmodels.basics.errors import InputError
-from nas.data.remarks import with_remarks
-from nas.data.sources import detect_and_load, reference_of
-from nas.predict.inference import Inference, infer, load_network
-from nas.report.plots import rate_trace
-from nas.run.run_files import replace_file, write_text
 from nas.terminal.arguments import picture_path
 from nas.terminal.output import print_json, print_notes, print_table
+
+if TYPE_CHECKING:
+    from nas.predict.inference import Inference
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +28,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Predict, write what was asked for, and print one line a recording."""
+    from hwmodels.basics.errors import InputError
+    from nas.data.remarks import with_remarks
+    from nas.data.sources import detect_and_load, reference_of
+    from nas.predict.inference import infer, load_network
+    from nas.run.run_files import replace_file, write_text
+
     model, tracker = load_network(options.model)
     if options.track and tracker is None:
         raise InputError(f"{options.model}: has no tracker; leave --track out")
@@ -99,6 +102,9 @@ def _csv(found: list[Inference]) -> str:
 
 
 def _trace(one: Inference, measured_with: str) -> Any:
+    from hwmodels.basics.errors import InputError
+    from nas.report.plots import rate_trace
+
     if one.classes:
         raise InputError("--plot draws heart rates; this network tells rhythms apart")
     error = "" if one.mae_bpm is None else f", MAE {one.mae_bpm:.1f} BPM"

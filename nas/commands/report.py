@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from nas.report.closing import closing_lines, closing_summary
-from nas.report.run_report import write_report
-from nas.run.run_directory import RunDirectory
 from nas.terminal.output import print_json
 
 
@@ -20,6 +17,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Write report.html and print where it is."""
+    from nas.report.closing import closing_lines, closing_summary
+    from nas.report.run_report import write_report
+    from nas.run.run_directory import RunDirectory
+
     run = RunDirectory.open(options.run)
     with run.exclusive():
         write_report(run)

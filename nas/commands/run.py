@@ -7,17 +7,16 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas.assembly.loss_check import require_losses
-from nas.report.closing import closing_lines, closing_summary
-from nas.run.config import Config, absolute, load_config, parse_config
-from nas.run.overrides import overridden
-from nas.run.run_directory import RunDirectory
-from nas.stages import supernet
-from nas.stages.job import NAMES, run_pipeline
+from nas.stages.names import STAGE_NAMES
 from nas.terminal.arguments import count, positive_count
 from nas.terminal.output import plain, print_fields, print_json
-from supernet.training.distributed import Team, joined
+
+if TYPE_CHECKING:
+    from nas.run.config import Config
+    from nas.run.run_directory import RunDirectory
+    from supernet.training.distributed import Team
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -38,13 +37,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
     parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), help="what trains, instead of the file's")
     parser.add_argument("--cluster", metavar="ADDRESS", help="dask scheduler whose workers evaluate subnets")
-    parser.add_argument("--until", choices=NAMES, help="stop after this stage")
+    parser.add_argument("--until", choices=STAGE_NAMES, help="stop after this stage")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(execute=execute)
 
 
 def execute(options: argparse.Namespace) -> int:
     """Run the pipeline and print what came of it; of the processes that torchrun starts, the first does."""
+    from nas.stages import supernet
+    from supernet.training.distributed import joined
+
     with joined() as team:
         if not team.leads:
             supernet.follow(team)
@@ -58,6 +60,9 @@ def execute(options: argparse.Namespace) -> int:
 
 def _lead(options: argparse.Namespace, team: Team) -> int:
     """Do the whole job, with the others' help where a supernet is trained."""
+    from nas.report.closing import closing_lines, closing_summary
+    from nas.stages.job import run_pipeline
+
     run = prepared_run(
         options.config,
         options.data,
@@ -70,7 +75,7 @@ def _lead(options: argparse.Namespace, team: Team) -> int:
     )
     run.cluster, run.team = options.cluster, team
     run_pipeline(run, options.until)
-    if options.until not in (None, NAMES[-1]):
+    if options.until not in (None, STAGE_NAMES[-1]):
         summary = run.summary(options.until)
         print_json(summary) if options.json else print_fields(plain(summary))
         return 0
@@ -93,6 +98,11 @@ def prepared_run(
     settings: Sequence[str] = (),
 ) -> RunDirectory:
     """The run directory of a configuration file, made or opened, with what the command line sets instead."""
+    from nas.assembly.loss_check import require_losses
+    from nas.run.config import absolute, load_config, parse_config
+    from nas.run.overrides import overridden
+    from nas.run.run_directory import RunDirectory
+
     content = overridden(load_config(config).model_dump(mode="json"), settings)
     # The run directory is read from other folders later on.
     content |= {name: absolute(content[name]) for name in ("space", "device") if isinstance(content[name], str)}

@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nas.assembly.choice import budgets_of
-from nas.assembly.hardware import cost_plan
-from nas.run.carried import carry_device
-from nas.run.run_directory import RunDirectory
-from nas.stages.search import search_run
 from nas.terminal.arguments import positive_count
 from nas.terminal.budget_options import add_budgets, add_columns, given_budgets, objectives, usual_columns
 from nas.terminal.output import chosen_columns, print_json, print_table
-from search.archive.query import Answer
-from search.costs.budgets import Budgets
-from search.feasibility.explain import explain
+
+if TYPE_CHECKING:
+    from nas.run.run_directory import RunDirectory
+    from search.costs.budgets import Budgets
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +33,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def execute(options: argparse.Namespace) -> int:
     """Search and print the front."""
+    from nas.assembly.choice import budgets_of
+    from nas.run.carried import carry_device
+    from nas.run.run_directory import RunDirectory
+    from nas.stages.search import search_run
+    from search.archive.query import Answer
+
     run = RunDirectory.open(options.run)
     budgets = given_budgets(options, budgets_of(run.config.budgets))
     if options.explain:
@@ -61,6 +64,9 @@ def execute(options: argparse.Namespace) -> int:
 
 def _explain(run: RunDirectory, options: argparse.Namespace, budgets: Budgets) -> int:
     """Print what share of the space each budget leaves, which one binds, and what relaxing it buys."""
+    from nas.assembly.hardware import cost_plan
+    from search.feasibility.explain import explain
+
     plan = cost_plan(run, run.device(options.device))
     found = explain(plan, budgets)
     if options.json:

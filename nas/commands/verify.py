@@ -5,14 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from hwmodels.basics.errors import InputError
-from hwmodels.c.toolchain import find_toolchain
-from nas.deploy.bundle import read_board
-from nas.deploy.manifest import MANIFEST
-from nas.deploy.verification.comparison import COLUMNS
-from nas.deploy.verification.firmware_check import cost_rows
-from nas.deploy.verification.verify import verify_bundle
-from nas.run.run_directory import RunDirectory
 from nas.terminal.output import print_json, print_table
 
 _ROWS = ("latency_ms", "cycles", "flash_bytes", "ram_bytes", "energy_mj", "power_mw")
@@ -33,6 +25,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def _bundle_of(path: Path) -> Path:
     """The bundle that a user means: the folder itself, or that of a run's chosen subnet."""
+    from hwmodels.basics.errors import InputError
+    from nas.deploy.manifest import MANIFEST
+    from nas.run.run_directory import RunDirectory
+
     if (path / MANIFEST).exists() or not (path / "config.yaml").exists():
         return path
     run = RunDirectory.open(path)
@@ -47,6 +43,13 @@ def execute(options: argparse.Namespace) -> int:
 
     Exit code 1 when one differs more than it may, or when the examples keep too little stack.
     """
+    from hwmodels.basics.errors import InputError
+    from hwmodels.c.toolchain import find_toolchain
+    from nas.deploy.bundle import read_board
+    from nas.deploy.verification.comparison import COLUMNS
+    from nas.deploy.verification.firmware_check import cost_rows
+    from nas.deploy.verification.verify import verify_bundle
+
     if options.run and not options.full:
         raise InputError("--run: is for --full, which hears the quantized module of the run")
     toolchain = find_toolchain(options.cc) if options.cc else None

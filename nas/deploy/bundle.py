@@ -29,7 +29,7 @@ from hwmodels.network.interpreter import IntegerModel, load_model, run, save_mod
 from nas.deploy.destination import BOARD, README, check_destination, check_replacement, digest, users_files
 from nas.deploy.example import example_files
 from nas.deploy.formats.description import logits_of, readme_section
-from nas.deploy.formats.registry import FILES, FORMATS, written
+from nas.deploy.formats.registry import CODE, FILES, FORMATS, written
 from nas.deploy.manifest import EXPORT_AGAIN, FORMAT, MANIFEST, BundleError, Manifest, read_manifest
 from nas.deploy.self_test import self_test
 from nas.deploy.texts import cmake_lists, memory_map, readme
@@ -37,7 +37,6 @@ from nas.run.run_files import MARKER, read_arrays, replace_folder, write_json
 
 TRACKER = "tracker.json"
 DEVICE = "device.yaml"
-CODE = "c"
 SELF_TEST_VECTORS = 4
 _MOST_GOLDEN_BYTES = 256 << 20
 

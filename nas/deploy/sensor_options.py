@@ -24,10 +24,6 @@ _FIELDS: dict[str, Callable[[str], Any]] = {
     "acc_counts_per_g": int,
     "acc_range": _range,
 }
-HELP = (
-    "what the sensors deliver, such as ppg_hz=25,acc_hz=26,acc_counts_per_g=2048; also ppg_channels, and "
-    "LOWEST:HIGHEST counts of ppg_range, acc_range and contact (default: both at 50 Hz, 4096 counts a g)"
-)
 
 
 def sensors(text: str) -> Sensors:

@@ -15,6 +15,7 @@ from nas.assembly.loading import CHECKPOINT
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest
 from nas.stages import evaluate, finish, prepare, profile, report, search, supernet, teacher, verify
+from nas.stages.names import STAGE_NAMES
 from nas.terminal.output import plain
 
 
@@ -48,7 +49,7 @@ STAGES: tuple[Stage, ...] = (  # type: ignore[assignment]
     evaluate,
     report,
 )
-NAMES: tuple[str, ...] = tuple(stage.NAME for stage in STAGES)
+assert tuple(stage.NAME for stage in STAGES) == STAGE_NAMES
 
 
 def run_pipeline(run: RunDirectory, until: str | None = None) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from nas.terminal.arguments import positive_number
 from nas.terminal.output import column_names
-from search.archive.filters import FilterError, column_named
-from search.costs.budgets import KB, Budgets
+
+if TYPE_CHECKING:
+    from search.costs.budgets import Budgets
 
 
 def add_budgets(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +27,8 @@ def add_budgets(parser: argparse.ArgumentParser) -> None:
 
 def given_budgets(options: argparse.Namespace, defaults: Budgets) -> Budgets:
     """The budgets of the options; where none is given, the default's."""
+    from search.costs.budgets import KB
+
     flash, ram = options.max_flash_kb, options.max_ram_kb
     given = {
         "latency_ms": options.max_latency_ms,
@@ -50,6 +54,8 @@ def usual_columns(metric: str) -> tuple[str, ...]:
 
 def objectives(text: str) -> tuple[str, ...]:
     """Columns to minimise, as filters name them, with commas between: "error,step_latency_ms,flash"."""
+    from search.archive.filters import FilterError, column_named
+
     try:
         return tuple(column_named(name.strip()).stored for name in text.split(","))
     except FilterError as error:

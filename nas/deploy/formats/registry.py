@@ -5,10 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwmodels.basics.errors import InputError
-from hwmodels.network.interpreter import IntegerModel
+
+if TYPE_CHECKING:
+    from hwmodels.network.interpreter import IntegerModel
+
+CODE = "c"
+"""The format that is a bundle's own sources."""
 
 
 @dataclass(frozen=True)
