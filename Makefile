@@ -1,10 +1,11 @@
 # make demo: install into .venv and run the main job on the synthetic set.  make test: the checks CI runs.
+# make docs: the documentation as a site, in build/site.
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
-.PHONY: demo test lint bench compiler clean
+.PHONY: demo test lint docs bench compiler clean
 
 demo: $(INSTALLED) compiler
 	$(BIN)/ppg-nas run configs/demo.yaml
@@ -15,6 +16,9 @@ demo: $(INSTALLED) compiler
 
 test: $(INSTALLED) compiler lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+docs: $(INSTALLED)
+	$(BIN)/python -m mkdocs build --strict
 
 bench: $(INSTALLED) compiler
 	$(BIN)/python -m benchmarks $(NAME) --json

@@ -88,7 +88,7 @@ def means(rows: list[dict[str, Any]], source: str) -> dict[str, Any]:
 
 
 def document_parts(found: Mapping[str, Any]) -> dict[str, str]:
-    """The tables of docs/personalization.md, part to text, from what the benchmark printed with --json."""
+    """Tables of the appendix of results, part to text, from what the benchmark printed with --json."""
     means = [
         [
             source,

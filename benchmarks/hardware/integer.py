@@ -1,4 +1,4 @@
-"""One integer model, five witnesses: random networks of a space by all of them, compared element by element.
+"""One integer model, five implementations: random networks of a space by all of them, compared element by element.
 
 Interpreter, quantization-aware module, C on this machine, C on the emulated Cortex-M7, LiteRT's reference
 kernels, and onnxruntime run the same windows: like recordings, of noise, and adversarial ones.
@@ -119,8 +119,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def witness_table(results: Sequence[Mapping[str, Any]]) -> str:
-    """The table of docs/integer.md: a row for what each run of the benchmark printed with --json."""
+def implementations_table(results: Sequence[Mapping[str, Any]]) -> str:
+    """A table of the appendix of results: a row for what each run of the benchmark printed with --json."""
     rows = []
     for found in results:
         wrong = [*found["mismatches"].values(), found["onnx"]["exact_file_mismatches"]]
@@ -140,7 +140,7 @@ def witness_table(results: Sequence[Mapping[str, Any]]) -> str:
         )
     differing = "differing: quantized module / C here / C on the M7 / LiteRT / ONNX"
     plain = "plain ONNX, operations: units apart"
-    header = ["space", "networks", "windows", "elements a witness", differing, plain, "minutes"]
+    header = ["space", "networks", "windows", "elements compared with each", differing, plain, "minutes"]
     return table(header, rows)
 
 

@@ -253,7 +253,7 @@ _MODES = {
 
 
 def document_parts(found: Mapping[str, Any]) -> dict[str, str]:
-    """The tables of docs/streaming.md, part to text, from what `python -m benchmarks streaming --json` printed."""
+    """Tables of the appendix of results, part to text, from what the benchmark printed with --json."""
     costs = [row for one in found["runs"] for row in _cost_rows(one["front"][0], one["run"])]
     told = (
         f"On the {found['members']} members of the fronts, {found['device']}, a step takes "

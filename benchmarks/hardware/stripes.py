@@ -65,7 +65,7 @@ def show(found: list[dict[str, Any]]) -> None:
 
 
 def document_table(found: Sequence[Mapping[str, Any]]) -> str:
-    """The table of docs/hardware-model.md."""
+    """A table of the appendix of results."""
     rows = [
         [
             row["space"],

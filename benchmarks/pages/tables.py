@@ -1,10 +1,10 @@
-"""Rewrite tables of docs/ from the result files in docs/results, which commands have written.
+"""Rewrite the appendix of results from the result files in docs/results, which commands have written.
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
 configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
 streaming.json, personalization.json, search.json, training.json, kernels.json and stripes.json are what those
 benchmarks printed with --json, kernel_cases.json is `python -m benchmarks kernels --cases N`; reliability.json is a
-run's teacher/reliability.json. What has not been measured yet is said so.
+run's teacher/reliability.json. Tables of whole runs are made in run_tables. What has not been measured yet is said so.
 """
 
 from __future__ import annotations
@@ -21,15 +21,13 @@ from benchmarks.accuracy_studies import distillation, peers, personalization, ra
 from benchmarks.hardware import integer, streaming, stripes
 from benchmarks.support.fold_results import FoldResult, assemble, load_fold_result, mae_difference, metrics_of
 from benchmarks.support.markdown import rewrite, table
+from benchmarks.support.run_tables import run_tables
 from benchmarks.support.trials import load_rows, mean_and_gain, together
 from nas.evaluation.estimates import TRACKED
 from nas.evaluation.metrics import Interval
 
 _MISSING = "Not measured yet."
-_DOCUMENT, _HARDWARE, _INTEGER = "docs/accuracy.md", "docs/hardware-model.md", "docs/integer.md"
-_SEARCH, _SUPERNET = "docs/search.md", "docs/supernet.md"
-_OTHERS = {"streaming": streaming.document_parts, "personalization": personalization.document_parts}
-_REMEDY = "give the checkout with --root"
+_APPENDIX = Path("docs/reference/results.md")
 _BASELINES = ("mobilenet-1d", "spectral-cnn", "cornet-cnn")
 _INT8 = "int8 subnet"
 _RELIABILITY = (
@@ -49,9 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Rewrite the documents; returns which parts had results."""
-    results, name = options.root / "docs/results", options.name
-    parts = {
+    """Rewrite the appendix of results; returns which of its parts had results."""
+    results = options.root / "docs" / "results"
+    parts = {**run_tables(results), **_recipe_tables(results, options.name), **_program_tables(results, options.name)}
+    text = {part: content or _MISSING for part, content in parts.items()}
+    rewrite(options.root / _APPENDIX, text, "give the checkout with --root")
+    return {"measured": [part for part, content in parts.items() if content]}
+
+
+def _recipe_tables(results: Path, name: str) -> dict[str, str]:
+    """What was tried to lower errors."""
+    return {
         "founding": _founding(results, name),
         "peers": _peers(results),
         "distillation": _distillation(results),
@@ -61,49 +67,53 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "augmentation": _augmentation(results / "augmentation"),
         "reliability": _of_json(results / "reliability.json", _reliability),
     }
-    costs = {
+
+
+def _program_tables(results: Path, name: str) -> dict[str, str]:
+    """Kernels, integer arithmetic, search, training, streaming and personalization."""
+    return {
         "kernels": _of_json(results / "kernels.json", _kernels),
         "networks": _of_json(results / "kernels.json", _networks),
         "cases": _of_json(results / "kernel_cases.json", _cases),
         "stripes": _of_json(results / "stripes.json", stripes.document_table),
+        "search": _of_json(results / "search.json", _search),
+        "training": _of_json(results / "training.json", _training),
+        "implementations": _implementations(results),
+        "int8": _int8_less_float(results, name),
+        **_several("streaming", ("cost", "accuracy"), results, streaming.document_parts),
+        **_several("personalization", ("means", "ram", "people"), results, personalization.document_parts),
     }
-    search = {"search": _of_json(results / "search.json", _search)}
-    training = {"training": _of_json(results / "training.json", _training)}
-    documents = {_DOCUMENT: parts, _HARDWARE: costs, _SEARCH: search, _SUPERNET: training}
-    for document, held in documents.items():
-        written = {part: text or _MISSING for part, text in held.items()}
-        rewrite(options.root / document, written, _REMEDY)
-    measured = [part for held in documents.values() for part, text in held.items() if text]
-    for other, parts_of in _OTHERS.items():
-        if (results / f"{other}.json").exists():
-            found = json.loads((results / f"{other}.json").read_text(encoding="utf-8"))
-            documents[f"docs/{other}.md"] = parts_of(found)
-            rewrite(options.root / f"docs/{other}.md", documents[f"docs/{other}.md"], _REMEDY)
-    if witnesses := _integer(results, name):
-        documents[_INTEGER] = witnesses
-        rewrite(options.root / _INTEGER, witnesses, _REMEDY)
-    return {"measured": measured, "documents": list(documents)}
 
 
-def _integer(results: Path, name: str) -> dict[str, str]:
-    """The parts of docs/integer.md that have results: witnesses, and int8 less float on held-out people."""
-    parts, runs = {}, _accuracy(results, name)
+def _several(
+    name: str, parts: Sequence[str], results: Path, write: Callable[[Any], Mapping[str, str]]
+) -> dict[str, str]:
+    """The parts that one result file fills, each named for the file; empty without it."""
+    path = results / f"{name}.json"
+    written = write(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+    return {f"{name} {part}": written.get(part, "") for part in parts}
+
+
+def _implementations(results: Path) -> str:
     files = [results / "integer.json", results / "integer_spectral.json"]
-    held = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
-    if held:
-        parts["witnesses"] = integer.witness_table(held)
-    if runs:
-        whole = assemble(runs)
-        rows = [
-            [
-                source,
-                str(int(np.unique(whole.subject[whole.source == source]).size)),
-                str(mae_difference(whole, _INT8, "float subnet", source)),
-            ]
-            for source in sorted(set(whole.source.tolist()))
+    spaces = [json.loads(file.read_text(encoding="utf-8")) for file in files if file.exists()]
+    return integer.implementations_table(spaces) if spaces else ""
+
+
+def _int8_less_float(results: Path, name: str) -> str:
+    runs = _accuracy(results, name)
+    if not runs:
+        return ""
+    whole = assemble(runs)
+    rows = [
+        [
+            source,
+            str(int(np.unique(whole.subject[whole.source == source]).size)),
+            str(mae_difference(whole, _INT8, "float subnet", source)),
         ]
-        parts["int8"] = table(["set", "people", "MAE of int8 less that of float, BPM"], rows)
-    return parts
+        for source in sorted(set(whole.source.tolist()))
+    ]
+    return table(["set", "people", "MAE of int8 less that of float, BPM"], rows)
 
 
 def _founding(results: Path, name: str) -> str:

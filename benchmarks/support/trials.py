@@ -107,7 +107,7 @@ def by_subject(estimate: NDArray[Any], windows: TrainingSet) -> dict[str, float]
 def recipe(run: RunDirectory, epochs: int | None, seed: int = 0) -> TrainSettings:
     """The run's fine-tuning recipe, for so many epochs, without validation on the way."""
     own = train_settings(run.config.finish.fine_tuning, run.config.seed + seed)
-    return replace(own, epochs=epochs or own.epochs, validate_every=0)
+    return own.with_changes(epochs=epochs or own.epochs, validate_every=0)
 
 
 def train_graph(

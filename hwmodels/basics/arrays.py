@@ -56,7 +56,7 @@ def read_npz(path: str | Path, most_bytes: int = MOST_BYTES) -> dict[str, NDArra
         raise UndecodableError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
     except _DAMAGED as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UndecodableError(f"{path}: no NPZ file that can be read ({reason[:120]})") from None
+        raise UndecodableError(f"{path}: not a readable NPZ file ({reason[:120]})") from None
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """Cycles of an execution on the Cortex-M7: an in-order dual-issue scoreboard over executed block edges.
 
 Takes the emulator's exact edge counts and the linked image; look-up table and verification take the cycles.
-Rules are the published measurements listed in docs/hardware-model.md (jnk0le's pipeline cycle test on an
+Rules are the published measurements listed in docs/explanation/hardware-model.md (jnk0le's pipeline cycle test on an
 STM32H743, quinapalus on an STM32H730, Arm's LLVM scheduling model); none was fitted here.
 """
 

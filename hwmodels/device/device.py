@@ -1,7 +1,7 @@
 """Devices: core, clock, memories and power of a target, read from YAML files in configs/devices.
 
 The cost model turns cycles into latency, energy and power with one; adding a device is adding one file
-(docs/hardware-model.md).
+(docs/explanation/hardware-model.md).
 """
 
 from __future__ import annotations

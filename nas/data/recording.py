@@ -119,9 +119,8 @@ class Recording:
             constant = np.ptp(signal, axis=1) == 0
             # An axis of a wrist at rest may well stay within one count; three that do are no accelerometer.
             if constant.any() and (channels is None or constant.all()):
-                if constant.all():
-                    raise self._error(field, "is constant", "check the sensor, or leave the recording out")
-                raise self._error(field, f"channel {int(constant.argmax())} is constant", "leave that channel out")
+                remedy = "check the sensor, or leave the recording out" if constant.all() else "leave that channel out"
+                raise self._error(field, f"channel {int(constant.argmax())} is constant", remedy)
 
     @property
     def duration_s(self) -> float:

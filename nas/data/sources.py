@@ -92,7 +92,7 @@ def _kinds_under(path: Path) -> list[Loader]:
         sets = ", ".join(kind for kind, loader in LOADERS.items() if loader.is_set)
         raise InputError(
             f"{path}: no file of a known kind; recordings are CSV, NPZ, Empatica E4 (folder or zip), WFDB, EDF, or "
-            f"of a published set ({sets}); see docs/data.md"
+            f"of a published set ({sets}); see docs/reference/recordings.md"
         )
     return loaders
 

@@ -1,4 +1,4 @@
-"""One hint to the C library that makes training on a CPU up to 1.7 times faster (docs/supernet.md)."""
+"""One hint to the C library that makes training on a CPU up to 1.7 times faster (docs/explanation/supernet.md)."""
 
 from __future__ import annotations
 

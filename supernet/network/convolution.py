@@ -1,7 +1,7 @@
 """Convolutions over time as (1 x T) 2-D ones in channels-last memory, the layout that is fastest on a CPU.
 
 Gradients are our own: each is asked of the library in the form in which its kernels run fastest
-(docs/supernet.md). A supernet in training runs a convolution, its batch norm and its activation as one node.
+(docs/explanation/supernet.md). A supernet in training runs a convolution, its norm and its activation as one node.
 """
 
 from __future__ import annotations

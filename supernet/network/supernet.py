@@ -3,7 +3,7 @@
 It walks the LayerGraph that the architecture deploys and takes each operation's weights from a
 bank. Banks are shared over widths, depths, expansions and kernel sizes, but not over dilations,
 sampling rates or sensor sets: a kernel that must mean the same at several dilations ruins a network
-whose task is periodicity (docs/supernet.md).
+whose task is periodicity (docs/explanation/supernet.md).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class Augmentation(Settings):
     (in deviations of the PPG) is added, which a teacher is not shown.
 
     The rest disturbs windows as worn sensors are (supernet/windows/disturbances.py) and is off by default, for want
-    of a gain on validation subjects (docs/accuracy.md): in motion_share of the windows, the motion of
+    of a gain on validation subjects (docs/explanation/accuracy.md): in motion_share of the windows, the motion of
     another one is added, artifact and acceleration, by up to motion_gain; in contact_share, the pulse is
     lost for up to contact_s; the amplitude drifts by up to exp(gain); in silence_share, the accelerometer
     reads nothing.

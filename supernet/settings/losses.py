@@ -11,7 +11,7 @@ from hwmodels.basics.settings import Settings
 
 
 class Term(Settings):
-    """One loss of a weighted sum: its kind, its weight, and what that kind reads (docs/supernet.md).
+    """One loss of a weighted sum: its kind, its weight, and what that kind reads (docs/explanation/supernet.md).
 
     options: settings of a loss that another package registers, checked by that loss.
     """

@@ -198,11 +198,6 @@ def spoil_constant(folder: Path) -> str:
     return "ppg channel 1 is constant"
 
 
-def spoil_constant_acceleration(folder: Path) -> str:
-    ieee_record(folder, cells=[((4, slice(None)), 0.0)])
-    return "acc channel 1 is constant"
-
-
 SPOILT = [
     spoil_missing,
     spoil_truncated,
@@ -213,7 +208,6 @@ SPOILT = [
     spoil_labels,
     spoil_nan,
     spoil_constant,
-    spoil_constant_acceleration,
 ]
 
 
@@ -240,21 +234,9 @@ def spoil_npz_fields(folder: Path) -> str:
     return "own.npz: array 'ppg' is missing"
 
 
-def spoil_npz_labels(folder: Path) -> str:
-    signal = np.random.default_rng(0).normal(size=2000)
-    np.savez(folder / "own.npz", ppg=signal, ppg_hz=25.0, heart_rate_bpm=np.full(80, 70.0))
-    return "labels reach"
-
-
 def spoil_csv_numbers(folder: Path) -> str:
     (folder / "own.csv").write_text("time_s,ppg\n0,1\n0.04,high\n0.08,3\n")
     return "own.csv: column 'ppg' is not numeric"
-
-
-def spoil_csv_gaps(folder: Path) -> str:
-    lines = [f"{index / 25},{'' if index == 7 else index % 5}" for index in range(500)]
-    (folder / "own.csv").write_text("\n".join(["time_s,ppg", *lines]))
-    return "own.csv: ppg has 1 NaN"
 
 
 def spoil_csv_constant(folder: Path) -> str:
@@ -270,7 +252,7 @@ def spoil_short(folder: Path) -> str:
 
 @pytest.mark.parametrize(
     "spoil",
-    [spoil_npz, spoil_npz_fields, spoil_npz_labels, spoil_csv_numbers, spoil_csv_gaps, spoil_csv_constant, spoil_short],
+    [spoil_npz, spoil_npz_fields, spoil_csv_numbers, spoil_csv_constant, spoil_short],
 )
 def test_an_own_recording_that_cannot_be_used_is_named(capsys, tmp_path, spoil):
     data = tmp_path / "data"

@@ -1,17 +1,10 @@
 """The report's page and pictures hold what they are given, and nothing executes in them."""
 
-import argparse
-import json
 import re
-import shutil
 import warnings
-from pathlib import Path
 
 import numpy as np
-import pytest
 
-from benchmarks.pages import readme
-from hwmodels.basics.errors import InputError
 from nas.report.page import Page
 from nas.report.plots import error_per_subject, pareto_front, subnet_drawing, to_svg
 
@@ -50,22 +43,6 @@ LAYERS = [
 ]
 
 
-FIRMWARE = {
-    "run": "mine",
-    "id": "1f",
-    "flash_kb": 31.37,
-    "ram_kb": 27.32,
-    "stack_bytes": 6356,
-    "reading_ms": 28.946,
-    "samples_ms": 1.191,
-    "power_mw": 0.523,
-    "mismatches": 0,
-    "golden_vectors": 19,
-    "readings": 4,
-    "budgets": {"flash_kb": 80.0, "ram_kb": None, "reading_ms": 50.0, "power_mw": 5.0},
-}
-
-
 def test_text_from_outside_is_escaped() -> None:
     page = Page("<script>alert(1)</script>", "a & b")
     page.table([{"id": "<b>", "value": 1.5}], {"id": "name", "value": "<i>"})
@@ -97,41 +74,6 @@ def test_the_same_data_draws_the_same_bytes() -> None:
 
 def test_a_front_without_a_chosen_subnet_can_be_drawn_too() -> None:
     assert np.isfinite(pareto_front(ROWS, [], None, {}, "MAE").get_size_inches()).all()
-
-
-def options(root: Path) -> argparse.Namespace:
-    return argparse.Namespace(root=root, json=True)
-
-
-def test_readme_tables_are_replaced_between_their_markers_and_nothing_else(tmp_path: Path) -> None:
-    parts = ("heart rate", "folds", "rhythm", "cost", "firmware", "model")
-    body = "".join(f"before {p}\n<!-- {p} begin -->\nold\n<!-- {p} end -->\nafter {p}\n" for p in parts)
-    (tmp_path / "README.md").write_text(body)
-    (tmp_path / "docs/results").mkdir(parents=True)
-    (tmp_path / "docs/results/lut_build.json").write_text(json.dumps({"seconds": 7.2, "entries": 583}))
-    (tmp_path / "docs/results/firmware.json").write_text(json.dumps({"runs": [FIRMWARE]}))
-    readme.run(options(tmp_path))
-    text = (tmp_path / "README.md").read_text()
-    assert "| mine | `1f` | 31.4 of 80 | 27.3 | 6.2 | 28.9 of 50 | 1.2 | 0.52 of 5 | 0 of 23 |" in text
-    assert "7 (583 entries)" in text and "\nold\n" not in text
-    assert all(f"before {p}\n" in text and f"after {p}\n" in text for p in parts)
-    readme.run(options(tmp_path))
-    assert (tmp_path / "README.md").read_text() == text
-
-
-def test_a_readme_without_markers_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "README.md").write_text("nothing here\n")
-    with pytest.raises(InputError, match="markers"):
-        readme.run(options(tmp_path))
-    assert (tmp_path / "README.md").read_text() == "nothing here\n"
-
-
-def test_the_tables_of_this_readme_are_generated_not_typed(tmp_path: Path) -> None:
-    checkout = Path(__file__).parents[2]
-    shutil.copy(checkout / "README.md", tmp_path)
-    shutil.copytree(checkout / "docs" / "results", tmp_path / "docs" / "results")
-    readme.run(options(tmp_path))
-    assert (tmp_path / "README.md").read_text() == (checkout / "README.md").read_text()
 
 
 def test_six_estimators_fit_their_picture() -> None:

@@ -1,4 +1,4 @@
-"""People's own recordings: every CSV and NPZ file under a folder, in the layouts that docs/data.md describes."""
+"""People's own recordings: every CSV and NPZ file under a folder, as docs/reference/recordings.md describes."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def _columns(path: Path, head: Head) -> Columns:
         if not present:
             raise InputError(
                 f"{path}: column {example!r} is missing; {_found(head)}name the one of {what} {example} "
-                "(docs/data.md lists the names that are known)"
+                "(docs/reference/recordings.md lists the names that are known)"
             )
     return columns
 

@@ -1,4 +1,4 @@
-"""Recordings in NPZ files: the layout of docs/data.md, read into an OwnFile and written from a Recording."""
+"""Recordings in NPZ files: docs/reference/recordings.md, read into an OwnFile and written from a Recording."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_npz_recording(path: Path, with_labels: bool = True) -> tuple[OwnFile, t
 def _file(path: Path, content: Content, with_labels: bool) -> tuple[OwnFile, tuple[str, ...]]:
     for field in ("ppg", "ppg_hz"):
         if field not in content:
-            raise InputError(f"array {field!r} is missing; add it as docs/data.md describes")
+            raise InputError(f"array {field!r} is missing; add it as docs/reference/recordings.md describes")
     ppg_hz = _number(content, "ppg_hz", 0.0)
     require_usable_rate("ppg_hz", ppg_hz)
     acc = None

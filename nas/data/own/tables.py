@@ -128,7 +128,7 @@ class Table:
 
     def _not_numeric(self, name: str, line: int, field: str, is_time: bool) -> NoReturn:
         remedy = "write seconds, or dates such as 2024-05-01 13:58:58.08" if is_time else "repair it"
-        self.fail(f"row {line}: column {name!r} is not numeric ({field[:40]!r}); {remedy}")
+        self.fail(f"column {name!r} is not numeric in row {line} ({field[:40]!r}); {remedy}")
 
     def _settings(self, lines: Iterator[str]) -> tuple[dict[str, str], str | None]:
         """The settings, and the first line after them."""

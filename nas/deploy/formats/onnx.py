@@ -2,7 +2,7 @@
 
 Two files of one network. The exact one spells TFLite's double rounding out before each QuantizeLinear and
 equals the integer model wherever ONNX runs. The plain one leaves rounding to the runtime, as vendors' int8
-converters expect; docs/integer.md says where it differs.
+converters expect; docs/explanation/integer.md says where it differs.
 """
 
 from __future__ import annotations
