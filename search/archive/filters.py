@@ -50,7 +50,7 @@ _UNITS: dict[Quantity, dict[str, float]] = {
 
 
 def _columns() -> dict[str, Column]:
-    found = {
+    columns = {
         "latency": Column("latency_ms", "time", None),
         "latency_ms": Column("latency_ms", "time"),
         "cycles": Column("cycles", "count"),
@@ -68,19 +68,19 @@ def _columns() -> dict[str, Column]:
     }
     memories = {"flash": "flash_bytes", "ram": "peak_ram_bytes", "peak_ram": "peak_ram_bytes"}
     for name, stored in {**memories, "step_ram": "step_ram_bytes"}.items():
-        found[name] = Column(stored, "bytes", None)
-        found[f"{name}_kb"] = Column(stored, "bytes", 1024)
-        found[f"{name}_bytes"] = Column(stored, "bytes")
+        columns[name] = Column(stored, "bytes", None)
+        columns[f"{name}_kb"] = Column(stored, "bytes", 1024)
+        columns[f"{name}_bytes"] = Column(stored, "bytes")
     for name in ("error", "mae", "mae_bpm", "macro_f1_error"):
-        found[name] = Column("error", "error")
+        columns[name] = Column("error", "error")
     for name in ("error_low", "error_high"):
-        found[name] = Column(name, "error")
+        columns[name] = Column(name, "error")
     for name in ("seed", "generation", "windows"):
-        found[name] = Column(name, "count")
+        columns[name] = Column(name, "count")
     for name in ("arch", "arch_id", "device", "space", "weights", "fold", "protocol", "metric"):
-        found[name] = Column(name, "text")
-    found["id"] = Column("arch_id", "text")
-    return found
+        columns[name] = Column(name, "text")
+    columns["id"] = Column("arch_id", "text")
+    return columns
 
 
 COLUMNS: dict[str, Column] = _columns()
@@ -163,9 +163,9 @@ class _Parser:
         self._depth = 0
 
     def whole(self) -> Node:
-        found = self._filter()
+        parsed = self._filter()
         self._expect(self._peek().kind == "end", "and, or, or the end")
-        return found
+        return parsed
 
     def _peek(self) -> _Token:
         return self._tokens[self._next]
@@ -198,9 +198,9 @@ class _Parser:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise FilterError(f"filter {self._source[:40]!r}...: nested deeper than {_DEEPEST}")
-        found = self._joined("or")
+        parsed = self._joined("or")
         self._depth -= 1
-        return found
+        return parsed
 
     def _term(self) -> Node:
         return self._joined("and")
@@ -212,12 +212,12 @@ class _Parser:
             is_negated = not is_negated
         if self._peek().text == "(" and self._peek().kind == "parenthesis":
             self._take()
-            found = self._filter()
+            parsed = self._filter()
             self._expect(self._peek().text == ")" and self._peek().kind == "parenthesis", "')'")
             self._take()
         else:
-            found = self._comparison()
-        return Not(found) if is_negated else found
+            parsed = self._comparison()
+        return Not(parsed) if is_negated else parsed
 
     def _comparison(self) -> Node:
         self._expect(self._peek().kind == "word" and not self._is_word("and", "or"), "a column name")

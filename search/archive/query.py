@@ -71,16 +71,16 @@ class Answer:
         such rows; both None in answers of more than 300 rows. Paired bootstrap over subjects, 95 %.
         """
         ties = indistinguishable_from_best(self.rows)
-        found = [{**table_row(row), "tie": bool(tie)} for row, tie in zip(self.rows, ties, strict=True)]
+        table = [{**table_row(row), "tie": bool(tie)} for row, tie in zip(self.rows, ties, strict=True)]
         is_short = len(self.rows) <= _MOST_TIED
         pairs = tied(self.rows) if is_short else np.zeros((len(self.rows), 0), bool)
-        for row, same in zip(found, pairs, strict=True):
+        for row, same in zip(table, pairs, strict=True):
             alike = [self.rows[index] for index in np.flatnonzero(same)]
-            quickest = min(alike, key=lambda held: (held.latency_ms, held.arch_id), default=None)
+            quickest = min(alike, key=lambda tied_row: (tied_row.latency_ms, tied_row.arch_id), default=None)
             is_other = quickest is not None and quickest.arch_id != row["id"]
             row["quicker_tie"] = quickest.arch_id if quickest is not None and is_other else None
             row["tied_with"] = len(alike) - 1 if is_short else None
-        return found
+        return table
 
 
 def table_row(row: Row) -> dict[str, Any]:
@@ -172,8 +172,8 @@ def _nearest(archive: Archive, query: Query) -> str:
         streaming = any(name in STEP_NAMES for name in (*query.objectives, *limits))
         return "; check device, filter and spelling" + (" (no network here streams)" if streaming else "")
     figures = archive.figures(list(limits), condition, values)
-    told = ", ".join(f"{name} {figures[name].min():.6g} (limit {limit:.6g})" for name, limit in limits.items())
-    return f" the budgets; smallest archived: {told}; relax them or search again"
+    smallest = ", ".join(f"{name} {figures[name].min():.6g} (limit {limit:.6g})" for name, limit in limits.items())
+    return f" the budgets; smallest archived: {smallest}; relax them or search again"
 
 
 def _front(archive: Archive, query: Query, condition: str, values: list[Any], matched: int) -> list[int]:
@@ -186,8 +186,8 @@ def _front(archive: Archive, query: Query, condition: str, values: list[Any], ma
     kept = np.flatnonzero(non_dominated(points))
     if query.is_knee_only:
         kept = kept[[knee(points[kept])]]
-    found: list[int] = figures["id"][kept].astype(np.int64).tolist()
-    return found
+    numbers: list[int] = figures["id"][kept].astype(np.int64).tolist()
+    return numbers
 
 
 def _pruned(archive: Archive, names: list[str], condition: str, values: list[Any]) -> tuple[str, list[Any]]:

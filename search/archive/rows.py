@@ -124,7 +124,7 @@ def make_row(
     """Put one evaluation's parts together; `genes` (genes,), `costs` by the names of COST_COLUMNS;
     those of steps may be missing.
     """
-    provenance = origin.provenance
+    steps: dict[str, Any] = {name: costs.get(name) for name in STEP_NAMES}
     return Row(
         arch_id=arch.id,
         arch=str(arch),
@@ -137,11 +137,11 @@ def make_row(
         peak_ram_bytes=int(costs["peak_ram_bytes"]),
         energy_mj=float(costs["energy_mj"]),
         power_mw=float(costs["power_mw"]),
-        **vars(provenance),
         **vars(metrics),
+        **vars(origin.provenance),
         seed=seed,
         generation=generation,
-        **{name: costs.get(name) for name in STEP_NAMES},
+        **steps,
     )
 
 

@@ -25,17 +25,17 @@ def surely_smaller(
     and Tibshirani, An Introduction to the Bootstrap (1993), chapter 13, percentile intervals.
     """
     tail = (1.0 - confidence) / 2
-    found = np.array([[row.error_high < other.error_low for other in others] for row in rows], bool)
-    found = found.reshape(len(rows), len(others))
+    is_smaller = np.array([[row.error_high < other.error_low for other in others] for row in rows], bool)
+    is_smaller = is_smaller.reshape(len(rows), len(others))
     people = {frozenset(row.subject_errors) for row in rows}
     for names in people & {frozenset(row.subject_errors) for row in others}:
-        own = [index for index, row in enumerate(rows) if frozenset(row.subject_errors) == names]
+        mine = [index for index, row in enumerate(rows) if frozenset(row.subject_errors) == names]
         theirs = [index for index, row in enumerate(others) if frozenset(row.subject_errors) == names]
         draws = _draws(len(names), seed)
         second = draws @ _table([others[index] for index in theirs], sorted(names))
-        for index, means in zip(own, (draws @ _table([rows[i] for i in own], sorted(names))).T, strict=True):
-            found[index, theirs] = (means[:, None] < second).mean(axis=0) > 1.0 - tail
-    return found
+        for index, means in zip(mine, (draws @ _table([rows[i] for i in mine], sorted(names))).T, strict=True):
+            is_smaller[index, theirs] = (means[:, None] < second).mean(axis=0) > 1.0 - tail
+    return is_smaller
 
 
 def _draws(subjects: int, seed: int) -> Floats:
@@ -63,5 +63,5 @@ def tied(rows: Sequence[Row]) -> Booleans:
     """Matrix (n, n): which errors cannot be told from one another; symmetric, true on the diagonal."""
     smaller = surely_smaller(rows, rows)
     np.fill_diagonal(smaller, False)
-    found: Booleans = ~(smaller | smaller.T)
-    return found
+    is_tied: Booleans = ~(smaller | smaller.T)
+    return is_tied

@@ -48,10 +48,10 @@ class Budgets:
         """Sum over the limits of the relative excess, (n,); 0 exactly for those within all of them."""
         total = np.zeros(len(costs))
         for name, limit in self.limits.items():
-            found = costs.column(name)
-            is_outside = found > limit
+            values = costs.column(name)
+            is_outside = values > limit
             if is_outside.any():
-                total += np.maximum(found / limit - 1.0, 0.0) * is_outside
+                total += np.maximum(values / limit - 1.0, 0.0) * is_outside
         return total
 
     def admits(self, costs: Costs) -> Booleans:

@@ -70,17 +70,17 @@ class Costs:
             return np.asarray(getattr(self, name), np.float64)
         if self.steps is None:
             raise ValueError(f"{name}: this plan costs no streaming steps")
-        found = self.steps.column(_STEP_COSTS[name])
-        return np.where(np.isinf(self.steps.latency_ms), np.inf, found)
+        values = self.steps.column(_STEP_COSTS[name])
+        return np.where(np.isinf(self.steps.latency_ms), np.inf, values)
 
     def row(self, index: int) -> dict[str, Any]:
         """All costs of one architecture by name; those of steps None where it cannot stream."""
-        found = {name: getattr(self, name)[index].item() for name in COST_NAMES}
+        window_costs = {name: getattr(self, name)[index].item() for name in COST_NAMES}
         if self.steps is None:
-            return found
+            return window_costs
         streams = bool(np.isfinite(self.steps.latency_ms[index]))
-        own = self.steps.row(index)
-        return found | {name: own[held] if streams else None for name, held in _STEP_COSTS.items()}
+        step_costs = self.steps.row(index)
+        return window_costs | {name: step_costs[cost] if streams else None for name, cost in _STEP_COSTS.items()}
 
 
 @dataclass(frozen=True)
@@ -196,10 +196,10 @@ def _without(costs: Costs, impossible: npt.NDArray[np.bool_]) -> Costs:
 
 def _subset_sums(sizes: list[int]) -> Longs:
     """Total of every subset of `sizes`, indexed by its bit mask."""
-    found = np.zeros(1, np.int64)
+    sums = np.zeros(1, np.int64)
     for size in sizes:
-        found = np.concatenate([found, found + size])
-    return np.pad(found, (0, (1 << _WORD_BITS) - len(found)))
+        sums = np.concatenate([sums, sums + size])
+    return np.pad(sums, (0, (1 << _WORD_BITS) - len(sums)))
 
 
 def compile_costs(space: SearchSpace, model: CostModel, step_s: float | None = None) -> CostPlan:

@@ -6,7 +6,6 @@ from these tables; the feasibility tables are dynamic programs over them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ import numpy.typing as npt
 
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.schedule.memory import aligned, step_bytes
-from hwmodels.schedule.step_graph import StreamingError, streaming_nodes
-from supernet.space.arch import Block, input_channels
-from supernet.space.lowering import Node, block_nodes, head_nodes, stem_nodes
+from hwmodels.schedule.step_graph import StreamingError
+from search.costs.segment_nodes import SegmentNodes
+from supernet.space.lowering import Node
 from supernet.space.search_space import SearchSpace
 
 Longs = npt.NDArray[np.int64]
@@ -84,8 +83,8 @@ class Segment:
     def valid_units(self) -> Iterator[int]:
         """The masks of entries that an architecture can have."""
         is_block = self.kind in ("first", "later")
-        held = self.units[..., 1:] if is_block and not self.may_be_absent else self.units
-        yield from set(held.reshape(-1).tolist())
+        masks = self.units[..., 1:] if is_block and not self.may_be_absent else self.units
+        yield from set(masks.reshape(-1).tolist())
 
 
 @dataclass(frozen=True)
@@ -112,97 +111,6 @@ class _Part:
 
 _ABSENT = _Part(0, 0, 0, 0, frozenset(), 0)
 _CANNOT = _Part(_CANNOT_CYCLES, 0, 0, 0, frozenset(), CANNOT_STREAM)
-_Walk = Iterator[tuple[str, tuple[int, ...], bool, Callable[..., list[Node] | None]]]
-
-
-def _walk(space: SearchSpace, step_s: float | None = None) -> _Walk:
-    """(kind, columns, may be absent, genes -> nodes or None where absent) of each segment.
-
-    The nodes of a block or head start with an `input` op that stands for the segment before. With `step_s`
-    they are those of a streaming step, and the function raises StreamingError where there is none.
-    """
-
-    def mode(nodes: list[Node], rate: int, stages: int | None) -> list[Node]:
-        """The nodes in window mode or as a step; `stages` lie before them, None for the stem."""
-        if step_s is None:
-            return nodes
-        if space.reads == "spectrum":
-            raise StreamingError("spectra are made of whole windows; only samples stream")
-        strides = [] if stages is None else [space.stems[rate].stride]
-        strides += [stage.stride for stage in space.stages[: stages or 0]]
-        rows = step_s * space.rates[rate] / math.prod(strides)
-        if not rows.is_integer():
-            raise StreamingError(f"a step of {step_s} s leaves {rows} rows after {len(strides)} strides")
-        return streaming_nodes(nodes, int(rows))
-
-    def length_after(rate: int, stages: int) -> int:
-        stem = space.stems[rate]
-        length = -(-space.input_length(stem.rate_hz) // stem.stride)
-        for stage in space.stages[:stages]:
-            length = -(-length // stage.stride)
-        return length
-
-    def source(length: int, channels: int) -> Node:
-        return Op("input", "input", length, channels, length, channels), ()
-
-    def stem(rate: int, sensors: int, width: int) -> list[Node]:
-        channels = input_channels(space.sensors[sensors], space.reads)
-        return mode(stem_nodes(space, space.rates[rate], channels, space.stem_widths[width]), rate, None)
-
-    def block(length: int, channels: int, width: int, stride: int, choice: Block) -> list[Node]:
-        before = source(length, channels)
-        return [before, *block_nodes(space, "block", choice, "input", length, channels, width, stride)]
-
-    yield "stem", (0, 1, 2), False, stem
-    before, widths_before = 2, space.stem_widths
-    for number, (column, stage) in enumerate(zip(space.width_columns, space.stages, strict=True)):
-        for position, choices in enumerate(stage.blocks):
-            options = choices.options
-
-            def first(
-                rate: int,
-                held: int,
-                width: int,
-                pick: int,
-                *,
-                number: int = number,
-                options: tuple[Block, ...] = options,
-                widths: tuple[int, ...] = widths_before,
-            ) -> list[Node] | None:
-                if pick == 0:
-                    return None
-                here = space.stages[number]
-                length = length_after(rate, number)
-                nodes = block(length, widths[held], here.widths[width], here.stride, options[pick - 1])
-                return mode(nodes, rate, number)
-
-            def later(
-                rate: int,
-                width: int,
-                pick: int,
-                *,
-                number: int = number,
-                options: tuple[Block, ...] = options,
-            ) -> list[Node] | None:
-                if pick == 0:
-                    return None
-                channels = space.stages[number].widths[width]
-                nodes = block(length_after(rate, number + 1), channels, channels, 1, options[pick - 1])
-                return mode(nodes, rate, number + 1)
-
-            own = column + 1 + position
-            if position == 0:
-                yield "first", (0, before, column, own), False, first
-            else:
-                yield "later", (0, column, own), position >= stage.min_depth, later
-        before, widths_before = column, stage.widths
-
-    def head(rate: int, width: int) -> list[Node]:
-        length, channels = length_after(rate, len(space.stages)), widths_before[width]
-        nodes = [source(length, channels), *head_nodes(space, "input", length, channels)]
-        return mode(nodes, rate, len(space.stages))
-
-    yield "head", (0, before), False, head
 
 
 def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None) -> Segments:
@@ -221,20 +129,20 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
     def part(nodes: tuple[Node, ...], is_stem: bool) -> _Part:
         graph = costs.deployed(LayerGraph(nodes))
         counted = list(graph)[0 if is_stem else 1 :]
-        found = [op_cost(op) for op in counted]
-        scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, found, strict=True)}
+        op_costs = [op_cost(op) for op in counted]
+        scratch = {op.name: cost.scratch_bytes for op, cost in zip(counted, op_costs, strict=True)}
         return _Part(
-            sum(cost.cycles for cost in found),
-            sum(cost.data_bytes for cost in found),
+            sum(cost.cycles for cost in op_costs),
+            sum(cost.data_bytes for cost in op_costs),
             max(step_bytes(graph, scratch)),
-            max(cost.stack_bytes for cost in found),
-            frozenset().union(*(cost.code_units for cost in found)),
+            max(cost.stack_bytes for cost in op_costs),
+            frozenset().union(*(cost.code_units for cost in op_costs)),
             sum(aligned(op.state_bytes) for op in counted),
         )
 
     sizes = (space.highs + 1).tolist()
     tables = []
-    for kind, columns, may_be_absent, nodes_at in _walk(space, step_s):
+    for kind, columns, may_be_absent, nodes_at in SegmentNodes(space, step_s).walk():
         shape = tuple(sizes[column] for column in columns)
         parts = []
         for genes in product(*map(range, shape)):
@@ -245,7 +153,12 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
                 continue
             parts.append(_ABSENT if nodes is None else part(tuple(nodes), kind == "stem"))
         tables.append((kind, columns, may_be_absent, shape, parts))
-    names = sorted({unit for *_, parts in tables for found in parts for unit in found.units})
+    return _tabulated(tables)
+
+
+def _tabulated(tables: list[tuple[str, tuple[int, ...], bool, tuple[int, ...], list[_Part]]]) -> Segments:
+    """Segments of kind, gene columns, whether absent, shape, and the parts of all entries in order."""
+    names = sorted({unit for *_, parts in tables for entry in parts for unit in entry.units})
     bit = {name: 1 << index for index, name in enumerate(names)}
 
     def table(values: Iterable[int], shape: tuple[int, ...]) -> Longs:
@@ -254,18 +167,18 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
     chain = []
     for kind, columns, may_be_absent, shape, parts in tables:
         masks = np.empty(len(parts), object)
-        masks[:] = [sum(bit[unit] for unit in found.units) for found in parts]
+        masks[:] = [sum(bit[unit] for unit in entry.units) for entry in parts]
         chain.append(
             Segment(
                 kind,
                 columns,
                 may_be_absent,
-                table((found.cycles for found in parts), shape),
-                table((found.data_bytes for found in parts), shape),
-                table((found.live_bytes for found in parts), shape),
-                table((found.stack_bytes for found in parts), shape),
+                table((entry.cycles for entry in parts), shape),
+                table((entry.data_bytes for entry in parts), shape),
+                table((entry.live_bytes for entry in parts), shape),
+                table((entry.stack_bytes for entry in parts), shape),
                 masks.reshape(shape),
-                table((found.state_bytes for found in parts), shape),
+                table((entry.state_bytes for entry in parts), shape),
             )
         )
     return Segments(tuple(chain), tuple(names))
@@ -287,13 +200,13 @@ def required_ops(
     def ops_of(nodes: tuple[Node, ...]) -> list[Op]:
         return list(deployed(LayerGraph(nodes)) if deployed and nodes else (op for op, _ in nodes))
 
-    found: dict[tuple[str | int, ...], Op] = {}
+    ops: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()
-    for kind, columns, _, nodes_at in _walk(space, step_s):
+    for kind, columns, _, nodes_at in SegmentNodes(space, step_s).walk():
         for genes in product(*(range(sizes[column]) for column in columns)):
             nodes: Sequence[Node] = ()
             with suppress(StreamingError):
                 nodes = nodes_at(*genes) or ()
             for op in ops_of(tuple(nodes))[0 if kind == "stem" else 1 :]:
-                found.setdefault(op.shape, op)
-    return list(found.values())
+                ops.setdefault(op.shape, op)
+    return list(ops.values())

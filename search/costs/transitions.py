@@ -69,18 +69,18 @@ def _rate_classes(chain: tuple[Segment, ...]) -> list[int]:
             for table in (segment.cycles, segment.data_bytes, segment.live_bytes, segment.stack_bytes, segment.units)
         ]
 
-    found: list[int] = []
+    classes: list[int] = []
     first_of: list[int] = []
     for rate in range(chain[0].cycles.shape[0]):
-        own = after_stem(rate)
+        tables = after_stem(rate)
         for number, other in enumerate(first_of):
-            if all((a == b).all() for a, b in zip(own, after_stem(other), strict=True)):
-                found.append(number)
+            if all((a == b).all() for a, b in zip(tables, after_stem(other), strict=True)):
+                classes.append(number)
                 break
         else:
-            found.append(len(first_of))
+            classes.append(len(first_of))
             first_of.append(rate)
-    return found
+    return classes
 
 
 def _step(segment: Segment, classes: list[int], kept: list[int], following: int) -> Step:
@@ -137,11 +137,11 @@ def _step(segment: Segment, classes: list[int], kept: list[int], following: int)
 
 def cheapest_completions(steps: list[Step], tables: list[Longs]) -> list[Longs]:
     """For each step the least total of its and all later steps' table, (classes, widths)."""
-    found = [np.zeros((steps[-1].shape[0], 1), np.int64)]
+    completions = [np.zeros((steps[-1].shape[0], 1), np.int64)]
     for index in range(len(steps) - 1, -1, -1):
         step = steps[index]
-        least = (tables[index] + found[0][step.target_class, step.target_width]).min(axis=2)
+        least = (tables[index] + completions[0][step.target_class, step.target_width]).min(axis=2)
         if step.may_end:
-            least = np.minimum(least, found[step.following_stage - index - 1])
-        found.insert(0, least)
-    return found
+            least = np.minimum(least, completions[step.following_stage - index - 1])
+        completions.insert(0, least)
+    return completions

@@ -110,11 +110,11 @@ def the_population_is_what_was_told(kind: AlgorithmKind) -> None:
 
 def a_spent_space_ends_the_search(kind: AlgorithmKind) -> None:
     """Asking ends with no candidates, at the latest when every member was asked for; at once where none is admitted."""
-    algorithm, seen = kind(_problem()), 0
+    algorithm, count = kind(_problem()), 0
     while len(genes := algorithm.ask(_LARGEST_COUNT)):
         algorithm.tell(genes, _objectives(genes))
-        seen += len(genes)
-        _require(seen <= space_of_checks().size(), "ask: more candidates than the space has members")
+        count += len(genes)
+        _require(count <= space_of_checks().size(), "ask: more candidates than the space has members")
     nothing = kind(_problem(screen=lambda genes: np.zeros(len(genes), bool))).ask()
     _require(len(nothing) == 0, "ask: candidates although the screen admits none")
 
@@ -164,15 +164,16 @@ def space_of_checks() -> SearchSpace:
         "inverted_residual": {"kernels": (3, 5), "dilations": (1,), "expansions": (1, 2)},
         "dilated": {"kernels": (3,), "dilations": (2,)},
     }
-    return SearchSpace(
-        name="conformance",
-        sensors=("ppg", "ppg_acc"),
-        stems=({"rate_hz": 8, "kernel": 3, "stride": 1},),
-        stem_widths=(4, 8),
-        stages=({"stride": 2, "widths": (4, 8, 12), "min_depth": 1, "blocks": (blocks, blocks)},),
-        window_s=4,
-        outputs=12,
-    )
+    content = {
+        "name": "conformance",
+        "sensors": ("ppg", "ppg_acc"),
+        "stems": ({"rate_hz": 8, "kernel": 3, "stride": 1},),
+        "stem_widths": (4, 8),
+        "stages": ({"stride": 2, "widths": (4, 8, 12), "min_depth": 1, "blocks": (blocks, blocks)},),
+        "window_s": 4,
+        "outputs": 12,
+    }
+    return SearchSpace.model_validate(content)
 
 
 @cache

@@ -50,15 +50,15 @@ def survive_in_niches(
     together = np.concatenate([kept, split])
     niche, distance = _niches(_normalized(objectives[together], objectives[rank == 0]), directions)
     taken = np.bincount(niche[: len(kept)], minlength=len(directions))
-    own, away = niche[len(kept) :], distance[len(kept) :]
+    niche_of, away = niche[len(kept) :], distance[len(kept) :]
     # An empty niche takes its nearest; a niche that has someone takes any.
     shuffle = rng.random(len(split))
-    sequence = np.lexsort((np.where(taken[own] == 0, away, shuffle), own))
-    first = np.r_[True, own[sequence][1:] != own[sequence][:-1]]
+    sequence = np.lexsort((np.where(taken[niche_of] == 0, away, shuffle), niche_of))
+    first = np.r_[True, niche_of[sequence][1:] != niche_of[sequence][:-1]]
     start = np.maximum.accumulate(np.where(first, np.arange(len(sequence)), 0))
     place = np.arange(len(sequence)) - start
     # Whoever is k-th in a niche that holds c comes in round c + k; rounds are taken in turn.
-    turn = taken[own[sequence]] + place
+    turn = taken[niche_of[sequence]] + place
     chosen = sequence[np.lexsort((shuffle[sequence], turn))[:wanted]]
     return np.concatenate([kept, split[chosen]])
 

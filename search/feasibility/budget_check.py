@@ -132,19 +132,19 @@ def _infeasible(
     costs = plan.of(arch)
     alone = [name for name, limit in budgets.limits.items() if smallest[name].value > limit]
     if alone:
-        told = "; ".join(
+        reasons = "; ".join(
             f"{budgets.text(name)} is below the smallest achievable {name_and_unit(name, smallest[name].value)}"
             for name in alone
         )
     else:
         missed = [name for name, limit in budgets.limits.items() if costs[name] > limit]
-        found = "meets" if is_proven else "was found that meets"
-        told = f"each limit can be met alone but no architecture {found} all: " + "; ".join(
+        verb = "meets" if is_proven else "was found that meets"
+        reasons = f"each limit can be met alone but no architecture {verb} all: " + "; ".join(
             f"{budgets.text(name)} (alone {name_and_unit(name, smallest[name].value)})" for name in missed
         )
     point = ", ".join(name_and_unit(name, costs[name]) for name in budgets.limits)
     return InfeasibleBudget(
-        f"infeasible budget: {told}; the nearest architecture has {point}; relax the budget to that",
+        f"infeasible budget: {reasons}; the nearest architecture has {point}; relax the budget to that",
         arch,
         costs,
     )

@@ -24,13 +24,13 @@ _MOST_POINTS = 32_000
 class Walk:
     """Steps and the points before each of them, and after the last: sorted keys, as `_key` makes them.
 
-    `own` are the tracked units of every move, `may` and `need` (classes, widths) those that some and all
+    `move_units` are the tracked units of every move, `may` and `need` (classes, widths) those that some and all
     ways on from there link; `code` their bytes. Units that are not tracked are charged in the steps' data,
     or, `left` bytes of them, to every architecture. `is_exact` tells that each is charged as it is linked.
     """
 
     steps: list[Step]
-    own: list[Longs]
+    move_units: list[Longs]
     may: list[Longs]
     need: list[Longs]
     keys: list[Longs]
@@ -69,8 +69,8 @@ class Walk:
 def _key(walk: Walk, index: int, kind: Longs, width: Longs, linked: Longs) -> Longs:
     may, need = walk.may[index], walk.need[index]
     open_units = linked & may[kind, width] & ~need[kind, width]
-    found: Longs = ((kind * need.shape[1] + width) << walk.bits) | open_units
-    return found
+    keys: Longs = ((kind * need.shape[1] + width) << walk.bits) | open_units
+    return keys
 
 
 def walk_of(plan: CostPlan, flash_bytes: int | None, *, charges_least: bool, most_points: int) -> Walk:
@@ -101,9 +101,9 @@ def walk_of(plan: CostPlan, flash_bytes: int | None, *, charges_least: bool, mos
             fitting = middle
         else:
             too_many = middle
-    found = walk(shared[:fitting], np.inf)
-    assert found is not None
-    return found
+    coarse = walk(shared[:fitting], np.inf)
+    assert coarse is not None
+    return coarse
 
 
 @dataclass(frozen=True)
@@ -117,18 +117,18 @@ class _Group:
 
 def _groups(plan: CostPlan, steps: list[Step]) -> list[_Group]:
     common, names = plan.segments.common_units(), plan.segments.unit_names
-    held = [set(step.units.reshape(-1).tolist()) for step in steps]
-    together = sorted(set().union(*held))
+    step_masks = [set(step.units.reshape(-1).tolist()) for step in steps]
+    together = sorted(set().union(*step_masks))
     alike: dict[tuple[bool, ...], list[int]] = defaultdict(list)
     for bit in range(len(names)):
         if not common >> bit & 1:
             alike[tuple(bool(mask >> bit & 1) for mask in together)].append(bit)
-    found = []
+    groups = []
     for bits in alike.values():
-        uses = sum(any(mask >> bits[0] & 1 for mask in masks) for masks in held)
+        uses = sum(any(mask >> bits[0] & 1 for mask in masks) for masks in step_masks)
         size = sum(plan.model.code_bytes[names[bit]] for bit in bits)
-        found.append(_Group(sum(1 << bit for bit in bits), size, uses))
-    return found
+        groups.append(_Group(sum(1 << bit for bit in bits), size, uses))
+    return groups
 
 
 @dataclass(frozen=True)
@@ -157,25 +157,25 @@ def _tracked(steps: list[Step], groups: list[_Group], tracked: list[_Group], cha
 def _reached(tracked: _Tracked, room: int, most_points: float) -> Walk | None:
     """The walk with all points from which flash may stay within `room`; None for more than `most_points`."""
     steps, groups = tracked.steps, tracked.groups
-    own = []
+    move_units = []
     for step in steps:
         masks = np.zeros(step.shape, np.int64)
         for bit, group in enumerate(groups):
             masks |= (step.units & group.bits).astype(bool).astype(np.int64) << bit
-        own.append(masks)
+        move_units.append(masks)
     may = [np.zeros((steps[-1].shape[0], 1), np.int64)]
     need = [may[0].copy()]
     for index in range(len(steps) - 1, -1, -1):
         step, to = steps[index], (steps[index].target_class, steps[index].target_width)
-        some = np.bitwise_or.reduce(own[index] | may[0][to], axis=2)
-        every = np.bitwise_and.reduce(own[index] | need[0][to], axis=2)
+        some = np.bitwise_or.reduce(move_units[index] | may[0][to], axis=2)
+        every = np.bitwise_and.reduce(move_units[index] | need[0][to], axis=2)
         if step.may_end:
             some = some | may[step.following_stage - index - 1]
             every = every & need[step.following_stage - index - 1]
         may.insert(0, some)
         need.insert(0, every)
     code = np.array([group.size for group in groups], np.int64)
-    walk = Walk(steps, own, may, need, [], code, tracked.left, tracked.is_exact)
+    walk = Walk(steps, move_units, may, need, [], code, tracked.left, tracked.is_exact)
     ahead = cheapest_completions(steps, [step.data_bytes for step in steps])
     fresh: list[list[tuple[Longs, Longs]]] = [[] for _ in range(len(steps) + 1)]
     fresh[0] = [(np.zeros(1, np.int64), walk.bytes_of(need[0][:1, 0]))]
@@ -193,11 +193,11 @@ def _reached(tracked: _Tracked, room: int, most_points: float) -> Walk | None:
     return walk
 
 
-def _cheapest_of_each(found: list[tuple[Longs, Longs]]) -> tuple[Longs, Longs]:
+def _cheapest_of_each(arrivals: list[tuple[Longs, Longs]]) -> tuple[Longs, Longs]:
     """Distinct keys, sorted, and the least bytes of each."""
     nothing = np.zeros(0, np.int64)
-    keys = np.concatenate([nothing, *(held for held, _ in found)])
-    spent = np.concatenate([nothing, *(held for _, held in found)])
+    keys = np.concatenate([nothing, *(part for part, _ in arrivals)])
+    spent = np.concatenate([nothing, *(part for _, part in arrivals)])
     order = np.lexsort((spent, keys))
     keys, spent = keys[order], spent[order]
     is_first = np.ones(len(keys), bool)
@@ -211,16 +211,16 @@ def _spread(walk: Walk, index: int, spent: Longs, fresh: list[list[tuple[Longs, 
     kinds, widths, masks = walk.points(index)
     linked = masks | walk.need[index][kinds, widths]
 
-    def reach(at: int, kind: Longs, width: Longs, held: Longs, bytes_there: Longs) -> None:
-        charged = walk.bytes_of(walk.need[at][kind, width] & ~held)
-        fresh[at].append(_cheapest_of_each([(_key(walk, at, kind, width, held), bytes_there + charged)]))
+    def reach(at: int, kind: Longs, width: Longs, linked_units: Longs, bytes_there: Longs) -> None:
+        charged = walk.bytes_of(walk.need[at][kind, width] & ~linked_units)
+        fresh[at].append(_cheapest_of_each([(_key(walk, at, kind, width, linked_units), bytes_there + charged)]))
 
     if step.may_end:
         reach(step.following_stage, kinds, widths, linked, spent)
     for kind, width in sorted(set(zip(kinds.tolist(), widths.tolist(), strict=True))):
         at = (kinds == kind) & (widths == width)
         here, before, place = linked[at], spent[at], (kind, width)
-        moves = np.stack([step.target_class[place], step.target_width[place], walk.own[index][place]])
+        moves = np.stack([step.target_class[place], step.target_width[place], walk.move_units[index][place]])
         kinds_of_moves, number = np.unique(moves, axis=1, return_inverse=True)
         cheapest = np.full(kinds_of_moves.shape[1], _FAR)
         np.minimum.at(cheapest, number.reshape(-1), step.data_bytes[place])

@@ -165,7 +165,7 @@ class CompletionTable:
             [
                 step.target_class[at],
                 step.target_width[at],
-                walk.own[index][at],
+                walk.move_units[index][at],
                 moves.cycle_bins[at],
                 moves.extra_bytes[at],
             ]
@@ -176,18 +176,20 @@ class CompletionTable:
         targets = unique[:2].T
         for to_kind, to_width in np.unique(targets, axis=0).tolist():
             chosen = (targets == (to_kind, to_width)).all(axis=1)
-            own, always = unique[2, chosen], int(walk.need[index][at])
-            matters = int(np.bitwise_or.reduce(own) | walk.may[index + 1][to_kind, to_width]) & ~always
-            held, place = np.unique(masks & matters, return_inverse=True)
-            part = here if np.array_equal(held, masks) else np.zeros((len(held), *here.shape[1:]), here.dtype)
+            move_units, always = unique[2, chosen], int(walk.need[index][at])
+            matters = int(np.bitwise_or.reduce(move_units) | walk.may[index + 1][to_kind, to_width]) & ~always
+            open_masks, place = np.unique(masks & matters, return_inverse=True)
+            part = (
+                here if np.array_equal(open_masks, masks) else np.zeros((len(open_masks), *here.shape[1:]), here.dtype)
+            )
             to = np.array(to_kind), np.array(to_width)
             arrivals: dict[int, tuple[Longs, Longs]] = {}
             for (units, cycles, extra), times in zip(
                 unique[2:, chosen].T.tolist(), counts[chosen].tolist(), strict=True
             ):
                 if units not in arrivals:
-                    point, charged = walk.arrive(index + 1, *to, held | always | units)
-                    arrivals[units] = point, charged + walk.bytes_of(units & ~(held | always))
+                    point, charged = walk.arrive(index + 1, *to, open_masks | always | units)
+                    arrivals[units] = point, charged + walk.bytes_of(units & ~(open_masks | always))
                 point, code = arrivals[units]
                 bins = _rounded(extra + code, self._bytes_a_bin, self._is_up)
                 self._add(part, index + 1, point, cycles, bins, times)
@@ -234,14 +236,14 @@ class CompletionTable:
         for index, moves in enumerate(self._moves):
             step, walk = moves.step, self._walk
             rows = np.flatnonzero(resumes_at <= index)
-            kinds, widths, masks = (held[point[rows]] for held in walk.points(index))
+            kinds, widths, masks = (part[point[rows]] for part in walk.points(index))
             at = kinds, widths
             linked = masks | walk.need[index][at]
-            own = walk.own[index][at]
+            move_units = walk.move_units[index][at]
             target, charged = walk.arrive(
-                index + 1, step.target_class[at], step.target_width[at], linked[:, None] | own
+                index + 1, step.target_class[at], step.target_width[at], linked[:, None] | move_units
             )
-            code = charged + walk.bytes_of(own & ~linked[:, None])
+            code = charged + walk.bytes_of(move_units & ~linked[:, None])
             flash_bins = _rounded(moves.extra_bytes[at] + code, self._bytes_a_bin, self._is_up)
             left, left_flash = (
                 cycle_room[rows, None] - moves.cycle_bins[at],
@@ -275,8 +277,8 @@ class CompletionTable:
 
     def _weights(self, index: int, point: Longs, cycles: Longs, flash: Longs) -> npt.NDArray[np.float64]:
         """Ways from points before step `index` within rooms of one shape; none where a room is negative."""
-        found = self._ways[index][point, np.maximum(cycles, 0), np.maximum(flash, 0)]
-        return np.where((cycles >= 0) & (flash >= 0), found, 0.0).astype(np.float64)
+        ways = self._ways[index][point, np.maximum(cycles, 0), np.maximum(flash, 0)]
+        return np.where((cycles >= 0) & (flash >= 0), ways, 0.0).astype(np.float64)
 
 
 def bounds(plan: CostPlan, limits: Limits, cycle_bins: int, flash_bins: int) -> tuple[float, float]:
@@ -308,8 +310,8 @@ def _resolution(room: int | None, bins: int, grain: int = 1) -> tuple[int, int]:
 
 
 def _rounded(values: Any, size: int, up: bool) -> Longs:
-    found: Longs = np.asarray(-(-values // size) if up else values // size, np.int64)
-    return found
+    bins: Longs = np.asarray(-(-values // size) if up else values // size, np.int64)
+    return bins
 
 
 def count_within_ram(plan: CostPlan, limit: int) -> int:

@@ -60,23 +60,23 @@ class Explanation:
 
     def rows(self) -> list[dict[str, Any]]:
         """One plain row a limit, and a last one for all together, for tables and JSON."""
-        found: list[dict[str, Any]] = [
+        limits: list[dict[str, Any]] = [
             {
                 "budget": name,
-                "limit": held.limit,
-                "smallest": held.smallest.value,
-                "largest": None if held.largest is None else held.largest.value,
-                "share": held.share.estimate,
-                "share_lower": held.share.lower,
-                "share_upper": held.share.upper,
-                "share_of_all_if_relaxed_10_pct": held.joint_if_relaxed,
-                "relaxing_10_pct_buys": (held.joint_if_relaxed - self.joint.estimate) * self.size,
+                "limit": limit.limit,
+                "smallest": limit.smallest.value,
+                "largest": None if limit.largest is None else limit.largest.value,
+                "share": limit.share.estimate,
+                "share_lower": limit.share.lower,
+                "share_upper": limit.share.upper,
+                "share_of_all_if_relaxed_10_pct": limit.joint_if_relaxed,
+                "relaxing_10_pct_buys": (limit.joint_if_relaxed - self.joint.estimate) * self.size,
                 "binds": name == self.binding,
             }
-            for name, held in self.limits.items()
+            for name, limit in self.limits.items()
         ]
         joint = {"budget": "all", "share": self.joint.estimate}
-        return [*found, joint | {"share_lower": self.joint.lower, "share_upper": self.joint.upper}]
+        return [*limits, joint | {"share_lower": self.joint.lower, "share_upper": self.joint.upper}]
 
 
 def explain(plan: CostPlan, budgets: Budgets, seed: int = 0) -> Explanation:

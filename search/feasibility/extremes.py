@@ -60,7 +60,7 @@ def largest_costs(plan: CostPlan) -> Mapping[str, Extreme]:
     ram = _dearest(steps, [step.live_bytes for step in steps], [step.stack_bytes for step in steps], is_sum=False)
 
     def best(ends: dict[int, tuple[int, Choices]], price: Callable[[int], int]) -> Genes:
-        key = max(ends, key=lambda held: ends[held][0] + price(held))
+        key = max(ends, key=lambda end: ends[end][0] + price(end))
         return _genes_of(plan, ends[key][1])
 
     return _named(plan, best(cycles, lambda _: 0), best(flash, code), best(ram, lambda depth: depth))
@@ -76,12 +76,12 @@ def _named(plan: CostPlan, cycles: Genes, flash: Genes, ram: Genes, step: Genes 
     winners = {name: cycles for name in COST_NAMES} | {"flash_bytes": flash, "peak_ram_bytes": ram}
     if step is not None:
         winners["step_latency_ms"] = step
-    found = {}
+    extremes = {}
     for name, genes in winners.items():
         costs = plan.costs(genes[None])
         value = costs.row(0)[name] if name in COST_NAMES else float(costs.column(name)[0])
-        found[name] = Extreme(value, plan.space.decode(genes[None])[0])
-    return MappingProxyType(found)
+        extremes[name] = Extreme(value, plan.space.decode(genes[None])[0])
+    return MappingProxyType(extremes)
 
 
 def _dearest(
@@ -103,7 +103,7 @@ def _dearest(
     points[0][0, 0, 0] = (0, ())
     for index, step in enumerate(steps):
         table = values[index].tolist()
-        own = np.zeros(step.shape, np.int64).tolist() if keys is None else keys[index].tolist()
+        step_keys = np.zeros(step.shape, np.int64).tolist() if keys is None else keys[index].tolist()
         if code is not None:
             points[index] = _undominated(points[index], code)
         to_class, to_width = step.target_class.tolist(), step.target_width.tolist()
@@ -113,7 +113,7 @@ def _dearest(
             cells = zip(
                 to_class[kind][width],
                 to_width[kind][width],
-                own[kind][width],
+                step_keys[kind][width],
                 table[kind][width],
                 strict=True,
             )
@@ -140,12 +140,12 @@ def _undominated(
     """
     kept: dict[tuple[int, int, int], tuple[int, Choices]] = {}
     at: dict[tuple[int, int], list[tuple[int, int]]] = {}
-    for point, held in sorted(points.items(), key=lambda item: -item[1][0] - code(item[0][2])):
+    for point, reached in sorted(points.items(), key=lambda item: -item[1][0] - code(item[0][2])):
         kind, width, mask = point
         ahead = at.setdefault((kind, width), [])
-        if all(value < held[0] + code(mask & ~other) for value, other in ahead):
-            ahead.append((held[0], mask))
-            kept[point] = held
+        if all(value < reached[0] + code(mask & ~other) for value, other in ahead):
+            ahead.append((reached[0], mask))
+            kept[point] = reached
     return kept
 
 
@@ -222,13 +222,13 @@ def _better(first: tuple[Longs, Genes], second: tuple[Longs, Genes]) -> tuple[Lo
 def _smallest_ram(plan: CostPlan) -> Genes:
     """For every stack depth that occurs: the smallest arena among architectures that stay within it."""
     chain = plan.segments.chain
-    found = []
+    candidates = []
     for level in sorted({int(depth) for segment in chain for depth in segment.stack_bytes.reshape(-1)}):
         tables = [np.where(segment.stack_bytes <= level, segment.live_bytes, _NEVER) for segment in chain]
         genes = _cheapest(plan, tables, is_sum=False)
         if genes is not None:
-            found.append(genes)
-    rows = np.stack(found)
+            candidates.append(genes)
+    rows = np.stack(candidates)
     return rows[plan.costs(rows).peak_ram_bytes.argmin()]
 
 

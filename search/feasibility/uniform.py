@@ -92,18 +92,18 @@ class UniformSampler:
 
     def __call__(self, count: int, rng: np.random.Generator) -> Genes:
         """`count` independent genotypes within the budgets (n, genes); fewer where hardly any is found."""
-        found: list[Genes] = []
+        batches: list[Genes] = []
         missing = count
         if self.kept_share > 0:
             for _ in range(12):
                 drawn = self._table.draw(int(1.2 * missing / self.kept_share) + 8, rng)
                 kept = drawn[self._budgets.admits(self._plan.costs(drawn))][:missing]
-                found.append(kept)
+                batches.append(kept)
                 missing -= len(kept)
                 if missing == 0:
                     break
         empty = np.zeros((0, self._plan.space.gene_count), np.int16)
-        return np.concatenate([empty, *found])
+        return np.concatenate([empty, *batches])
 
 
 def _trials(limits: Limits) -> list[tuple[Limits, int, int]]:

@@ -98,17 +98,17 @@ class MacroF1Error:
     def __call__(self, figures: Array) -> Metrics:
         """Metrics of class indices (windows,). Raises ValueError when one is missing or not finite."""
         _require_figures(figures, len(self.subjects))
-        held = self._subjects
-        draws = np.concatenate([np.ones((1, len(held.names))), held.draws])
+        subjects = self._subjects
+        draws = np.concatenate([np.ones((1, len(subjects.names))), subjects.draws])
         scores = []
         for label in np.unique(self.targets):
-            found, real = figures == label, self.targets == label
-            hits = draws @ np.bincount(held.index, found & real, minlength=len(held.names))
-            total = draws @ np.bincount(held.index, 1.0 * found + real, minlength=len(held.names))
-            occurs = draws @ np.bincount(held.index, real, minlength=len(held.names)) > 0
+            estimated, real = figures == label, self.targets == label
+            hits = draws @ np.bincount(subjects.index, estimated & real, minlength=len(subjects.names))
+            total = draws @ np.bincount(subjects.index, 1.0 * estimated + real, minlength=len(subjects.names))
+            occurs = draws @ np.bincount(subjects.index, real, minlength=len(subjects.names)) > 0
             scores.append(np.where(occurs, 2 * hits / np.maximum(total, 1), np.nan))
         errors = 1.0 - np.nanmean(scores, axis=0)
-        return held.metrics(errors[0], errors[1:], held.means(1.0 * (figures != self.targets)))
+        return subjects.metrics(errors[0], errors[1:], subjects.means(1.0 * (figures != self.targets)))
 
 
 def _require_figures(figures: Array, count: int) -> None:
@@ -151,17 +151,17 @@ class Evaluator:
 
     def __call__(self, archs: Sequence[Arch], known: Sequence[Metrics | None] | None = None) -> Measurements:
         """Begin to measure those that are not `known`; gives the metrics of each, in their order."""
-        held = [None] * len(archs) if known is None else list(known)
-        missing = [arch for arch, metrics in zip(archs, held, strict=True) if metrics is None]
+        metrics_or_none = [None] * len(archs) if known is None else list(known)
+        missing = [arch for arch, metrics in zip(archs, metrics_or_none, strict=True) if metrics is None]
         if self.executor is None:
-            return Measurements(self._scored(map(self.evaluate, missing), held))
+            return Measurements(self._scored(map(self.evaluate, missing), metrics_or_none))
         runs = split(missing, len(missing) if self.tasks is None else self.tasks, self.work)
         tasks = [self.executor.submit(_figures, self.evaluate, missing[run]) for run in runs]
         figures = (one for task in tasks for one in task.result())
-        return Measurements(self._scored(figures, held), tasks)
+        return Measurements(self._scored(figures, metrics_or_none), tasks)
 
-    def _scored(self, figures: Iterator[Array], held: Sequence[Metrics | None]) -> Iterator[Metrics]:
-        for metrics in held:
+    def _scored(self, figures: Iterator[Array], known: Sequence[Metrics | None]) -> Iterator[Metrics]:
+        for metrics in known:
             yield self.score(next(figures)) if metrics is None else metrics
 
 

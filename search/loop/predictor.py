@@ -97,8 +97,8 @@ class Predictor:
 
     def __call__(self, genes: Genes) -> tuple[Floats, Floats]:
         """Predicted errors and their calibrated standard deviations, (n,) each."""
-        found = self.members(genes)
-        return found.mean(axis=1), self.scale * np.sqrt(found.var(axis=1) + self.noise**2)
+        predicted = self.members(genes)
+        return predicted.mean(axis=1), self.scale * np.sqrt(predicted.var(axis=1) + self.noise**2)
 
 
 def is_within(errors: Floats, predicted: Floats, deviations: Floats) -> Booleans:
@@ -131,8 +131,8 @@ def fit_predictor(features: Features, genes: Genes, errors: Floats, seed: int = 
     predicted = table @ weights + centre
     is_out = (draws == 0).T
     rows = np.flatnonzero(is_out.any(axis=1))
-    out, seen = predicted[rows], is_out[rows]
-    held_out = (out * seen).sum(axis=1) / seen.sum(axis=1)
+    out, is_unseen = predicted[rows], is_out[rows]
+    held_out = (out * is_unseen).sum(axis=1) / is_unseen.sum(axis=1)
     residuals = np.abs(errors[rows] - held_out)
     noise = max(float(np.sqrt((residuals**2).mean())), 1e-12)
     widths = _HALF_WIDTH * np.sqrt(out.var(axis=1) + noise**2)

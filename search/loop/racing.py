@@ -1,6 +1,6 @@
 """Racing: architectures that may belong to the front are measured again, on more validation windows.
 
-Goes on until the front is stable: whoever stands on it, and whoever cannot be told from those that keep him
+Goes on until the front is stable: whoever stands on it, and whoever cannot be told from those that keep them
 off it, has been measured on all windows there are for it; or until the evaluations for it are spent.
 """
 
@@ -22,17 +22,17 @@ from search.pareto.fronts import Floats, is_at_most, non_dominated
 
 def most_precise(rows: Iterable[Row]) -> list[Row]:
     """Each architecture's row with most windows, the latest of equals, in the order of first sight."""
-    found: dict[tuple[int, ...], Row] = {}
+    best: dict[tuple[int, ...], Row] = {}
     for row in rows:
-        if row.genes not in found or row.windows >= found[row.genes].windows:
-            found[row.genes] = row
-    return list(found.values())
+        if row.genes not in best or row.windows >= best[row.genes].windows:
+            best[row.genes] = row
+    return list(best.values())
 
 
 def objectives_of(rows: Sequence[Row], names: Sequence[str]) -> Floats:
     """The named columns of rows, (n, names); infinite where a network has no such cost."""
-    found = np.array([[getattr(row, name) for name in names] for row in rows], np.float64)
-    return np.nan_to_num(found.reshape(len(rows), len(names)), nan=np.inf, posinf=np.inf)
+    values = np.array([[getattr(row, name) for name in names] for row in rows], np.float64)
+    return np.nan_to_num(values.reshape(len(rows), len(names)), nan=np.inf, posinf=np.inf)
 
 
 def contenders(rows: Sequence[Row], names: Sequence[str], final: str, confidence: float) -> list[Row]:

@@ -29,8 +29,8 @@ def is_at_most(first: Floats, second: Floats) -> Booleans:
 def dominates(points: Floats) -> Booleans:
     """Matrix (n, n): whether i is nowhere worse than j and somewhere better. Equal points do not dominate."""
     at_most = is_at_most(points, points)
-    found: Booleans = at_most & ~at_most.T
-    return found
+    is_dominating: Booleans = at_most & ~at_most.T
+    return is_dominating
 
 
 def non_dominated(points: Floats) -> Booleans:
@@ -86,14 +86,14 @@ def ranks(points: Floats, violations: Floats | None = None, enough: int | None =
     is_outside = violations > 0
     if not is_outside.any():
         return _ranks(points, enough)
-    found = np.zeros(len(points), np.intp)
+    rank = np.zeros(len(points), np.intp)
     inside = np.flatnonzero(~is_outside)
     start = 0
     if len(inside):
-        found[inside] = _ranks(points[inside], enough)
-        start = int(found[inside].max()) + 1
-    found[is_outside] = start + np.unique(violations[is_outside], return_inverse=True)[1]
-    return found
+        rank[inside] = _ranks(points[inside], enough)
+        start = int(rank[inside].max()) + 1
+    rank[is_outside] = start + np.unique(violations[is_outside], return_inverse=True)[1]
+    return rank
 
 
 def _ranks(points: Floats, enough: int | None) -> Integers:
@@ -145,8 +145,8 @@ def crowding(points: Floats, rank: Integers) -> Floats:
     gap[:, is_first | is_last] = np.inf
     distance = np.empty(columns.shape)
     np.put_along_axis(distance, order, gap, axis=1)
-    found: Floats = distance.sum(axis=0)
-    return found
+    total: Floats = distance.sum(axis=0)
+    return total
 
 
 def hypervolume(points: Floats, reference: Floats) -> float:
@@ -180,13 +180,13 @@ def _volume(points: Floats, reference: Floats) -> float:
     base, floor = points[:, :-1], reference[:-1]
     total = 0.0
     for index, point in enumerate(base):
-        own = float((floor - point).prod())
+        exclusive = float((floor - point).prod())
         others = np.maximum(base[index + 1 :], point)
         if len(others):
             if dimensions > 3:
                 others = others[non_dominated(others)]
-            own -= _volume(others, floor)
-        total += float(depth[index]) * own
+            exclusive -= _volume(others, floor)
+        total += float(depth[index]) * exclusive
     return total
 
 
