@@ -14,7 +14,7 @@ from hwmodels.device.device import load_device
 from hwmodels.firmware.tracker import load_tracker
 from hwmodels.foreign.tflite_reader import read_tflite
 from hwmodels.network.interpreter import load_model
-from nas.data.loaders.registry import detect_and_load
+from nas.data.sources import detect_and_load
 from nas.run.config import load_config
 from search.archive.archive import Archive
 from supernet.space.search_space import load_space

@@ -224,7 +224,7 @@ def _real_mismatches(model: IntegerModel, windows: WindowSet, step_s: float) -> 
     for stretch in streams(windows, step_s):
         later = inputs[stretch[1:], -new_samples:].reshape(-1, inputs.shape[2])
         whole = whole_recording(model, np.concatenate([inputs[stretch[0]], later]), new_samples)
-        different += int((whole[-len(stretch) :, 0] / 256.0 != steps[stretch]).sum())
+        different += int((model.head.decoded(whole[-len(stretch) :])[0] != steps[stretch]).sum())
     return different
 
 

@@ -37,6 +37,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.noun, self.group = noun, group
         self._item_type, self._package, self._attribute = item_type, package, attribute
         self._items: dict[str, T] = {}
+        self._imported: dict[str, T] = {}
 
     @cached_property
     def item_type(self) -> type:
@@ -55,13 +56,16 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def add(self, name: str, item: T) -> None:
         """Register an object. Raises RegistryError for a name that is taken or an object of another class."""
+        if name in self._items and self._items[name] is not item:
+            raise RegistryError(f"{self.noun} {name!r}: registered twice; give one of them another name")
+        self._items[name] = self._checked(name, item)
+
+    def _checked(self, name: str, item: T) -> T:
         if not isinstance(item, self.item_type):
             raise RegistryError(
                 f"{self.noun} {name!r}: is a {type(item).__name__}, but {self.group} holds {self.item_type.__name__}"
             )
-        if name in self._items and self._items[name] is not item:
-            raise RegistryError(f"{self.noun} {name!r}: registered twice; give one of them another name")
-        self._items[name] = item
+        return item
 
     def remove(self, name: str) -> None:
         """Take an object away again, as tests do that register one of their own."""
@@ -76,13 +80,17 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         """The object of a name. Raises UnknownNameError, or RegistryError when its entry point cannot be used."""
-        if name not in self._items:
-            self._import_modules()
-        if name not in self._items:
-            if name not in self._entry_points:
-                raise UnknownNameError(self.unknown(name))
-            self.add(name, self._loaded(self._entry_points[name]))
-        return self._items[name]
+        # What was found once is not looked for again: kernels ask for their kind in every call.
+        for known in (self._items, self._imported):
+            if name in known:
+                return known[name]
+        self._import_modules()
+        if name in self._items:
+            return self._items[name]
+        if name not in self._entry_points:
+            raise UnknownNameError(self.unknown(name))
+        self._imported[name] = self._checked(name, self._loaded(self._entry_points[name]))
+        return self._imported[name]
 
     def __contains__(self, name: object) -> bool:
         return name in tuple(self)

@@ -121,13 +121,13 @@ def train(
             validation=validation,
             teacher=teacher,
             checkpoint=checkpoint,
-            on_epoch=_teller(run, title, advance),
+            on_epoch=_epoch_reporter(run, title, advance),
             team=team,
         )
     if not team.leads:
         return history
-    model, told = network_files(folder)
-    write_json(told, history_of(history))
+    model, history_file = network_files(folder)
+    write_json(history_file, history_of(history))
     save_checkpoint(model, {"module": method.module.state_dict()})
     return history
 
@@ -140,8 +140,10 @@ def history_of(records: Sequence[EpochRecord]) -> list[dict[str, Any]]:
     ]
 
 
-def _teller(run: RunDirectory, title: str, advance: Callable[[int, int, str], None]) -> Callable[[EpochRecord], None]:
-    def tell(record: EpochRecord) -> None:
+def _epoch_reporter(
+    run: RunDirectory, title: str, advance: Callable[[int, int, str], None]
+) -> Callable[[EpochRecord], None]:
+    def report(record: EpochRecord) -> None:
         note = " ".join(f"{name} {value:.2f}" for name, value in record.validation.items())
         advance(record.epoch + 1, record.epochs, f"{record.windows_per_s:.0f} windows/s {note}")
         run.log(
@@ -153,4 +155,4 @@ def _teller(run: RunDirectory, title: str, advance: Callable[[int, int, str], No
             validation=record.validation,
         )
 
-    return tell
+    return report

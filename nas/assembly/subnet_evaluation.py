@@ -65,25 +65,25 @@ class SubnetEvaluation:
         counts = [min(settings.validation_windows, len(validation))]
         if min(settings.racing_windows, len(validation)) > counts[0]:
             counts.append(min(settings.racing_windows, len(validation)))
-        found = []
+        evaluations = []
         for count in counts:
-            held = _thinned(validation, count)
-            assert held.subjects is not None
+            windows = _thinned(validation, count)
+            assert windows.subjects is not None
             origin = _provenance(run, count)
-            found.append(
+            evaluations.append(
                 cls(
                     supernet,
                     calibration,
-                    held.normalized(),
-                    held.targets,
-                    held.subjects,
+                    windows.normalized(),
+                    windows.targets,
+                    windows.subjects,
                     run.config.task_kind,
                     task,
                     origin,
                     settings.memory_mb,
                 )
             )
-        return found
+        return evaluations
 
     @property
     def name(self) -> str:

@@ -29,8 +29,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Predict, write what was asked for, and print one line a recording."""
     from hwmodels.basics.errors import InputError
-    from nas.data.loaders.registry import detect_and_load, reference_of
     from nas.data.remarks import with_remarks
+    from nas.data.sources import detect_and_load, reference_of
     from nas.predict.inference import infer, load_network
     from nas.run.run_files import replace_file, write_text
 

@@ -180,8 +180,8 @@ def is_finished(run: RunDirectory, arch: Arch) -> bool:
 def finished_files(run: RunDirectory, arch_id: str) -> tuple[Path, ...]:
     """The networks that finishing leaves."""
     folder = run.subnet(arch_id)
-    held = *network_files(folder / "float"), folder / "int8" / "model.npz"
-    return (*held, folder / "int8" / _TRACKER) if run.config.task_kind.tracks else held
+    files = *network_files(folder / "float"), folder / "int8" / "model.npz"
+    return (*files, folder / "int8" / _TRACKER) if run.config.task_kind.tracks else files
 
 
 def _is_trained(folder: Path, module: torch.nn.Module) -> bool:

@@ -80,6 +80,6 @@ def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256)
         if head.kind == "class_head":
             logits = tensors[before].reshape(len(tensors[before]), -1)
             probabilities.append(class_probabilities(logits, model.quantization[before].scale))
-    found = np.concatenate(rows)
+    outputs = np.concatenate(rows)
     by_class = np.concatenate(probabilities) if probabilities else None
-    return Estimates(*model.head.decoded(found), found[:, 2] > 0, by_class)
+    return Estimates(*model.head.decoded(outputs), outputs[:, 2] > 0, by_class)

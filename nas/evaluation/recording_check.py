@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.registry import load_each
 from nas.data.no_pulse import stretches_without_pulse, total_length_s
 from nas.data.recording import Recording
 from nas.data.remarks import Remark, remarks
+from nas.data.sources import load_each
 from nas.evaluation.label_alignment import align
 
 Level = Literal["found", "note", "warning", "error"]

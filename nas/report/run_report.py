@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.data.loaders.registry import reference_of
+from nas.data.sources import reference_of
 from nas.report.closing import COST_ROWS, STAGES, is_synthetic
 from nas.report.comparison import comparison_lines, training_line
 from nas.report.front_rows import query_run, rows_for_pictures

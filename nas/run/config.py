@@ -20,6 +20,7 @@ from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.build_form import Memory
 from hwmodels.network.graph import Code
+from nas.data.loader import LOADERS
 from nas.evaluation.task_settings import TASKS, TaskSettings
 from search.loop.settings import SearchSettings
 from supernet.settings.teachers import Teacher
@@ -36,11 +37,18 @@ class ConfigError(InputError):
 class Source(Settings):
     """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
 
-    kind: Literal["ieee_spc", "bami", "ppg_dalia", "liu", "empatica_e4", "wfdb", "edf", "tabular", "synthetic"]
+    kind: str
     path: str = "."
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
     minutes: float = Field(default=6.0, gt=0.5, description="synthetic only: minutes per subject")
+
+    @field_validator("kind")
+    @classmethod
+    def _is_registered(cls, kind: str) -> str:
+        if kind != "synthetic" and kind not in LOADERS:
+            raise ValueError(f"{LOADERS.unknown(kind)}; synthetic simulates recordings")
+        return kind
 
 
 class Data(Settings):

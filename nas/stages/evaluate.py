@@ -36,9 +36,9 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Write evaluation/results.json (metrics by estimator and source) and predictions.npz."""
     windows = windows_of(run, "test")
-    found = estimates_of(run, windows)
+    by_estimator = estimates_of(run, windows)
     results: dict[str, dict[str, Any]] = {}
-    for name, estimates in found.items():
+    for name, estimates in by_estimator.items():
         results[name] = {
             source: _figures(run, estimates, windows, windows.source == source)
             for source in sorted(set(windows.source.tolist()))
@@ -52,7 +52,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         "recording": windows.recording,
         "activity": windows.activity,
     }
-    for name, estimates in found.items():
+    for name, estimates in by_estimator.items():
         arrays |= {f"{name}/{field}": value for field, value in estimates.arrays().items()}
     replace_file(run.path / "evaluation" / _PREDICTIONS, lambda path: np.savez(path, allow_pickle=False, **arrays))
     key, figure = run.config.task_kind.figure
@@ -69,14 +69,14 @@ def estimates_of(run: RunDirectory, windows: WindowSet) -> dict[str, Estimates]:
     task = run.config.task_kind.training(run.config.task)
     arch = chosen_arch(run)
     teacher = trained_teacher(run)
-    found = {
+    by_estimator = {
         "teacher": network_estimates(teacher.network, windows, teacher, task),
         "float subnet": network_estimates(compared_float(run, arch), windows, arch, task),
         "int8 subnet": integer_estimates(finished_model(run, arch), windows),
     }
     if (tracker := finished_tracker(run, arch)) is not None:
-        found[TRACKED] = tracked_estimates(finished_model(run, arch), tracker, windows)
-    return found | run.config.task_kind.baselines(windows, teacher.rate_hz)
+        by_estimator[TRACKED] = tracked_estimates(finished_model(run, arch), tracker, windows)
+    return by_estimator | run.config.task_kind.baselines(windows, teacher.rate_hz)
 
 
 def _figures(run: RunDirectory, estimates: Estimates, windows: WindowSet, chosen: NDArray[np.bool_]) -> dict[str, Any]:

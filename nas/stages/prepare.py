@@ -9,9 +9,9 @@ import numpy as np
 
 from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
-from nas.data.loaders.registry import find_source_files, load_source
 from nas.data.recording import Recording
 from nas.data.remarks import with_remarks
+from nas.data.sources import find_source_files, load_source
 from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, make_windows
 from nas.run.config import Source

@@ -64,17 +64,17 @@ def train_teacher(
         history = train(run, title, place, method, (training, validation), task, settings)
         whole += history_of(history)
     errors = {"validation_error": round(history[-1].validation["error"], 4)}
-    before, after = _settle(network.eval(), validation, rate, max(channels), task)
-    found: dict[str, Any] = {"before": before.to_dict(), "after": after.to_dict()}
+    before, after = _fit_temperatures(network.eval(), validation, rate, max(channels), task)
+    by_state: dict[str, Any] = {"before": before.to_dict(), "after": after.to_dict()}
     if isinstance(network, Ensemble):
         save_checkpoint(network_files(folder)[0], {"module": network.state_dict()})
         estimate, _ = task.estimate(logits_of(network, validation.windows(rate)[:, : max(channels)]))
         errors["validation_error"] = round(task.error(estimate.numpy(), validation.targets, validation.subjects), 4)
-        found["temperatures"] = [round(float(held), 4) for held in network.temperatures]
+        by_state["temperatures"] = [round(float(temperature), 4) for temperature in network.temperatures]
         # One member after the other, as a report draws them.
-        told = [{**record, "epoch": at, "epochs": len(whole)} for at, record in enumerate(whole)]
-        write_json(network_files(folder)[1], told)
-    write_json(folder / _RELIABILITY, found)
+        records = [{**record, "epoch": at, "epochs": len(whole)} for at, record in enumerate(whole)]
+        write_json(network_files(folder)[1], records)
+    write_json(folder / _RELIABILITY, by_state)
     summary = {
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "channels": max(channels),
@@ -85,7 +85,7 @@ def train_teacher(
     return Teaching(network, rate, max(channels)), summary
 
 
-def _settle(
+def _fit_temperatures(
     network: nn.Module, validation: TrainingSet, rate_hz: int, channels: int, task: Task
 ) -> tuple[Reliability, Reliability]:
     """Reliability on validation windows before and after temperatures are fitted, which happens in place.

@@ -55,13 +55,19 @@ class TeacherNetwork(Settings):
             raise ValueError(f"only a {readers} has it; leave it out")
         return value
 
+    @field_validator("options")
+    @classmethod
+    def _fit_the_kind(cls, options: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        if (kind := str(info.data.get("kind"))) in TEACHERS:
+            TEACHERS[kind].options(**options)
+        return options
+
     @model_validator(mode="after")
-    def _fits_the_kind(self) -> TeacherNetwork:
+    def _sizes_fit_the_kind(self) -> TeacherNetwork:
         # What a kind says of its settings is asked for only where some are given: its module imports torch.
         given = self.width, self.blocks, self.heads, self.layers, self.patch_ms
-        if self.kind not in self.mixtures and (self.options or any(size is not None for size in given)):
+        if self.kind not in self.mixtures and any(size is not None for size in given):
             TEACHERS[self.kind].check(self)
-            TEACHERS[self.kind].options(**self.options)
         return self
 
     def sizes(self, **names: str) -> dict[str, Any]:

@@ -39,5 +39,5 @@ class Ensemble(nn.Module):
     def combine(self, logits: Sequence[Tensor]) -> Tensor:
         """The mixture's logits from each member's, all (batch, outputs)."""
         *own, last = self.temperatures
-        beliefs = [(held / scale).softmax(dim=1) for held, scale in zip(logits, own, strict=True)]
+        beliefs = [(member / scale).softmax(dim=1) for member, scale in zip(logits, own, strict=True)]
         return torch.log(torch.stack(beliefs).mean(dim=0) + _SMALLEST) / last

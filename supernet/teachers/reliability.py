@@ -53,8 +53,8 @@ def reliability(logits: Tensor, targets: np.ndarray, task: Task) -> Reliability:
     centres = torch.linspace(*task.band_per_min, task.outputs)
     near = (centres - estimate[:, None]).abs() <= _NEAR_BPM
     error = (estimate - labels).abs()
-    found = _gap((belief * near).sum(dim=1), error <= _NEAR_BPM, nll)
-    return Reliability(*found, spread_bpm=float(spread.mean()), error_bpm=float(error.mean()))
+    agreement = _gap((belief * near).sum(dim=1), error <= _NEAR_BPM, nll)
+    return Reliability(*agreement, spread_bpm=float(spread.mean()), error_bpm=float(error.mean()))
 
 
 def fit_temperature(logits: Tensor, targets: np.ndarray, task: Task) -> float:
@@ -67,8 +67,8 @@ def fit_temperature(logits: Tensor, targets: np.ndarray, task: Task) -> float:
     def cost(log_temperature: float) -> float:
         return float(_negative_log_likelihood(logits / float(np.exp(log_temperature)), labels, task))
 
-    found = minimize_scalar(cost, bounds=(np.log(_COLDEST), np.log(_WARMEST)), method="bounded")
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(cost, bounds=(np.log(_COLDEST), np.log(_WARMEST)), method="bounded")
+    return float(np.exp(optimum.x))
 
 
 def _negative_log_likelihood(logits: Tensor, labels: Tensor, task: Task) -> Tensor:

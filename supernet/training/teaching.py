@@ -41,18 +41,18 @@ class Teaching:
         self.reads = reads
         self._training: TrainingSet | None = None
         self._origin = ""
-        self._known: dict[object, Observation] = {}
+        self._observations: dict[object, Observation] = {}
 
     def of(self, draw: Draw, *, with_maps: bool = False, batch: int = 256) -> Observation:
         """What the teacher makes of all windows of a draw; features and attention only `with_maps`."""
         if draw.training is not self._training:
             self._training, self._origin = draw.training, ""
-            self._known.clear()
+            self._observations.clear()
         key = (draw.identity, with_maps)
-        if key not in self._known:
-            found = self._read(draw, with_maps) or self._computed(draw, with_maps, batch)
-            self._known[key] = found.to(draw.training.device)
-        return self._known[key]
+        if key not in self._observations:
+            observation = self._read(draw, with_maps) or self._computed(draw, with_maps, batch)
+            self._observations[key] = observation.to(draw.training.device)
+        return self._observations[key]
 
     def of_window(self, window_s: float) -> Observation:
         """What it makes of two empty windows: the shapes of what it gives."""
@@ -69,24 +69,24 @@ class Teaching:
                 x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
                 parts.append(observe(network, x) if with_maps else Observation(network(x)))
         self.network.to(CPU)
-        found = Observation.of(
+        observation = Observation.of(
             {name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
         ).to(CPU)
         if self.folder is not None:
-            held = {name: value.numpy() for name, value in found.tensors().items() if value is not None}
+            arrays = {name: value.numpy() for name, value in observation.tensors().items() if value is not None}
             self.folder.mkdir(parents=True, exist_ok=True)
-            replace_file(self._path(draw, with_maps), lambda path: _save(path, held))
-        return found
+            replace_file(self._path(draw, with_maps), lambda path: _save(path, arrays))
+        return observation
 
     def _read(self, draw: Draw, with_maps: bool) -> Observation | None:
         if self.folder is None or not (path := self._path(draw, with_maps)).exists():
             return None
         try:
-            with np.load(path, allow_pickle=False) as held:
-                found = Observation.of({name: torch.from_numpy(held[name]) for name in held.files})
+            with np.load(path, allow_pickle=False) as stored:
+                observation = Observation.of({name: torch.from_numpy(stored[name]) for name in stored.files})
         except (OSError, ValueError, EOFError, KeyError, AssertionError, zipfile.BadZipFile):
             return None
-        return found if len(found.logits) == len(draw.training) else None
+        return observation if len(observation.logits) == len(draw.training) else None
 
     def _path(self, draw: Draw, with_maps: bool) -> Path:
         assert self.folder is not None
@@ -127,8 +127,8 @@ def distiller_of(
 
 
 def _joined(parts: list[Tensor | None]) -> Tensor | None:
-    held = [part for part in parts if part is not None]
-    return torch.cat(held) if held else None
+    present = [part for part in parts if part is not None]
+    return torch.cat(present) if present else None
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -141,7 +141,7 @@ def _digest_of(network: nn.Module, training: TrainingSet) -> str:
     total = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
         total.update(name.encode() + value.detach().contiguous().numpy().tobytes())
-    for rate, held in sorted(training.inputs.items()):
-        total.update(str((rate, held.shape)).encode() + np.ascontiguousarray(held).tobytes())
+    for rate, windows in sorted(training.inputs.items()):
+        total.update(str((rate, windows.shape)).encode() + np.ascontiguousarray(windows).tobytes())
     total.update(np.ascontiguousarray(training.targets).tobytes())
     return total.hexdigest()

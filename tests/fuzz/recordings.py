@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.empatica import load_empatica
+from nas.data.loaders.empatica_e4 import load_empatica
 from nas.data.loaders.tabular import load_tabular
 
 _FIELDS = ("ppg", "ppg_hz", "acc", "subject", "label_times_s", "heart_rate_bpm", "rhythm", "activity", "segment_s")

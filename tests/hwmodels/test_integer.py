@@ -12,8 +12,9 @@ import torch
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import LayerGraph, Op
-from hwmodels.network.heads import exponential_table, heart_rate_head
+from hwmodels.network.heads import exponential_table, heart_rate_constants, heart_rate_head, min_probability_q15
 from hwmodels.network.interpreter import (
+    ClassSettings,
     HeartRateSettings,
     InputSettings,
     IntegerModel,
@@ -141,6 +142,38 @@ def test_heart_rate_is_the_median_and_spread_its_expected_error() -> None:
         expected_error = float((p * np.abs(centres - median)).sum())
         assert spread / 256 == pytest.approx(expected_error, rel=0.006, abs=0.02)
         assert valid == (spread <= 20 * 256)
+
+
+def test_a_limit_that_is_not_set_lets_every_window_pass_and_is_the_largest_that_kernels_know() -> None:
+    assert heart_rate_constants(HeartRateSettings(30, 220), 96) == heart_rate_constants(
+        HeartRateSettings(30, 220, 1000), 96
+    )
+    flat = np.zeros((1, 96), np.int8)
+    assert heart_rate_head(flat, 0.05, HeartRateSettings(30, 220))[0, 2] == 1
+    assert heart_rate_head(flat, 0.05, HeartRateSettings(30, 220, 5))[0, 2] == 0
+    names = ("a", "b", "c")
+    assert min_probability_q15(ClassSettings(names)) == min_probability_q15(ClassSettings(names, 0.0)) == 0
+
+
+def test_what_a_head_returns_is_decoded_by_its_own_units() -> None:
+    rows = np.array([[72 * 256 + 128, 640, 1], [2, 8192, 0]], np.int32)
+    bpm, error = HeartRateSettings(30, 220).decoded(rows[:1])
+    assert (float(bpm[0]), float(error[0])) == (72.5, 2.5)
+    index, wrong = ClassSettings(("a", "b", "c")).decoded(rows[1:])
+    assert (float(index[0]), float(wrong[0])) == (2.0, 0.75)
+
+
+@pytest.mark.parametrize("limit_bpm", [None, 12.5])
+def test_a_model_file_keeps_whether_a_limit_is_set(limit_bpm: float | None, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    model = random_model(rng, random_graph(rng))
+    head = model.head
+    if isinstance(head, HeartRateSettings):
+        head = dataclasses.replace(head, max_spread_bpm=limit_bpm)
+    else:
+        head = dataclasses.replace(head, min_probability=None if limit_bpm is None else 0.5)
+    save_model(dataclasses.replace(model, head=head), tmp_path / "model.npz")
+    assert load_model(tmp_path / "model.npz").head == head
 
 
 def test_belief_table_falls_from_full_scale() -> None:

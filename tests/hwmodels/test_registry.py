@@ -106,4 +106,5 @@ def test_modules_named_for_their_entries_are_listed_without_an_import(tmp_path, 
     monkeypatch.syspath_prepend(tmp_path)
     animals = Registry("animal", GROUP, "builtins:str", package="park_of_modules", attribute="SOUND")
     assert list(animals) == ["bear", "broken"] and "park_of_modules.bear" not in sys.modules
-    assert animals["bear"] == "growl"
+    animals.add("ape", "ooh")
+    assert animals["bear"] == "growl" and list(animals) == ["ape", "bear", "broken"]

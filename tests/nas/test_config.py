@@ -73,3 +73,28 @@ def test_paths_become_absolute_and_shipped_names_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute("mine.yaml") == str(tmp_path / "mine.yaml")
     assert absolute("default") == "default"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"data": {"sources": [{"kind": "x"}]}},
+            "here, data.sources.0.kind: unknown kind 'x', known are bami, .*tabular",
+        ),
+        ({"task": {"kind": "x"}}, "here, task.kind: unknown task 'x', known are heart_rate, rhythm; .*ppg_nas.tasks"),
+        ({"teacher": {"kind": "x"}}, "here, teacher.kind: unknown teacher 'x', known are cnn_lstm, .*ppg_nas.teachers"),
+        (
+            {"supernet": {"distillation": [{"kind": "x"}]}},
+            "here, supernet.distillation.0.kind: unknown distillation loss 'x', known are .*ppg_nas.losses",
+        ),
+        ({"teacher": {"options": {"kernel": 3}}}, "here, teacher.options.kernel: unknown key"),
+        ({"task": {"options": {"slowest": 3}}}, "here, task.options.slowest: unknown key"),
+    ],
+)
+def test_an_unknown_name_in_a_configuration_is_answered_with_what_is_known_and_what_adds_another(
+    change: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told) as caught:
+        parse_config({**SMALLEST, **change}, "here")
+    assert "\n" not in str(caught.value)

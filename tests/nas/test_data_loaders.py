@@ -13,9 +13,9 @@ from hwmodels.basics.errors import InputError
 from nas.data.loaders.bami import load_bami
 from nas.data.loaders.ieee_spc import load_ieee_spc
 from nas.data.loaders.liu import CLASSES, load_liu
-from nas.data.loaders.registry import detect_and_load, find_source_files, load_each, load_source
 from nas.data.loaders.tabular import load_tabular, save_recording
 from nas.data.recording import Recording, trusted_labels
+from nas.data.sources import detect_and_load, find_source_files, load_each, load_source
 from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
 from nas.evaluation.baselines import spectral_argmax

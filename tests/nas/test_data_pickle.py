@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from hwmodels.basics.errors import InputError
+from nas.data.files.restricted_pickle import ForbiddenPickleError, load_array_pickle
 from nas.data.loaders.ppg_dalia import load_ppg_dalia
-from nas.data.loaders.restricted_pickle import ForbiddenPickleError, load_array_pickle
 
 
 class _Runs:

@@ -14,8 +14,8 @@ import pytest
 
 from hwmodels.basics.errors import InputError
 from hwmodels.foreign.tflite_reader import read_tflite
-from nas.data.loaders.registry import detect_and_load, find_source_files
 from nas.data.loaders.tabular import load_tabular
+from nas.data.sources import detect_and_load, find_source_files
 from nas.predict.sensor_counts import counts_of
 from tests.nas.test_own_recordings import EVEN, error_bpm, light, motion, said, write
 from tests.nas.tiny_run import exit_code

@@ -48,8 +48,7 @@ def test_a_silent_accelerometer_explains_nothing() -> None:
 def test_lost_contact_is_flat_for_a_while_and_elsewhere_is_what_was() -> None:
     raw = torch.from_numpy(TRAINING.inputs[32][:, :, 48:-48]).clone()
     rng = np.random.default_rng(0)
-    none = dict(motion_share=0.0, motion_gain=1.0, gain=0.0, silence_share=0.0)
-    lost = Disturbances.drawn(40, rng, contact_share=1.0, contact_s=2.0, **none)
+    lost = Disturbances.drawn(40, rng, Augmentation(contact_share=1.0, contact_s=2.0))
     found = lost.apply(raw, ALL, 32, lambda windows: torch.zeros(len(windows), 4, 256))
     flat = found[:, 0].abs() < 1e-2 * raw[:, 0].abs()
     seconds = flat.sum(dim=1) / 32

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.preparation import normalized_windows
-from supernet.distillation.soft_labels import soft_label_loss
+from supernet.distillation.losses.soft_labels import soft_label_loss
 from supernet.tasks.task import HeartRateTask, RhythmTask
 from supernet.windows.training_set import (
     NO_AUGMENTATION,

@@ -1,1 +1,1 @@
-"""One loader for each kind of data set, and the registry that finds it."""
+"""Loaders, a file each, named for the kind of recordings that a configuration gives."""

@@ -14,7 +14,8 @@ from types import MappingProxyType
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import read_variables, visible_files
+from nas.data.files.matlab import read_variables, visible_files
+from nas.data.loader import Loader
 from nas.data.recording import Recording, trusted_labels
 
 RATE_HZ = 50
@@ -85,3 +86,6 @@ def _labelled(path: Path, signals: Recording, record: str) -> Recording:
     if shift is None:
         return recording
     return recording.with_label_shift(shift * STEP_S, "known fault of this record")
+
+
+LOADER = Loader(find_bami, load_bami, reference="ECG", is_set=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import read_variables, visible_files
+from nas.data.files.matlab import read_variables, visible_files
+from nas.data.loader import Loader
 from nas.data.recording import Recording, trusted_labels
 
 RATE_HZ = 125
@@ -140,3 +141,6 @@ def _labelled(entry: _Entry, signals: Recording, label_files: dict[str, Path]) -
         heart_rate_bpm=bpm,
         trusted=trusted_labels(bpm),
     )
+
+
+LOADER = Loader(find_ieee_spc, load_ieee_spc, find_ieee_spc_labels, reference="ECG", splits=SPLITS, is_set=True)

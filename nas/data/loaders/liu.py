@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import read_variables, visible_files
+from nas.data.files.matlab import read_variables, visible_files
+from nas.data.loader import Loader
 from nas.data.recording import Recording
 
 RATE_HZ = 100
@@ -63,3 +64,6 @@ def load_liu_file(path: Path, with_labels: bool = True) -> Recording:
         rhythm_classes=CLASSES,
         trusted=np.ptp(segments, axis=1) > 0,
     )
+
+
+LOADER = Loader(find_liu, load_liu, reference="ECG", is_set=True)

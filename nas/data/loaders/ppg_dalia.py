@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import visible_files
-from nas.data.loaders.restricted_pickle import load_array_pickle
+from nas.data.files.matlab import visible_files
+from nas.data.files.restricted_pickle import load_array_pickle
+from nas.data.loader import Loader
 from nas.data.recording import Recording, trusted_labels
 
 ACTIVITIES = (
@@ -183,3 +184,6 @@ def _from_windows(path: Path, content: dict[str, Any], with_labels: bool) -> lis
         signal = windows[chosen].transpose(1, 0, 2).reshape(4, -1)
         recordings.append(recording(chosen, signal, WINDOW_S, f"#S{int(group)} single windows"))
     return recordings
+
+
+LOADER = Loader(find_ppg_dalia, load_ppg_dalia, reference="ECG", is_set=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.empatica import is_empatica_file
-from nas.data.loaders.matlab import visible_files
+from nas.data.files.matlab import visible_files
+from nas.data.loader import Loader
+from nas.data.loaders.empatica_e4 import is_empatica_file
 from nas.data.own.csv_recording import LABELS_SUFFIX, labels_beside, read_csv_recording
 from nas.data.own.npz_recording import read_npz_recording, save_recording
 from nas.data.own.own_recording import OwnFile, recordings_of
@@ -50,3 +51,6 @@ def _read(path: Path, with_labels: bool) -> tuple[OwnFile, tuple[str, ...]]:
 def _named_in(files: list[OwnFile]) -> tuple[str, ...]:
     labels = [file.labels.rhythm for file in files if file.labels is not None and file.labels.rhythm is not None]
     return tuple(sorted({name for rhythm in labels for name in rhythm.tolist() if name}))
+
+
+LOADER = Loader(find_tabular, load_tabular, find_tabular_labels)

@@ -100,13 +100,13 @@ class HeartRate(TaskKind):
             {
                 "estimator": name,
                 "source": source,
-                "subjects": found["subjects"],
-                **{column: interval_cell(found[key]) for column, key in _BPM.items()},
-                **{column: interval_cell(found[key], 100, " %") for column, key in _SHARES.items()},
-                "mae_valid": interval_cell(found["mae_valid_bpm"]),
+                "subjects": figures["subjects"],
+                **{column: interval_cell(figures[key]) for column, key in _BPM.items()},
+                **{column: interval_cell(figures[key], 100, " %") for column, key in _SHARES.items()},
+                "mae_valid": interval_cell(figures["mae_valid_bpm"]),
             }
             for name, by_source in results.items()
-            for source, found in by_source.items()
+            for source, figures in by_source.items()
         ]
         return rows, _COLUMNS
 

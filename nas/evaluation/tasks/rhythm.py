@@ -76,11 +76,16 @@ class Rhythm(TaskKind):
         columns = {"estimator": "estimator", "source": "set", "subjects": "patients", "windows": "windows", **_TITLES}
         rows = []
         for name, by_source in results.items():
-            for source, found in by_source.items():
-                row = {"estimator": name, "source": source, "subjects": found["subjects"], "windows": found["windows"]}
-                row |= {key: interval_cell(found[key]) for key in _TITLES}
-                columns |= {f"auroc {label}": f"AUROC {label}" for label in found["auroc"]}
-                row |= {f"auroc {label}": interval_cell(interval) for label, interval in found["auroc"].items()}
+            for source, figures in by_source.items():
+                row = {
+                    "estimator": name,
+                    "source": source,
+                    "subjects": figures["subjects"],
+                    "windows": figures["windows"],
+                }
+                row |= {key: interval_cell(figures[key]) for key in _TITLES}
+                columns |= {f"auroc {label}": f"AUROC {label}" for label in figures["auroc"]}
+                row |= {f"auroc {label}": interval_cell(interval) for label, interval in figures["auroc"].items()}
                 rows.append(row)
         return rows, columns
 

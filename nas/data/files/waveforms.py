@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.documents import UndecodableError, refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import visible_files
+from nas.data.files.matlab import visible_files
 from nas.data.own.acceleration_unit import counts_per_g
 from nas.data.own.columns import Columns, sort_columns, unused_note
 from nas.data.own.csv_recording import labels_beside, read_labels

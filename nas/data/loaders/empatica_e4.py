@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.documents import UndecodableError, refuse_lfs_pointer
 from hwmodels.basics.errors import InputError
-from nas.data.loaders.matlab import visible_files
+from nas.data.files.matlab import visible_files
+from nas.data.loader import Loader
 from nas.data.own.csv_recording import labels_beside, read_labels
 from nas.data.own.own_recording import OwnFile, recordings_of
 from nas.data.own.tables import MOST_BYTES, MOST_VALUES, bounded_lines, open_lines
@@ -168,3 +169,6 @@ def _row(origin: str, number: int, line: str, columns: int) -> list[float]:
         raise UndecodableError(
             f"{origin}: row {number} ({line.strip()[:40]!r}) is not {columns} numbers; export it again"
         ) from None
+
+
+LOADER = Loader(find_empatica, load_empatica, find_empatica_parts)

@@ -1,0 +1,39 @@
+"""What a loader of recordings is, and the registry of all; read without any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwmodels.basics.registry import Registry
+
+if TYPE_CHECKING:
+    from nas.data.recording import Recording
+
+
+def _no_files(_: Path) -> list[Path]:
+    return []
+
+
+@dataclass(frozen=True)
+class Loader:
+    """One kind of recordings: finds its files under a path (folder or file), loads everything under a path.
+
+    load(path, with_labels=True) gives every recording, and raises InputError naming file and field for whatever does
+    not fit; without labels it reads the signals alone, whatever lies where labels should be. labels: finds the label
+    files that lie apart from the recordings, for kinds that have such. reference: what the labels were measured with,
+    for legends; "" where the kind does not say. splits: names of the parts that a configuration may choose from, as
+    `load(path, splits=...)`. is_set: whether it is one published set, and not a format that anybody writes.
+    """
+
+    find: Callable[[Path], list[Path]]
+    load: Callable[..., list[Recording]]
+    labels: Callable[[Path], list[Path]] = _no_files
+    reference: str = ""
+    splits: tuple[str, ...] = ()
+    is_set: bool = False
+
+
+LOADERS: Registry[Loader] = Registry("kind", "ppg_nas.loaders", Loader, package="nas.data.loaders", attribute="LOADER")
