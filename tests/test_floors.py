@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FLOORS = {"hwmodels": 1, "supernet": 2, "search": 3, "nas": 4, "benchmarks": 5}
 INSTALLED = tuple(name for name in FLOORS if name != "benchmarks")
-LONGEST_FILE = 450
+LONGEST_FILE = 400
 MOST_ENTRIES = 14
 SOURCES = sorted(path for package in FLOORS for path in (ROOT / package).rglob("*.py"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in SOURCES}

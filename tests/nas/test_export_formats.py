@@ -60,7 +60,7 @@ def test_verify_runs_every_format_that_is_there(bundle: Path, capsys: pytest.Cap
 def test_the_code_of_the_documentation_runs(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runtime: str
 ) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "integer.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "explanation" / "integer.md").read_text()
     (code,) = (part for part in re.findall(r"```python\n(.*?)```", text, re.S) if runtime in part)
     (tmp_path / "firmware").symlink_to(bundle)
     monkeypatch.chdir(tmp_path)

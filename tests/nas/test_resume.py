@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nas.stages.job import NAMES
+from nas.stages.names import STAGE_NAMES
 from tests.nas.tiny_run import contents, copy_of, environment, finished_run
 
 pytestmark = pytest.mark.arm
@@ -71,7 +71,7 @@ def test_a_run_killed_in_every_stage_ends_as_an_undisturbed_one(run, tmp_path):
     told = tmp_path / "told"
     attempts = interrupted(run, {"arguments": command, "run": str(mine), "told": str(told), "seed": 0})
     places = {attempt["at"] for attempt in attempts[:-1]}
-    assert {f"stage started {name}" for name in NAMES} <= places
+    assert {f"stage started {name}" for name in STAGE_NAMES} <= places
     assert {f"after stage started {name}" for name in ("teacher", "supernet", "finish")} <= places
     assert archived(mine) == archived(run)
     assert lasting(mine) == lasting(run)

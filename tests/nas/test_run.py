@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from hwmodels.basics.shipped import shipped_folder
-from nas.stages.job import NAMES
+from nas.stages.names import STAGE_NAMES
 from tests.nas.tiny_run import (
     contents,
     copy_of,
@@ -65,7 +65,7 @@ def test_a_run_leaves_what_the_design_says(run):
     networks = {"model.pt", "history.json", "model.npz"}
     assert {path.name for path in (subnet / "int8").iterdir()} == networks | {"tracker.json"}
     assert (subnet / "export" / "ppgnet_model.h").exists()
-    assert [path.stem for path in sorted((run / "stages").iterdir())] == sorted(NAMES)
+    assert [path.stem for path in sorted((run / "stages").iterdir())] == sorted(STAGE_NAMES)
 
 
 def test_the_stored_configuration_is_the_given_one_with_every_default(run):
@@ -77,7 +77,7 @@ def test_the_stored_configuration_is_the_given_one_with_every_default(run):
 
 def test_the_log_tells_every_stage_and_epoch_in_order(run):
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert [event["stage"] for event in events if event["event"] == "stage finished"] == list(NAMES)
+    assert [event["stage"] for event in events if event["event"] == "stage finished"] == list(STAGE_NAMES)
     epochs = [event["training"].split()[0] for event in events if event["event"] == "epoch"]
     assert epochs == ["teacher"] * 2 + ["supernet"] * 2 + ["fine-tuning"] * 2 + ["quantization"] * 2 + ["float"] * 2
     times = [event["time"] for event in events]
@@ -86,7 +86,7 @@ def test_the_log_tells_every_stage_and_epoch_in_order(run):
 
 def test_progress_of_a_run_goes_to_standard_error_and_its_result_to_standard_output(run):
     notes = (run.parent / "stderr").read_text().splitlines()
-    assert [line.split(":")[0] for line in notes] == list(NAMES)
+    assert [line.split(":")[0] for line in notes] == list(STAGE_NAMES)
     result = (run.parent / "stdout").read_text()
     for part in (
         chosen(run),
@@ -150,7 +150,7 @@ def test_the_same_command_again_does_nothing(run, capsys):
     begun = time.perf_counter()
     assert exit_code("run", run.parent / "tiny.yaml", "--run", run) == 0
     assert time.perf_counter() - begun < 20
-    assert capsys.readouterr().err.splitlines() == [f"{name}: up to date" for name in NAMES]
+    assert capsys.readouterr().err.splitlines() == [f"{name}: up to date" for name in STAGE_NAMES]
     assert contents(run) == before
 
 
