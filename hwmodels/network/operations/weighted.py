@@ -4,6 +4,7 @@ kernel that serves them all, whatever their scales.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,12 +29,12 @@ LAYER_BYTES = 20
 EXACT = KernelVariant("exact", "ppgnet_exact")
 
 
-class WeightedKind(OperationKind):
+class WeightedKind(OperationKind, ABC):
     """An operation with int8 weights, int32 biases, and a multiplier and shift for each output channel."""
 
+    @abstractmethod
     def products(self, taken: NDArray[np.float64], weight: NDArray[np.float64], tap: int) -> NDArray[np.float64]:
         """What the rows under one tap (windows, length_out, channels_in) add to each sum."""
-        raise NotImplementedError
 
     def compute(self, op: Op, operands: Sequence[NDArray[np.int8]], given: Operands) -> NDArray[np.int8]:
         """Sums, requantized as TFLite does."""
@@ -59,9 +60,9 @@ class WeightedKind(OperationKind):
             total += self.products(padded[:, start : start + last : op.stride], weight, tap)
         return total.astype(np.int64) + parameters.bias.astype(np.int64)
 
+    @abstractmethod
     def packed(self, op: Op, variant: KernelVariant, given: Operands) -> NDArray[np.uint32]:
         """The stream of weights and requantization that a fast kernel reads. Raises FastFormError."""
-        raise NotImplementedError
 
     def constants(self, op: Op, variant: KernelVariant, given: Operands) -> CRecord:
         """The layer's shape, and the stream or TFLite's own form that it points to."""
