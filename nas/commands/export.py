@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +74,7 @@ def execute(options: argparse.Namespace) -> int:
     from nas.compress.finish import finish_subnet, is_finished
     from nas.compress.quantize import input_settings
     from nas.compress.streaming_subnets import require_streamable
-    from nas.deploy.destination import check_destination, check_replacement
+    from nas.deploy.destination import check_destination, check_replacement, identity_of
     from nas.deploy.export import export_bundle
     from nas.deploy.formats.registry import check_formats
     from nas.run.run_directory import RunDirectory
@@ -93,11 +92,8 @@ def execute(options: argparse.Namespace) -> int:
         # Whatever can go wrong is found out before minutes of training.
         check_destination(out)
         device = run.device(options.device)
-        identity = {"id": arch.id, "mode": options.mode, "device": device.name}
-        identity |= {
-            "sensors": asdict(options.sensors),
-            "personal": asdict(PersonalSettings()) if options.personal else None,
-        }
+        wanted_learner = PersonalSettings() if options.personal else None
+        identity = identity_of(arch.id, options.mode, device.name, options.sensors, wanted_learner)
         check_replacement(out, identity, options.formats, options.force)
         cost_model(run, device)
         require_small_filters(Front.of(options.sensors, input_settings(run.config, arch)))

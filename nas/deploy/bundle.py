@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from hwmodels.firmware.learner import PersonalSettings
 from hwmodels.firmware.sources import context_parts, generate_firmware
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.network.interpreter import IntegerModel, load_model, run, save_model
-from nas.deploy.destination import BOARD, README, check_destination, check_replacement, digest, users_files
+from nas.deploy.destination import BOARD, README, check_destination, check_replacement, digest, identity_of, users_files
 from nas.deploy.example import example_files
 from nas.deploy.formats.description import logits_of, readme_section
 from nas.deploy.formats.registry import CODE, FILES, FORMATS, written
@@ -68,13 +68,8 @@ class Contents:
     @property
     def identity(self) -> dict[str, Any]:
         """What tells this bundle from another one, as `check_replacement` compares it."""
-        return {
-            "id": self.facts["id"],
-            "mode": self.facts.get("mode", "window"),
-            "device": self.device.name,
-            "sensors": asdict(self.sensors),
-            "personal": self.learner and asdict(self.learner),
-        }
+        mode = self.facts.get("mode", "window")
+        return identity_of(self.facts["id"], mode, self.device.name, self.sensors, self.learner)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hwmodels.basics.errors import InputError
+from hwmodels.firmware.front_end import Sensors
+from hwmodels.firmware.learner import PersonalSettings
 from nas.deploy.manifest import MANIFEST, BundleError, Manifest, read_manifest
 from nas.run.run_files import MARKER
 
@@ -44,21 +46,28 @@ def check_destination(path: Path) -> None:
         raise BundleError(f"{path}: the folder holds something else ({first}); export to an empty or new one")
 
 
+def identity_of(
+    subnet: str, mode: str, device: str, sensors: Sensors, learner: PersonalSettings | None
+) -> dict[str, object]:
+    """What tells one bundle from another: subnet, mode, device, sensors, and how it learns its wearer."""
+    return {
+        "id": subnet,
+        "mode": mode,
+        "device": device,
+        "sensors": asdict(sensors),
+        "personal": learner and asdict(learner),
+    }
+
+
 def check_replacement(path: Path, fresh: Mapping[str, object], formats: Iterable[str], is_forced: bool) -> None:
     """Raise BundleError when a bundle at `path` holds something that an export would take away, unless forced.
 
-    `fresh`: id, mode, device, sensors and personal of the new bundle, `sensors` as a dictionary.
+    `fresh` is the new bundle's `identity_of`.
     """
     manifest = _manifest_of(path)
     if manifest is None or is_forced:
         return
-    held = {
-        "id": manifest.id,
-        "mode": manifest.mode,
-        "device": manifest.device,
-        "sensors": asdict(manifest.sensors),
-        "personal": manifest.personal and asdict(manifest.personal),
-    }
+    held = identity_of(manifest.id, manifest.mode, manifest.device, manifest.sensors, manifest.personal)
     changes = [_change(name, held[name], fresh.get(name)) for name in held if held[name] not in (fresh.get(name), None)]
     changes += [f"format {name} would be gone" for name in manifest.formats if name not in set(formats)]
     if changes:
