@@ -43,7 +43,8 @@ class Op:
     last in earlier executions before the new ones (hwmodels.schedule.step_graph). Heads read (1, bins) logits, or those
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
     samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
-    is not said here (hwmodels.network.build_form). Operations of kind `stripes` stand in schedules alone, those of kind
+    is not said here (hwmodels.network.build_form). `remembers` is for a `context` alone: so many channels, the first
+    ones, are filtered along steps, `dilation` of them from tap to tap. Operations of kind `stripes` stand in schedules alone, those of kind
     `foreign` in other people's networks (hwmodels.foreign).
     """
 
@@ -59,6 +60,7 @@ class Op:
     padding: Padding = "causal"
     activation: Activation = "none"
     reads: Reads = "samples"
+    remembers: int = 0
 
     def __post_init__(self) -> None:
         def require(holds: bool, what: str) -> None:
@@ -77,6 +79,7 @@ class Op:
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
         is_known = self.reads == "samples" or (self.reads == "spectrum" and kind.fan_in == 0)
         require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
+        require(kind.keeps_steps or self.remembers == 0, f"nothing is remembered here, got {self.remembers!r}")
         complaint = kind.complaint(self)
         require(not complaint, complaint)
         require(not kind.keeps_channels or self.channels_in == self.channels_out, "must keep its channels")
@@ -90,8 +93,13 @@ class Op:
 
     @property
     def reach(self) -> int:
-        """Samples between the first and the last tap."""
+        """Samples, of a `context` steps, between the first and the last tap."""
         return (self.kernel - 1) * self.dilation
+
+    @property
+    def filters(self) -> int:
+        """Channels that it makes with weights, of which each has a bias."""
+        return self.remembers or self.channels_out
 
     @property
     def padding_before(self) -> int:
@@ -157,6 +165,7 @@ class Op:
             self.padding,
             self.activation,
             self.reads,
+            *((self.remembers,) if self.remembers else ()),
         )
 
 
@@ -260,7 +269,7 @@ class LayerGraph:
     @property
     def parameter_count(self) -> int:
         """Weights and biases."""
-        return sum(op.weight_count + op.channels_out for op in self._order if op.has_parameters)
+        return sum(op.weight_count + op.filters for op in self._order if op.has_parameters)
 
     def networkx(self) -> nx.DiGraph:
         """A copy as a networkx graph; node attribute `op` holds the operation."""

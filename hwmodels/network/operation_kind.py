@@ -111,6 +111,8 @@ class OperationKind:
     """Whether it takes many positions together."""
     is_elementwise = False
     """Whether each output element follows from operands' elements of the same place alone."""
+    keeps_steps = False
+    """Whether it filters some channels along steps, keeping those of earlier ones (`Op.remembers`)."""
     keeps_input_in_scratch = False
     """Whether its kernels with scratch read all of some channels before they write any output of theirs."""
     head_settings: type | None = None
