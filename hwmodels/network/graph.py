@@ -44,8 +44,9 @@ class Op:
     of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
     samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
     is not said here (hwmodels.network.build_form). `remembers` is for a `context` alone: so many channels, the first
-    ones, are filtered along steps, `dilation` of them from tap to tap. Operations of kind `stripes` stand in schedules alone, those of kind
-    `foreign` in other people's networks (hwmodels.foreign).
+    ones, are filtered along steps, `dilation` of them from tap to tap.
+    Operations of kind `stripes` stand in schedules alone, those of kind `foreign` in other people's networks
+    (hwmodels.foreign).
     """
 
     name: str
@@ -265,6 +266,11 @@ class LayerGraph:
     def state_bytes(self) -> int:
         """Bytes that all histories keep between executions; 0 for a network that reads whole windows."""
         return sum(op.state_bytes for op in self._order)
+
+    @property
+    def remembered_steps(self) -> int:
+        """Steps before the newest that its contexts look back to, all in all."""
+        return sum(op.reach for op in self._order if op.remembers)
 
     @property
     def parameter_count(self) -> int:

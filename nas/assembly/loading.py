@@ -61,7 +61,10 @@ def windows_of(run: RunDirectory, side: str) -> WindowSet:
 
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
     """Training and validation windows as the trainer wants them."""
-    train, validation = (training_set(windows_of(run, side), run.config.task_kind) for side in ("train", "validation"))
+    kind, has_context = run.config.task_kind, space_of(run.config).has_context
+    train, validation = (
+        training_set(windows_of(run, side), kind, has_context=has_context) for side in ("train", "validation")
+    )
     return train, validation
 
 

@@ -12,9 +12,10 @@ from hwmodels.network.operation_kind import OperationKind, register
 
 
 class Context(OperationKind):
-    """`remembers` channels filtered by `kernel` taps `dilation` steps apart, newest last, then a ReLU.
+    """`remembers` channels filtered by `kernel` taps `dilation` steps apart, newest last.
 
-    Output and input lie on one grid. What lies before a start is zero.
+    Output and input lie on one grid, which after a ReLU ends at zero: there the filtered channels do as well. What
+    lies before a start is zero.
     """
 
     name = "context"
@@ -24,12 +25,12 @@ class Context(OperationKind):
     keeps_steps = True
 
     def complaint(self, op: Op) -> str:
-        """Channels in fours, at least two taps, a ReLU."""
+        """Channels in fours, at least two taps, no ReLU."""
         if op.length_in != op.length_out or op.stride != 1:
             return "must keep its length"
         if op.remembers % 4 or not 4 <= op.remembers <= op.channels_in:
             return f"remembers channels in fours, 4 to {op.channels_in}, got {op.remembers!r}"
-        return "" if op.kernel > 1 and op.activation == "relu" else "needs two taps and a ReLU"
+        return "" if op.kernel > 1 and op.activation == "none" else "has two taps or more, and no ReLU of its own"
 
     def weight_shape(self, op: Op) -> tuple[int, ...]:
         """Tap first."""
