@@ -251,8 +251,8 @@ def _check_op(op: Op, model: IntegerModel) -> None:
         raise QuantizationError(f"op {op.name!r}: weights must lie in [-127, 127]")
     for field in ("bias", "multiplier", "shift"):
         value = getattr(parameters, field)
-        if value.dtype != np.int32 or value.shape != (op.channels_out,):
-            raise QuantizationError(f"op {op.name!r}: {field} must be int32 of shape ({op.channels_out},)")
+        if value.dtype != np.int32 or value.shape != (op.filters,):
+            raise QuantizationError(f"op {op.name!r}: {field} must be int32 of shape ({op.filters},)")
 
 
 def _check_head(op: Op, head: HeadSettings) -> None:
@@ -310,15 +310,15 @@ def quantize_parameters(
 def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: float) -> IntegerParameters:
     weight = np.asarray(given.weight, np.float32)
     bias = np.asarray(given.bias, np.float64)
-    if weight.shape != weight_shape(op) or bias.shape != (op.channels_out,):
+    if weight.shape != weight_shape(op) or bias.shape != (op.filters,):
         raise QuantizationError(
-            f"op {op.name!r}: expects weights {weight_shape(op)} and biases ({op.channels_out},), "
+            f"op {op.name!r}: expects weights {weight_shape(op)} and biases ({op.filters},), "
             f"got {weight.shape} and {bias.shape}"
         )
     if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
         raise QuantizationError(f"op {op.name!r}: weights or biases are not finite")
     kind = kind_of(op)
-    by_channel = weight if kind.is_channelwise else weight.reshape(op.channels_out, -1).T
+    by_channel = weight if kind.is_channelwise else weight.reshape(op.filters, -1).T
     scale = np.abs(by_channel).max(axis=0) / np.float32(127)
     scale = np.maximum(scale, np.float32(_SMALLEST_REAL_MULTIPLIER * scale_out / scale_in))
     if kind.largest_bias is not None:

@@ -80,7 +80,7 @@ class WeightedKind(OperationKind, ABC):
 
     def exact_data_bytes(self, op: Op) -> int:
         """Weights as bytes, and three words for each output channel."""
-        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
+        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.filters
 
     def write_tflite(self, writer: TFLiteWriter, op: Op, operands: list[int], output: int) -> None:
         """A convolution."""
@@ -150,13 +150,17 @@ class Requantization:
 
 
 def requantization(
-    op: Op, parameters: IntegerParameters, rows: NDArray[np.int64], grids: Sequence[Quantization]
+    op: Op,
+    parameters: IntegerParameters,
+    rows: NDArray[np.int64],
+    grids: Sequence[Quantization],
+    clamps: bool = False,
 ) -> Requantization:
-    """Requantization as the fast kernels do it, of weights `rows` (channels_out, products).
+    """Requantization as the fast kernels do it, of weights `rows` (filters, products).
 
-    Raises FastFormError where they would not be exact.
+    A kernel that `clamps` makes a ReLU on any grid. Raises FastFormError where they would not be exact.
     """
-    if op.activation == "relu" and grids[1].zero_point != -128:
+    if op.activation == "relu" and grids[1].zero_point != -128 and not clamps:
         raise FastFormError(f"relu with output zero point {grids[1].zero_point}, not -128")
     bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
     multiplier, shift = parameters.multiplier.astype(np.int64), -parameters.shift.astype(np.int64)
