@@ -41,9 +41,9 @@ class Op:
     Both give length_out = ceil(length_in / stride). Valid pads nothing and makes the outputs whose taps all
     lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
     last in earlier executions before the new ones (hwmodels.schedule.step_graph). `context` filters its first
-    `remembers` channels along earlier executions, `dilation` of them from tap to tap. Heads read (1, bins) logits, or those
-    of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
-    samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
+    `remembers` channels along earlier executions, `dilation` of them from tap to tap. Heads read (1, bins)
+    logits, or those of a convolution of one channel at as many positions, and end the graph. `reads` is for the
+    input alone: samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
     is not said here (hwmodels.network.build_form). Operations of kind `stripes` stand in schedules alone, those of kind
     `foreign` in other people's networks (hwmodels.foreign).
     """
