@@ -21,6 +21,7 @@ from hwmodels.network.graph import LayerGraph
 from hwmodels.network.interpreter import IntegerModel
 from hwmodels.signals.spectrum import RATE_HZ
 from nas.assembly.loading import training_task, windows_of
+from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
 from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.metrics import Interval, paired_difference

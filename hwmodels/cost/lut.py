@@ -184,6 +184,7 @@ def entry_key(op: Op, variant: KernelVariant | None = None) -> str:
     fields += [op.length_in, op.channels_in, op.length_out, op.channels_out]
     if op.kernel > 1 or op.stride > 1:
         fields += [op.kernel, op.stride, op.dilation, op.padding]
+    fields += [op.remembers] if op.remembers else []
     return "|".join(map(str, fields))
 
 

@@ -64,7 +64,7 @@ def kernel_call(op: Op, rng: np.random.Generator, variant: KernelVariant | None 
 
     Raises UnsupportedOpError when no kernel serves the op or it does not fit the emulated memory.
     """
-    channels = op.channels_out
+    channels = op.filters
     parameters = None
     if op.has_parameters:
         bound = max(1, min(127, (1 << 15) // (op.weight_count // channels)))
@@ -106,5 +106,8 @@ def place_call(
     scratch = end + -(-op.output_bytes // 4) * 4 + _GUARD_BYTES
     if scratch + scratch_bytes(op) + op.state_bytes > memory.base + memory.size:
         raise UnsupportedOpError(f"op {op.name!r} ({op.kind}): its tensors exceed the emulated memory")
+    if op.state_bytes:
+        kind = kind_of(op)
+        writes.append((scratch, kind.state_image(op, kind.initial_state(op, grids[-1], 1))))
     arguments = (memory.base, places[0], places[-1], end, scratch)
     return KernelCall(variant.function, arguments, tuple(writes), end)

@@ -18,7 +18,6 @@ __all__ = [
     "FIXED_CODE_UNITS",
     "FIXED_DATA_BYTES",
     "STEP_BYTES",
-    "STREAM_ENTRY_POINT",
     "KernelVariant",
     "UnsupportedOpError",
     "all_kernels",
@@ -33,6 +32,7 @@ __all__ = [
     "kernel_sources",
     "record_bytes",
     "scratch_bytes",
+    "stream_entry_point",
     "units_of",
     "variant_of",
     "variants_of",
@@ -54,12 +54,13 @@ void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration
     ppgnet_prepare_window(&input_settings, input, pulse, acceleration);
 }
 """
-STREAM_ENTRY_POINT = """\
-void ppgnet_stream_reset(int8_t *arena)
-{
-    ppgnet_forget(&network, arena);
-}
-"""
+
+
+def stream_entry_point(forget: str) -> str:
+    """The function that starts a recording, by the C function that starts all operations of a kind afresh."""
+    return f"void ppgnet_stream_reset(int8_t *arena)\n{{\n    {forget}(&network, arena);\n}}\n"
+
+
 _ENTRY_PROBE = f"""\
 #include "ppgnet_kernels.h"
 extern const ppgnet_network network;
@@ -68,7 +69,7 @@ void ppgnet_run(int8_t *arena, const int8_t *input, ppgnet_result *result);
 void ppgnet_prepare(int8_t *input, const float *pulse, const float *acceleration);
 void ppgnet_stream_reset(int8_t *arena);
 {ENTRY_POINTS}
-{STREAM_ENTRY_POINT}"""
+{stream_entry_point("ppgnet_forget")}"""
 
 
 _LIMITS = {"length_in": 65535, "channels_in": 65535, "channels_out": 65535, "dilation": 65535}

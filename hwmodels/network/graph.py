@@ -40,13 +40,12 @@ class Op:
     centred splits the same total as TFLite's SAME does, the smaller half first.
     Both give length_out = ceil(length_in / stride). Valid pads nothing and makes the outputs whose taps all
     lie inside. `average_pool` averages each of length_out equal segments. `history` puts the rows that came
-    last in earlier executions before the new ones (hwmodels.schedule.step_graph). Heads read (1, bins) logits, or those
-    of a convolution of one channel at as many positions, and end the graph. `reads` is for the input alone:
-    samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
-    is not said here (hwmodels.network.build_form). `remembers` is for a `context` alone: so many channels, the first
-    ones, are filtered along steps, `dilation` of them from tap to tap.
-    Operations of kind `stripes` stand in schedules alone, those of kind `foreign` in other people's networks
-    (hwmodels.foreign).
+    last in earlier executions before the new ones (hwmodels.schedule.step_graph). `context` filters its first
+    `remembers` channels along earlier executions, `dilation` of them from tap to tap. Heads read (1, bins)
+    logits, or those of a convolution of one channel at as many positions, and end the graph. `reads` is for the
+    input alone: samples in time, or spectra at `length_in` frequencies (hwmodels.signals.spectrum). How it is built
+    is not said here (hwmodels.network.build_form). Operations of kind `stripes` stand in schedules alone, those of kind
+    `foreign` in other people's networks (hwmodels.foreign).
     """
 
     name: str
@@ -80,7 +79,7 @@ class Op:
         require(self.activation in ("none", "relu"), f"unknown activation {self.activation!r}")
         is_known = self.reads == "samples" or (self.reads == "spectrum" and kind.fan_in == 0)
         require(is_known, f"only an input reads, samples or a spectrum, got {self.reads!r}")
-        require(kind.keeps_steps or self.remembers == 0, f"nothing is remembered here, got {self.remembers!r}")
+        require(kind.spans_windows or self.remembers == 0, "remembers must be 0")
         complaint = kind.complaint(self)
         require(not complaint, complaint)
         require(not kind.keeps_channels or self.channels_in == self.channels_out, "must keep its channels")
@@ -94,13 +93,8 @@ class Op:
 
     @property
     def reach(self) -> int:
-        """Samples, of a `context` steps, between the first and the last tap."""
+        """Samples between the first and the last tap."""
         return (self.kernel - 1) * self.dilation
-
-    @property
-    def filters(self) -> int:
-        """Channels that it makes with weights, of which each has a bias."""
-        return self.remembers or self.channels_out
 
     @property
     def padding_before(self) -> int:
@@ -120,6 +114,11 @@ class Op:
         """Elements of the weight array, biases not counted."""
         shape = kind_of(self).weight_shape(self)
         return prod(shape) if shape else 0
+
+    @property
+    def filters(self) -> int:
+        """Output channels that have weights, and a bias and a multiplier each, of an operation that owns any."""
+        return self.remembers or self.channels_out
 
     @property
     def has_parameters(self) -> bool:
@@ -264,8 +263,13 @@ class LayerGraph:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that all histories keep between executions; 0 for a network that reads whole windows."""
+        """Bytes kept between executions; 0 for a network that makes each result of one whole window alone."""
         return sum(op.state_bytes for op in self._order)
+
+    @property
+    def spans_windows(self) -> bool:
+        """Whether it reads whole windows, and with each what it kept of those directly before."""
+        return any(kind_of(op).spans_windows for op in self._order)
 
     @property
     def remembered_steps(self) -> int:

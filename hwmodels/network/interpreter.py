@@ -56,50 +56,68 @@ __all__ = [
 
 
 def initial_states(model: IntegerModel, streams: int) -> dict[str, NDArray[np.int8]]:
-    """What each history holds before the first sample, int8 (streams, rows, channels): its zero point."""
+    """What each operation keeps before the first execution, int8 (streams, ...): its zero point."""
     return {
-        op.name: np.full(
-            (streams, op.length_out - op.length_in, op.channels_in),
-            model.quantization[op.name].zero_point,
-            np.int8,
-        )
+        op.name: kind_of(op).initial_state(op, model.quantization[op.name], streams)
         for op in model.graph
         if op.state_bytes
     }
 
 
 def run(
-    model: IntegerModel, x: NDArray[np.int8], states: MutableMapping[str, NDArray[np.int8]] | None = None
+    model: IntegerModel,
+    x: NDArray[np.int8],
+    states: MutableMapping[str, NDArray[np.int8]] | None = None,
+    past: NDArray[np.integer] | None = None,
 ) -> dict[str, NDArray]:
     """Every op's output for windows x int8 (n, T, channels), by op name.
 
     Tensors are int8 (n, length, channels); the head's entry is int32 (n, 3) as hwmodels.network.heads describes.
-    `states` holds what each history kept of the n streams (`initial_states` by default) and is brought
-    up to date.
-    Raises InputError when x does not fit the graph's input.
+    `states` holds what was kept of the n streams (`initial_states` by default) and is brought up to date. With
+    `past`, x is n successive windows instead, all at once: past (n,) says how many rows directly before each
+    row are the steps directly before it, 0 at a start and after a gap.
+    Raises InputError when x does not fit the graph's input, or past does not fit x.
     """
     op = model.graph.input
     if x.dtype != np.int8 or x.ndim != 3 or x.shape[1:] != (op.length_in, op.channels_in):
         raise InputError(
             f"the network reads int8 windows (n, {op.length_in}, {op.channels_in}), got {x.dtype} {x.shape}"
         )
-    states = initial_states(model, len(x)) if states is None else states
+    if past is not None:
+        _require_past(past, len(x), states)
+    elif states is None:
+        states = initial_states(model, len(x))
     outputs: dict[str, NDArray] = {op.name: x}
     for op in list(model.graph)[1:]:
-        if op.state_bytes:
-            rows = np.concatenate([states[op.name], outputs[model.graph.sources(op.name)[0]]], axis=1)
-            outputs[op.name], states[op.name] = rows, rows[:, op.length_in :]
-        else:
+        if not op.state_bytes:
             outputs[op.name] = run_op(model, op, outputs)
+            continue
+        given, taken = _given(model, op), outputs[model.graph.sources(op.name)[0]]
+        if past is not None:
+            outputs[op.name] = kind_of(op).in_turn(op, taken, past, given)
+        elif states is not None:
+            outputs[op.name], states[op.name] = kind_of(op).step(op, taken, states[op.name], given)
     return outputs
 
 
+def _require_past(past: NDArray[np.integer], count: int, states: object) -> None:
+    if states is not None:
+        raise InputError("past and states: give one of them, as each says what came before")
+    is_whole = isinstance(past, np.ndarray) and past.shape == (count,) and np.issubdtype(past.dtype, np.integer)
+    if not is_whole or (past < 0).any() or (past > np.arange(count)).any():
+        raise InputError(f"past: expected {count} whole numbers, each of at most the rows before its own")
+
+
+def _given(model: IntegerModel, op: Op) -> Operands:
+    names = (*model.graph.sources(op.name), op.name)
+    grids = tuple(model.quantization[name] for name in names if name in model.quantization)
+    return Operands(grids, model.parameters.get(op.name), model.head)
+
+
 def run_op(model: IntegerModel, op: Op, tensors: Mapping[str, NDArray]) -> NDArray:
-    """One op's output from the outputs of its sources; of any op but a history, which has a state."""
-    sources = model.graph.sources(op.name)
-    grids = [model.quantization[name] for name in (*sources, op.name) if name in model.quantization]
-    operands = [tensors[name] for name in sources]
-    return compute(op, operands, grids, model.parameters.get(op.name), model.head)
+    """One op's output from the outputs of its sources; of any op that keeps nothing between executions."""
+    operands = [tensors[name] for name in model.graph.sources(op.name)]
+    return kind_of(op).compute(op, operands, _given(model, op))
 
 
 def compute(

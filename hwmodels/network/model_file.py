@@ -53,9 +53,10 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
 
 
 def _fields(op: Op, form: BuildForm) -> dict[str, Any]:
-    """An op's fields and the form that it is built in; of that, memory only where it says something."""
+    """An op's fields and the form that it is built in; what was added later only where it says something."""
+    fields = {name: value for name, value in asdict(op).items() if name != "remembers" or value}
     memory = {} if form.memory == "whole" else {"memory": form.memory}
-    return asdict(op) | {"code": form.code} | memory
+    return fields | {"code": form.code} | memory
 
 
 def load_model(path: str | Path) -> IntegerModel:

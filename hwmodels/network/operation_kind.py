@@ -111,10 +111,12 @@ class OperationKind:
     """Whether it takes many positions together."""
     is_elementwise = False
     """Whether each output element follows from operands' elements of the same place alone."""
-    keeps_steps = False
-    """Whether it filters some channels along steps, keeping those of earlier ones (`Op.remembers`)."""
     keeps_input_in_scratch = False
     """Whether its kernels with scratch read all of some channels before they write any output of theirs."""
+    spans_windows = False
+    """Whether it keeps what it read of earlier windows; networks with such read whole windows, in turn."""
+    forgets: str = ""
+    """Of a kind that keeps something between executions, the C function that starts all such operations afresh."""
     head_settings: type | None = None
     """Of a head, the settings that it needs."""
     largest_bias: int | None = None
@@ -143,6 +145,29 @@ class OperationKind:
     def state_bytes(self, op: Op) -> int:
         """Bytes that it keeps from one execution to the next."""
         return 0
+
+    # State, of kinds that keep something between executions
+
+    def initial_state(self, op: Op, grid: Quantization, streams: int) -> NDArray[np.int8]:
+        """What it keeps before the first execution, (streams, ...), oldest first; `grid` is its output's."""
+        raise InputError(f"op {op.name!r} ({op.kind}): keeps nothing")
+
+    def step(
+        self, op: Op, x: NDArray[np.int8], state: NDArray[np.int8], given: Operands
+    ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """The output for one execution x (streams, length, channels) after `state`, and the state after it."""
+        raise InputError(f"op {op.name!r} ({op.kind}): keeps nothing")
+
+    def state_image(self, op: Op, state: NDArray[np.int8]) -> bytes:
+        """The `state_bytes` in which C keeps the state of one stream."""
+        return state.tobytes()
+
+    def in_turn(self, op: Op, x: NDArray[np.int8], past: NDArray[np.integer], given: Operands) -> NDArray[np.int8]:
+        """The outputs for successive executions x (n, length, channels), of a kind that spans windows.
+
+        past: (n,), how many rows directly before each are those of the executions before it.
+        """
+        raise InputError(f"op {op.name!r} ({op.kind}): cannot run over many steps at once")
 
     # Arithmetic
 

@@ -36,6 +36,8 @@ def streaming_step(graph: LayerGraph, new_samples: int) -> LayerGraph:
 
 def streaming_nodes(nodes: list[Node], new_samples: int) -> list[Node]:
     """As `streaming_step`, of the nodes of a graph or of a part of one that starts with an input."""
+    if any(kind_of(op).spans_windows for op, _ in nodes):
+        raise StreamingError("a network with context reads whole windows in turn; it does not stream samples")
     made: list[Node] = []
     new_rows: dict[str, int] = {}
     # Names of tensors of one row a window: past the pooling, nothing of them is worth keeping.

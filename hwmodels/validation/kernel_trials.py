@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwmodels.c.toolchain import Toolchain, link_shared
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import CORE_MEMORY, CallMemory, KernelCall, place_call
-from hwmodels.kernels.variants import KernelVariant, kernel_sources, variants_of
+from hwmodels.kernels.variants import KernelVariant, exact_variant, kernel_sources, variants_of
 from hwmodels.network.graph import Op
 from hwmodels.network.integer_model import (
     ClassSettings,
@@ -28,9 +28,8 @@ from hwmodels.network.integer_model import (
     weight_shape,
 )
 from hwmodels.network.interpreter import compute
-from hwmodels.network.operation_kind import FastFormError, all_kinds, kind_of
+from hwmodels.network.operation_kind import FastFormError, Operands, all_kinds, kind_of
 from hwmodels.network.operations.matrix_product import is_matrix
-from hwmodels.network.operations.weighted import EXACT
 
 Int8s = NDArray[np.int8]
 _HOST_BYTES = 4 << 20
@@ -40,7 +39,7 @@ _LIMIT, _PACKED_LIMIT = 1 << 30, 1 << 22
 
 @dataclass(frozen=True)
 class Trial:
-    """A call: `operands` (length, channels) on `grids`, the output's last; `state` is what a history kept."""
+    """A call: `operands` (length, channels) on `grids`, the output's last; `state` is what it kept."""
 
     op: Op
     variant: KernelVariant
@@ -52,9 +51,10 @@ class Trial:
 
     def expected(self) -> bytes:
         """What the interpreter makes of it."""
-        if self.state is not None:
-            return np.concatenate([self.state, self.operands[0]]).tobytes()
         operands = [operand[None] for operand in self.operands]
+        if self.state is not None:
+            given = Operands(self.grids, self.parameters)
+            return kind_of(self.op).step(self.op, operands[0], self.state[None], given)[0].tobytes()
         made = compute(self.op, operands, self.grids, self.parameters, self.head)
         return made.astype("<i4").tobytes() if self.head else made.tobytes()
 
@@ -63,7 +63,7 @@ class Trial:
         made = place_call(self.op, self.parameters, self.grids, self.operands, self.head, self.variant, memory)
         writes = [*made.writes, (made.output, bytes([_PAINT]) * size)]
         if self.state is not None:
-            writes.append((made.arguments[4], self.state.tobytes()))
+            writes.append((made.arguments[4], kind_of(self.op).state_image(self.op, self.state[None])))
         return KernelCall(made.function, made.arguments, tuple(writes), made.output)
 
 
@@ -149,7 +149,9 @@ def random_trial(variant: KernelVariant, rng: np.random.Generator) -> Trial:
     grids = [_grid(rng) for _ in range(len(operands) + 1)]
     parameters = state = None
     if op.has_parameters:
-        if op.activation == "relu" and (variant != EXACT or rng.random() < 0.5):
+        if kind.keeps_grid:
+            grids[1] = grids[0]
+        elif op.activation == "relu" and (variant != exact_variant(op) or rng.random() < 0.5):
             grids[1] = Quantization(grids[1].scale, -128)
         parameters = _random_parameters(op, variant, grids[0].zero_point, rng)
     elif kind.keeps_grid:
@@ -158,7 +160,8 @@ def random_trial(variant: KernelVariant, rng: np.random.Generator) -> Trial:
         largest = max(grid.scale for grid in grids[:-1])
         grids[-1] = Quantization(float(largest * rng.uniform(0.5, 2.0)), grids[-1].zero_point)
     if op.state_bytes:
-        state = _values(rng, (op.length_out - op.length_in, op.channels_in))
+        shape = kind.initial_state(op, grids[-1], 1).shape[1:]
+        state = _values(rng, shape)
     return Trial(op, variant, parameters, tuple(grids), tuple(operands), state=state)
 
 
@@ -175,7 +178,7 @@ def _grid(rng: np.random.Generator) -> Quantization:
     return Quantization(float(rng.uniform(0.01, 0.1)), zero_point)
 
 
-def _values(rng: np.random.Generator, shape: tuple[int, int]) -> Int8s:
+def _values(rng: np.random.Generator, shape: tuple[int, ...]) -> Int8s:
     """int8 all over the range, or at its ends alone."""
     style = rng.integers(4)
     if style == 0:
@@ -186,7 +189,7 @@ def _values(rng: np.random.Generator, shape: tuple[int, int]) -> Int8s:
 
 
 def _random_parameters(op: Op, variant: KernelVariant, zero_point: int, rng: np.random.Generator) -> IntegerParameters:
-    channels = op.channels_out
+    channels, is_exact = op.filters, variant == exact_variant(op)
     weight = _weights(op, rng)
     rows = weight.T if kind_of(op).is_channelwise else weight.reshape(channels, -1)
     rows = rows.astype(np.int64)
@@ -194,7 +197,7 @@ def _random_parameters(op: Op, variant: KernelVariant, zero_point: int, rng: np.
     offset = zero_point * rows.sum(axis=1)
     lowest, highest = (end.sum(axis=1) - offset for end in (ends.min(axis=0), ends.max(axis=0)))
     spread = np.maximum(1, highest - lowest)
-    limits = np.full(channels, (1 << 31) - 1 if variant == EXACT else _LIMIT)
+    limits = np.full(channels, (1 << 31) - 1 if is_exact else _LIMIT)
     if is_matrix(variant):
         limits[1::2] = _PACKED_LIMIT
     bias = rng.integers(-spread, spread + 1)
@@ -204,7 +207,7 @@ def _random_parameters(op: Op, variant: KernelVariant, zero_point: int, rng: np.
     reach = np.maximum(abs(bias + lowest), abs(bias + highest)).clip(1)
     shift = np.ceil(np.log2(reach / 128)).astype(np.int64) + rng.integers(-2, 3, channels)
     multiplier = rng.integers(1 << 30, 1 << 31, channels)
-    if variant == EXACT:
+    if is_exact:
         shift = np.where(rng.random(channels) < 0.3, rng.integers(-30, 32, channels), shift.clip(-30, 31))
         multiplier[rng.random(channels) < 0.05] = 0
     else:

@@ -243,8 +243,8 @@ def _fresh_arena(model: IntegerModel, places: MemoryPlan, paint: int) -> npt.NDA
     """The arena and a margin filled with the byte `paint`, what histories keep as at a recording's start."""
     arena = np.full(aligned(places.arena_bytes) + _MARGIN_BYTES, paint, np.uint8)
     for name, state in initial_states(model, 1).items():
-        start = places.state_offsets[name]
-        arena[start : start + state.size] = state.ravel().view(np.uint8)
+        image, start = kind_of(model.graph[name]).state_image(model.graph[name], state), places.state_offsets[name]
+        arena[start : start + len(image)] = np.frombuffer(image, np.uint8)
     return arena
 
 
@@ -299,9 +299,9 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
     for op in graph:
         sources = [grids[name] for name in graph.sources(op.name)]
         if op.has_parameters:
-            depth = op.weight_count // op.channels_out
+            depth = op.weight_count // op.filters
             weight = rng.normal(0, 1 / np.sqrt(depth), weight_shape(op))
-            bias = rng.normal(0, 10 * sources[0].scale, op.channels_out)
+            bias = rng.normal(0, 10 * sources[0].scale, op.filters)
             parameters[op.name] = FloatParameters(weight, bias)
         grid = kind_of(op).example_grid(op, sources, rng)
         if grid is not None:

@@ -20,6 +20,7 @@ from hwmodels.codegen.network_source import default_plan, entry_points, generate
 from hwmodels.emulation.emulator import RAM_BASE, RAM_BYTES, STACK_BYTES, Emulator
 from hwmodels.kernels.variants import kernel_sources
 from hwmodels.network.interpreter import IntegerModel, initial_states
+from hwmodels.network.operation_kind import kind_of
 from hwmodels.schedule.memory import MemoryPlan, aligned, place_states
 from hwmodels.schedule.stripes import scheduled
 from hwmodels.validation.network_check import run_network
@@ -106,8 +107,8 @@ def _fresh(plan: MemoryPlan, model: IntegerModel, window: NDArray[np.int8]) -> N
     """A painted arena with the window in its place and histories as at a recording's start."""
     arena = np.full(aligned(plan.arena_bytes) // 4, _PAINT * 0x01010101, np.uint32).view(np.uint8)
     for name, state in initial_states(model, 1).items():
-        start = plan.state_offsets[name]
-        arena[start : start + state.size] = state.ravel().view(np.uint8)
+        image, start = kind_of(model.graph[name]).state_image(model.graph[name], state), plan.state_offsets[name]
+        arena[start : start + len(image)] = np.frombuffer(image, np.uint8)
     start = plan.offsets[model.graph.input.name]
     arena[start : start + window.size] = window.ravel().view(np.uint8)
     return arena

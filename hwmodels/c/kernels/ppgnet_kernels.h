@@ -74,6 +74,13 @@ typedef struct {
     int32_t zero_point;
 } ppgnet_history_parameters;
 
+/* A filter along successive windows: of the first `remembers` channels, over `slots` steps before the newest. */
+typedef struct {
+    uint16_t length, channels, remembers, dilation, slots, kernel;
+    int32_t zero_point;
+    const void *data;
+} ppgnet_context_parameters;
+
 /* exp(-scale * d) for d = 16 * i (times 65535) and for d = 0..15 (times 32768). */
 typedef struct {
     uint16_t coarse[16], fine[16];
@@ -141,6 +148,9 @@ ppgnet_kernel ppgnet_exact;
 ppgnet_kernel ppgnet_add, ppgnet_add_exact, ppgnet_average_pool;
 /* Rows kept from earlier steps before the new ones; its scratch persists. */
 ppgnet_kernel ppgnet_history;
+/* Filters along successive windows, of so many taps, or any with any requantization; their scratch persists. */
+ppgnet_kernel ppgnet_context_2, ppgnet_context_3, ppgnet_context_4, ppgnet_context_exact;
+void ppgnet_copy_words(void *to, const void *from, uint32_t words);
 /* Heads write a ppgnet_result. */
 ppgnet_kernel ppgnet_heart_rate, ppgnet_class;
 /* What a belief over the head's bins says; its total must be 256 or more. */
@@ -160,6 +170,8 @@ void ppgnet_execute(
 
 /* Fill every history with its zero point: what the network has seen before a recording starts. */
 void ppgnet_forget(const ppgnet_network *network, int8_t *arena);
+/* The same for contexts: steps whose scratch is their second operand. */
+void ppgnet_forget_contexts(const ppgnet_network *network, int8_t *arena);
 
 /* Normalize, clean and quantize one window: `pulse` (samples), `acceleration` in g (samples x 3) or NULL; and
    its parts where there is acceleration. */

@@ -52,6 +52,20 @@ PPGNET_INLINE int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
     return result;
 }
 
+PPGNET_INLINE int32_t ppgnet_smla_bottoms(uint32_t x, uint32_t y, int32_t sum)
+{
+    int32_t result;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
+    return result;
+}
+
+PPGNET_INLINE int32_t ppgnet_smla_tops(uint32_t x, uint32_t y, int32_t sum)
+{
+    int32_t result;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(result) : "r"(x), "r"(y), "r"(sum));
+    return result;
+}
+
 PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
 {
     int32_t result;
@@ -158,6 +172,16 @@ PPGNET_INLINE int32_t ppgnet_smlad(uint32_t x, uint32_t y, int32_t sum)
     uint32_t low = (uint32_t)(ppgnet_half(x, 0) * ppgnet_half(y, 0));
     uint32_t high = (uint32_t)(ppgnet_half(x, 1) * ppgnet_half(y, 1));
     return (int32_t)((uint32_t)sum + low + high);
+}
+
+PPGNET_INLINE int32_t ppgnet_smla_bottoms(uint32_t x, uint32_t y, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(ppgnet_half(x, 0) * ppgnet_half(y, 0)));
+}
+
+PPGNET_INLINE int32_t ppgnet_smla_tops(uint32_t x, uint32_t y, int32_t sum)
+{
+    return (int32_t)((uint32_t)sum + (uint32_t)(ppgnet_half(x, 1) * ppgnet_half(y, 1)));
 }
 
 PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodels.network.c_records import CRecord
 from hwmodels.network.graph import Op
+from hwmodels.network.integer_model import Quantization
 from hwmodels.network.operation_kind import KernelVariant, Operands, OperationKind, register
 from hwmodels.network.operations.weighted import example_sizes
 
@@ -17,6 +19,7 @@ class History(OperationKind):
 
     name = "history"
     keeps_grid = True
+    forgets = "ppgnet_forget"
     kernels = (_VARIANT,)
 
     def complaint(self, op: Op) -> str:
@@ -26,6 +29,17 @@ class History(OperationKind):
     def state_bytes(self, op: Op) -> int:
         """The rows kept."""
         return (op.length_out - op.length_in) * op.channels_in
+
+    def initial_state(self, op: Op, grid: Quantization, streams: int) -> NDArray[np.int8]:
+        """Rows (streams, rows, channels) of zero points."""
+        return np.full((streams, op.length_out - op.length_in, op.channels_in), grid.zero_point, np.int8)
+
+    def step(
+        self, op: Op, x: NDArray[np.int8], state: NDArray[np.int8], given: Operands
+    ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+        """The rows kept before the new ones; the last of them are kept."""
+        rows = np.concatenate([state, x], axis=1)
+        return rows, rows[:, op.length_in :]
 
     def record_bytes(self, op: Op) -> int:
         """Three words."""

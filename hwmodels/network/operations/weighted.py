@@ -80,7 +80,7 @@ class WeightedKind(OperationKind, ABC):
 
     def exact_data_bytes(self, op: Op) -> int:
         """Weights as bytes, and three words for each output channel."""
-        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.channels_out
+        return STEP_BYTES + LAYER_BYTES + 24 + -(-op.weight_count // 4) * 4 + 12 * op.filters
 
     def write_tflite(self, writer: TFLiteWriter, op: Op, operands: list[int], output: int) -> None:
         """A convolution."""
@@ -152,7 +152,7 @@ class Requantization:
 def requantization(
     op: Op, parameters: IntegerParameters, rows: NDArray[np.int64], grids: Sequence[Quantization]
 ) -> Requantization:
-    """Requantization as the fast kernels do it, of weights `rows` (channels_out, products).
+    """Requantization as the fast kernels do it, of weights `rows` (filters, products).
 
     Raises FastFormError where they would not be exact.
     """

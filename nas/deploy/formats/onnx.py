@@ -43,6 +43,8 @@ def onnx_file(model: IntegerModel, exact: bool = True) -> bytes:
     of products; in the plain one they are what the steps stand for.
     Raises InputError for a streaming step, and for an exact file that cannot be proven exact.
     """
+    if model.graph.spans_windows:
+        raise InputError("--format onnx: an ONNX file cannot hold what a network keeps between windows; export c")
     if model.graph.state_bytes:
         raise InputError("--format onnx: an ONNX file cannot hold a streaming step's histories; export c")
     writer = _ExactWriter(model) if exact else _PlainWriter(model)

@@ -40,6 +40,8 @@ def tflite_file(model: IntegerModel) -> bytes:
     silently compute other numbers.
     Raises InputError for a streaming step, which keeps rows between calls.
     """
+    if model.graph.spans_windows:
+        raise InputError("--format tflite: a TFLite file cannot hold what a network keeps between windows; export c")
     if model.graph.state_bytes:
         raise InputError("--format tflite: a TFLite file cannot hold a streaming step's histories; export c")
     writer = _Writer(model)
