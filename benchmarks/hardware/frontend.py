@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     recordings = [
         recording
         for kind, (folder, splits) in _SETS.items()
-        for recording in load_source(kind, data / folder, *([splits] if splits else []))
+        for recording in load_source(kind, data / folder, splits or None)
     ][:: max(1, options.every)]
     model = load_network(options.model)[0] if options.model else None
     rates = (16, 32) if model is None else (round(model.input.rate_hz),)
