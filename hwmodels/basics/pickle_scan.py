@@ -142,7 +142,7 @@ def _steps(stream: _Bounded) -> Iterator[tuple[Any, Any]]:
         if opcode.name == "STRING":
             stream.readline()
         elif opcode.arg is not None:
-            argument = opcode.arg.reader(stream)
+            argument = opcode.arg.reader(stream)  # type: ignore[arg-type]
         yield opcode, argument
         if opcode.name == "STOP":
             return
