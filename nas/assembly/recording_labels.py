@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from hwmodels.basics.errors import InputError
@@ -41,22 +40,6 @@ def labelled_recordings(recordings: Sequence[Recording], config: Config, origin:
 def unlabelled_file(run: Path) -> Path:
     """Where a run keeps the windows of `data.unlabelled`."""
     return run / "data" / "unlabelled.npz"
-
-
-def without_labels(recordings: Iterable[Recording]) -> list[Recording]:
-    """The signals alone."""
-    return [
-        replace(
-            one,
-            label_times_s=None,
-            heart_rate_bpm=None,
-            rhythm=None,
-            rhythm_classes=(),
-            activity=None,
-            trusted=None,
-        )
-        for one in recordings
-    ]
 
 
 def _label_kinds(recording: Recording) -> set[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas.assembly.recording_labels import labelled_recordings, unlabelled_file, without_labels
+from nas.assembly.recording_labels import labelled_recordings, unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
 from nas.data.recording import Recording
@@ -90,7 +90,7 @@ def _without_labels(run: RunDirectory, fold: Fold) -> dict[str, Any]:
     if not run.config.data.unlabelled:
         return {}
     loaded = [one for source in run.config.data.unlabelled for one in _load(run, source, with_labels=False)]
-    recordings = [with_remarks(one) for one in without_labels(loaded)]
+    recordings = [with_remarks(one).without_labels() for one in loaded]
     print_notes(recordings)
     windows = _windows(run, recordings)
     windows = windows.subset(~np.isin(windows.subject, [*fold.validation, *fold.test]))
