@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.support.markdown import table
 from nas.data.recording import Recording
 from nas.data.sources import load_source
 from nas.data.windows import WindowSet, make_windows
@@ -52,6 +53,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 def show(result: dict[str, Any]) -> None:
     """The rows as a table."""
     print_table(result["rows"], list(result["rows"][0]))
+
+
+def document_table(result: Mapping[str, Any]) -> str:
+    """The rows in Markdown."""
+    return table(list(result["rows"][0]), [list(row.values()) for row in result["rows"]])
 
 
 def _ways(recordings: Sequence[Recording], mean: WindowSet) -> Iterator[tuple[str, NDArray[np.float64]]]:
