@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from nas.assembly.recording_labels import unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
 from nas.assembly.teacher_setup import new_teacher
@@ -57,6 +58,11 @@ def windows_of(run: RunDirectory, side: str) -> WindowSet:
     """The windows of one side of the split: "train", "validation" or "test"."""
     subjects = run.summary("prepare")[f"{side}_subjects"]
     return WindowSet.load(run.path / "data" / "windows.npz").of_subjects(subjects)
+
+
+def unlabelled_windows(run: RunDirectory) -> WindowSet | None:
+    """The windows of `data.unlabelled`, none of people who are validated on or tested; None where nothing is listed."""
+    return WindowSet.load(unlabelled_file(run.path)) if run.config.data.unlabelled else None
 
 
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
