@@ -55,13 +55,15 @@ class Person:
 def draw_person(rng: np.random.Generator) -> Person:
     """A new person."""
     resting_bpm = log_uniform((35.0, 92.0), rng)  # 35: trained, asleep; 92: untrained, ill
+    # 190 +- 13 at the ages of most; the rest randomized: old, medicated, maximal.
+    top_bpm = rng.normal(190.0, 13.0) if rng.random() < 0.7 else rng.uniform(105.0, 225.0)
     stretch_power = rng.uniform(0.3, 1.0)
     morphology = draw_morphology(rng)
     while harmonic_ratio(morphology, stretch_power, resting_bpm) > STRONGEST_SECOND:
         morphology = draw_morphology(rng)
     return Person(
         resting_bpm=resting_bpm,
-        top_bpm=max(resting_bpm + 25.0, rng.uniform(105.0, 225.0)),  # randomized: fit, medicated, maximal
+        top_bpm=max(resting_bpm + 25.0, top_bpm),
         rise_s=log_uniform((4.0, 40.0), rng),  # onset of exercise: seconds (vagal) to a minute (sympathetic)
         recovery_s=log_uniform((6.0, 90.0), rng),
         restlessness=rng.uniform(0.01, 0.07),  # randomized: moves of the rate within seconds, as in arm exercise
@@ -95,7 +97,7 @@ def draw_morphology(rng: np.random.Generator) -> Morphology:
         reflected_weight=rng.uniform(0.0, 1.1),
         reflected_s=rng.uniform(0.28, 0.46),
         reflected_width_s=rng.uniform(0.05, 0.13),
-        dicrotic_weight=rng.beta(0.8, 1.4),
+        dicrotic_weight=rng.uniform(0.0, 1.1) ** 1.3,
         dicrotic_s=rng.uniform(0.46, 0.70),
         dicrotic_width_s=rng.uniform(0.05, 0.12),
     )

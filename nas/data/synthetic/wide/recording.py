@@ -47,8 +47,8 @@ def wide_recording(number: int, seed: int, minutes: float) -> Recording:
     middle = ((starts_s + _LABEL_WINDOW_S / 2) * SIMULATION_HZ).astype(np.int64)
     return Recording(
         name=f"synthetic-wide-{number:03d}",
-        source="synthetic wide",
-        subject=f"synthetic wide/{number:03d}",
+        source="synthetic-wide",
+        subject=f"synthetic-wide/{number:03d}",
         ppg=ppg,
         ppg_hz=sensor.ppg_hz,
         acc=sample_acc(acc, sensor, rng) if sensor.has_acc else None,

@@ -60,18 +60,18 @@ SCENES = (
         pauses=0.4,
     ),
     Scene(
-        "cycling", 1.6, (0.15, 0.95), (0.3, 5.0), (0.55, 1.9), (0.01, 0.06), (0.002, 0.08), (0.002, 0.08),
+        "cycling", 1.6, (0.1, 0.9), (0.3, 8.0), (0.55, 1.9), (0.01, 0.06), (0.002, 0.08), (0.002, 0.08),
         moves_g=(0.005, 0.15), moves_hz=(0.5, 8.0), moves_share=(0.5, 1.0),
     ),
     Scene(
-        "walking", 2.4, (0.0, 0.6), (0.5, 8.0), (0.6, 1.15), swing_g=(0.08, 0.6), step_g=(0.08, 0.4),
+        "walking", 2.4, (0.0, 0.5), (0.5, 12.0), (0.6, 1.15), swing_g=(0.08, 0.6), step_g=(0.08, 0.4),
         moves_g=(0.01, 0.08),
     ),
     Scene(
-        "walking, arm held", 0.8, (0.0, 0.6), (0.2, 4.0), (0.6, 1.15), swing_g=(0.01, 0.08), step_g=(0.05, 0.35)
+        "walking, arm held", 0.8, (0.0, 0.5), (0.2, 6.0), (0.6, 1.15), swing_g=(0.01, 0.08), step_g=(0.05, 0.35)
     ),
     Scene(
-        "running", 3.0, (0.25, 1.0), (0.4, 8.0), (1.1, 1.7), swing_g=(0.08, 0.8), step_g=(0.25, 1.6),
+        "running", 3.5, (0.35, 1.05), (0.4, 12.0), (1.1, 1.7), swing_g=(0.08, 0.8), step_g=(0.25, 1.6),
         moves_g=(0.02, 0.2), moves_hz=(0.5, 8.0),
     ),
     Scene(
@@ -79,7 +79,7 @@ SCENES = (
     ),
 )  # fmt: skip
 _SCENE_S: Range = (20.0, 150.0)
-_UNRELATED = 0.3
+_UNRELATED = 0.25
 """Share of scenes whose effort has nothing to do with what is done: fever, fright, after sports, medication."""
 
 
@@ -117,7 +117,7 @@ def draw_programme(minutes: float, rng: np.random.Generator, scenes: Sequence[Sc
         end = min(total, first + round(SIMULATION_HZ * log_uniform(_SCENE_S, rng)))
         if total - end < SIMULATION_HZ * _SCENE_S[0] / 2:
             end = total
-        effort = rng.beta(0.7, 0.7) if rng.random() < _UNRELATED else rng.uniform(*scene.effort)
+        effort = rng.uniform(*((0.0, 1.0) if rng.random() < _UNRELATED else scene.effort))
         bouts.append(Bout(scene, first, end, effort))
         first = end
     return bouts
