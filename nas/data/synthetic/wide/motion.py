@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas.data.synthetic.noise import band_noise, drift, gate
-from nas.data.synthetic.wide.chance import SIMULATION_HZ, direction, log_uniform
+from nas.data.synthetic.wide.chance import SIMULATION_HZ, Range, direction, log_uniform
 from nas.data.synthetic.wide.person import Person
 from nas.data.synthetic.wide.scenes import Bout, Scene
 
 _HARMONICS = 6
+_LOCKED = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,15 @@ class Motion:
     envelope: NDArray[np.float64]
 
 
-def move(programme: Sequence[Bout], person: Person, rng: np.random.Generator) -> Motion:
-    """Motion along a programme."""
+def move(programme: Sequence[Bout], beats_s: NDArray[np.float64], person: Person, rng: np.random.Generator) -> Motion:
+    """Motion along a programme of a person whose heart beats at those seconds."""
     samples = programme[-1].end
     motion = Motion(np.zeros((3, samples)), np.zeros((3, samples)), *(np.zeros(samples) for _ in range(3)))
     for bout in programme:
         dynamic = _moves(bout.scene, bout.samples, rng)
         if bout.scene.stride_hz is not None:
-            phase, vigour = _rhythm(bout.scene, bout.scene.stride_hz, bout.samples, rng)
+            pace_hz = _pace(bout, bout.scene.stride_hz, beats_s, rng)
+            phase, vigour = _rhythm(bout.scene, pace_hz, bout.samples, rng)
             dynamic += vigour * _limb(bout.scene, phase, person, rng)
             motion.phase[bout.part], motion.vigour[bout.part] = phase, vigour
         motion.dynamic[:, bout.part] = dynamic
@@ -60,12 +62,26 @@ def _moves(scene: Scene, samples: int, rng: np.random.Generator) -> NDArray[np.f
     return log_uniform(scene.moves_g, rng) * is_open * noise
 
 
+def _pace(bout: Bout, stride_hz: Range, beats_s: NDArray[np.float64], rng: np.random.Generator) -> float:
+    """Frequency of the stride; now and then the heart beats once, twice, three or four times in it.
+
+    Heart and steps do lock (Kirby et al., J. Appl. Physiol. 66, 1989); how often is randomized.
+    """
+    inside = (beats_s * SIMULATION_HZ >= bout.first) & (beats_s * SIMULATION_HZ < bout.end)
+    heart_hz = float(inside.sum()) * SIMULATION_HZ / bout.samples
+    locked = heart_hz / np.arange(1, 5)
+    locked = locked[(locked > stride_hz[0]) & (locked < stride_hz[1])]
+    if locked.size and rng.random() < _LOCKED:
+        return float(rng.choice(locked) * np.exp(0.02 * rng.standard_normal()))
+    return log_uniform(stride_hz, rng)
+
+
 def _rhythm(
-    scene: Scene, stride_hz: tuple[float, float], samples: int, rng: np.random.Generator
+    scene: Scene, pace_hz: float, samples: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Phase of the stride in radians and its vigour about 1, each (samples,)."""
     # A belt is set faster or slower now and then; people on their own feet change pace slowly.
-    pace = log_uniform(stride_hz, rng) * np.ones(samples)
+    pace = pace_hz * np.ones(samples)
     if rng.random() < 0.5:
         turns = np.sort(rng.integers(0, samples, size=int(rng.integers(2, 5))))
         pace *= np.interp(np.arange(samples), turns, np.exp(0.08 * rng.standard_normal(turns.size)))

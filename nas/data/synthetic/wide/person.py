@@ -31,6 +31,8 @@ class Person:
 
     resting_bpm: float
     top_bpm: float
+    vagal_share: float
+    vagal_s: float
     rise_s: float
     recovery_s: float
     restlessness: float
@@ -49,6 +51,7 @@ class Person:
     swing_axis: NDArray[np.float64]
     step_axis: NDArray[np.float64]
     wander: float
+    wander_s: float
     episodes_per_min: float
 
 
@@ -64,8 +67,10 @@ def draw_person(rng: np.random.Generator) -> Person:
     return Person(
         resting_bpm=resting_bpm,
         top_bpm=max(resting_bpm + 25.0, top_bpm),
-        rise_s=log_uniform((4.0, 40.0), rng),  # onset of exercise: seconds (vagal) to a minute (sympathetic)
-        recovery_s=log_uniform((6.0, 90.0), rng),
+        vagal_share=rng.uniform(0.0, 0.35),  # randomized
+        vagal_s=log_uniform((3.0, 10.0), rng),
+        rise_s=log_uniform((12.0, 45.0), rng),
+        recovery_s=log_uniform((20.0, 100.0), rng),
         restlessness=rng.uniform(0.01, 0.07),  # randomized: moves of the rate within seconds, as in arm exercise
         variability=rng.uniform(0.3, 3.0),  # up to 9 % of respiratory sinus arrhythmia, as of the young at rest
         breathing_hz=rng.uniform(0.1, 0.5),
@@ -82,6 +87,7 @@ def draw_person(rng: np.random.Generator) -> Person:
         swing_axis=direction(rng),
         step_axis=direction(rng),
         wander=log_uniform((0.1, 2.0), rng),  # randomized: baseline, in units of the pulse
+        wander_s=log_uniform((0.3, 4.0), rng),
         episodes_per_min=log_uniform((0.05, 3.0), rng),
     )
 

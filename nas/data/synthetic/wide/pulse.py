@@ -32,19 +32,29 @@ def draw_beats(programme: Sequence[Bout], person: Person, rng: np.random.Generat
 
 
 def rate_course(effort: NDArray[np.float64], person: Person, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Heart rate in BPM at COURSE_HZ under an effort (share of the reserve) at COURSE_HZ."""
+    """Heart rate in BPM at COURSE_HZ under an effort (share of the reserve) at COURSE_HZ.
+
+    A part follows within seconds (the vagus lets go), the rest within a minute, as at the onset and end of exercise.
+    """
     target = person.resting_bpm + effort * (person.top_bpm - person.resting_bpm)
     target = target * (1.0 + 0.05 * drift(target.size, COURSE_HZ, 30.0, rng))
-    rate = np.empty_like(target)
-    level = float(target[0])
-    up, down = (1.0 / (COURSE_HZ * seconds) for seconds in (person.rise_s, person.recovery_s))
-    for moment, aim in enumerate(target):
-        level += (aim - level) * (up if aim > level else down)
-        rate[moment] = level
+    rate = person.vagal_share * _follow(target, person.vagal_s, person.vagal_s)
+    rate += (1.0 - person.vagal_share) * _follow(target, person.rise_s, person.recovery_s)
     # What moves a heart within seconds (posture, held breath, strain) moves a slow one more.
     calm = np.clip((150.0 - rate) / 80.0, 0.15, 1.0)
     rate *= 1.0 + person.restlessness * calm * drift(rate.size, COURSE_HZ, 6.0, rng)
     return np.clip(rate, SLOWEST_BPM, FASTEST_BPM)
+
+
+def _follow(target: NDArray[np.float64], rise_s: float, recovery_s: float) -> NDArray[np.float64]:
+    """A target at COURSE_HZ approached with one time constant upwards and another downwards."""
+    reached = np.empty_like(target)
+    level = float(target[0])
+    up, down = (1.0 / (COURSE_HZ * seconds) for seconds in (rise_s, recovery_s))
+    for moment, aim in enumerate(target):
+        level += (aim - level) * (up if aim > level else down)
+        reached[moment] = level
+    return reached
 
 
 def render(beats: Beats, times_s: NDArray[np.float64], person: Person) -> NDArray[np.float64]:

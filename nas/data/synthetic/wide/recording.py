@@ -66,7 +66,7 @@ def play(minutes: float, rng: np.random.Generator) -> Scenery:
     programme = draw_programme(minutes, rng)
     beats = draw_beats(programme, person, rng)
     clean = render(beats, np.arange(programme[-1].end) / SIMULATION_HZ, person)
-    motion = move(programme, person, rng)
+    motion = move(programme, beats.times_s, person, rng)
     artifact = motion_artifact(programme, motion, person, rng)
     return Scenery(person, programme, beats, clean, artifact, motion)
 
@@ -78,7 +78,9 @@ def _light(scenery: Scenery, rng: np.random.Generator) -> tuple[NDArray[np.float
     pressed = 1.0 + person.squeeze * np.tanh(unit(scenery.artifact))
     perfused = np.exp(0.35 * drift(samples, SIMULATION_HZ, 40.0, rng))
     pulse = scenery.pulse * (1.0 + person.breathing_amplitude * np.sin(breath + 1.0)) * pressed * perfused
-    baseline = person.breathing_baseline * np.sin(breath) + person.wander * drift(samples, SIMULATION_HZ, 3.0, rng)
+    baseline = person.breathing_baseline * np.sin(breath) + person.wander * drift(
+        samples, SIMULATION_HZ, person.wander_s, rng
+    )
     episodes = draw_episodes(samples, person, rng)
     light = episodes.contact * (pulse + scenery.artifact + baseline) + episodes.added
     return light, scenery.motion.gravity + scenery.motion.dynamic + episodes.shaken
