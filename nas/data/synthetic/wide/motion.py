@@ -37,10 +37,11 @@ def move(programme: Sequence[Bout], beats_s: NDArray[np.float64], person: Person
     samples = programme[-1].end
     motion = Motion(np.zeros((3, samples)), np.zeros((3, samples)), *(np.zeros(samples) for _ in range(3)))
     for bout in programme:
-        dynamic = _moves(bout.scene, bout.samples, rng)
+        dynamic = _moves(bout.scene, bout.samples, rng) * (0.1 + 0.9 * bout.work)
         if bout.scene.stride_hz is not None:
             pace_hz = _pace(bout, bout.scene.stride_hz, beats_s, rng)
             phase, vigour = _rhythm(bout.scene, pace_hz, bout.samples, rng)
+            vigour = vigour * bout.work
             dynamic += vigour * _limb(bout.scene, phase, person, rng)
             motion.phase[bout.part], motion.vigour[bout.part] = phase, vigour
         motion.dynamic[:, bout.part] = dynamic
@@ -91,7 +92,7 @@ def _rhythm(
     )
     phase = 2.0 * np.pi * (np.cumsum(pace) / SIMULATION_HZ + rng.random())
     vigour = np.exp(0.2 * drift(samples, SIMULATION_HZ, 3.0, rng))
-    if rng.random() < scene.pauses:
+    if scene.pauses and rng.random() < 0.3:
         vigour *= gate(samples, SIMULATION_HZ, rng.uniform(0.4, 0.9), rng)
     return phase, vigour
 

@@ -67,7 +67,7 @@ def draw_person(rng: np.random.Generator) -> Person:
     return Person(
         resting_bpm=resting_bpm,
         top_bpm=max(resting_bpm + 25.0, top_bpm),
-        vagal_share=rng.uniform(0.0, 0.35),  # randomized
+        vagal_share=rng.uniform(0.0, 0.5),  # randomized
         vagal_s=log_uniform((3.0, 10.0), rng),
         rise_s=log_uniform((12.0, 45.0), rng),
         recovery_s=log_uniform((20.0, 100.0), rng),

@@ -21,7 +21,7 @@ _OVERLAPPING_BEATS = 4
 
 def draw_beats(programme: Sequence[Bout], person: Person, rng: np.random.Generator) -> Beats:
     """Beats along a programme, with a few more behind its end."""
-    effort = np.concatenate([np.full(bout.samples, bout.effort) for bout in programme])
+    effort = np.concatenate([bout.effort * (0.3 + 0.7 * bout.work) for bout in programme])
     effort = effort[:: SIMULATION_HZ // COURSE_HZ]
     # Extrasystoles that reset the sinus node bring all later beats forward, by less than a seventh.
     spare = COURSE_HZ * 8 + (effort.size // 7 if person.has_ectopics else 0)

@@ -25,6 +25,7 @@ class Scene:
     the limb (two steps), or none. wander: deviation of that frequency, a share of it. swing_g, step_g: size of odd
     and of even multiples of the stride. moves_g, moves_hz, moves_share: size, band and share of time of moves without
     rhythm. artifact: size of the motion artifact relative to the pulse, both as deviations.
+    pauses: how often it comes in sets.
     """
 
     name: str
@@ -49,26 +50,26 @@ SCENES = (
     Scene("housework", 0.7, (0.1, 0.6), (0.5, 4.0), moves_g=(0.1, 0.5), moves_hz=(0.3, 6.0), moves_share=(0.6, 1.0)),
     Scene(
         "arm exercise", 1.6, (0.0, 0.6), (0.5, 6.0), (0.25, 1.6), (0.03, 0.15), (0.1, 0.9), (0.03, 0.5),
-        moves_g=(0.02, 0.3), moves_share=(0.3, 1.0), pauses=0.5,
+        moves_g=(0.02, 0.3), moves_share=(0.3, 1.0), pauses=0.6,
     ),
     Scene(
         "boxing", 0.8, (0.1, 0.9), (0.7, 6.0), (0.6, 2.2), (0.08, 0.25), (0.2, 1.2), (0.2, 1.0),
-        moves_g=(0.1, 0.8), moves_hz=(0.5, 6.0), moves_share=(0.5, 1.0), pauses=0.5,
+        moves_g=(0.1, 0.8), moves_hz=(0.5, 6.0), moves_share=(0.5, 1.0), pauses=0.6,
     ),
     Scene(
         "resistance exercise", 0.6, (0.1, 0.8), (0.4, 5.0), (0.2, 0.8), (0.04, 0.15), (0.05, 0.5), (0.02, 0.2),
-        pauses=0.4,
+        pauses=0.6,
     ),
     Scene(
         "cycling", 2.2, (0.1, 0.9), (0.3, 8.0), (0.55, 1.9), (0.01, 0.06), (0.002, 0.08), (0.002, 0.08),
         moves_g=(0.005, 0.15), moves_hz=(0.5, 8.0), moves_share=(0.5, 1.0),
     ),
     Scene(
-        "walking", 2.4, (0.0, 0.5), (0.5, 12.0), (0.6, 1.15), swing_g=(0.08, 0.6), step_g=(0.08, 0.4),
+        "walking", 2.4, (0.02, 0.45), (0.5, 12.0), (0.6, 1.15), swing_g=(0.08, 0.6), step_g=(0.08, 0.4),
         moves_g=(0.01, 0.08),
     ),
     Scene(
-        "walking, arm held", 0.8, (0.0, 0.5), (0.2, 6.0), (0.6, 1.15), swing_g=(0.01, 0.08), step_g=(0.05, 0.35)
+        "walking, arm held", 0.8, (0.02, 0.45), (0.2, 6.0), (0.6, 1.15), swing_g=(0.01, 0.08), step_g=(0.05, 0.35)
     ),
     Scene(
         "running", 3.5, (0.35, 1.05), (0.4, 12.0), (1.1, 1.7), swing_g=(0.08, 0.8), step_g=(0.25, 1.6),
@@ -79,18 +80,22 @@ SCENES = (
     ),
 )  # fmt: skip
 _SCENE_S: Range = (20.0, 150.0)
-_UNRELATED = 0.25
+_UNRELATED = 0.15
 """Share of scenes whose effort has nothing to do with what is done: fever, fright, after sports, medication."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bout:
-    """One scene in a programme: which samples at SIMULATION_HZ, and the effort it asks for."""
+    """One scene in a programme: which samples at SIMULATION_HZ, and the effort it asks for.
+
+    work: (n,) between 0 and 1, what is done of it at each sample: exercise comes in sets with pauses between them.
+    """
 
     scene: Scene
     first: int
     end: int
     effort: float
+    work: NDArray[np.float64]
 
     @property
     def samples(self) -> int:
@@ -118,9 +123,20 @@ def draw_programme(minutes: float, rng: np.random.Generator, scenes: Sequence[Sc
         if total - end < SIMULATION_HZ * _SCENE_S[0] / 2:
             end = total
         effort = rng.uniform(*((0.0, 1.0) if rng.random() < _UNRELATED else scene.effort))
-        bouts.append(Bout(scene, first, end, effort))
+        bouts.append(Bout(scene, first, end, effort, _work(scene, end - first, rng)))
         first = end
     return bouts
+
+
+def _work(scene: Scene, samples: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Sets of exercise: (samples,); all ones where there are none."""
+    if rng.random() >= scene.pauses:
+        return np.ones(samples)
+    period_s, duty = log_uniform((8.0, 60.0), rng), rng.uniform(0.3, 0.8)
+    phase = (np.arange(samples) / (SIMULATION_HZ * period_s) + rng.random()) % 1.0
+    # A second to begin, a second to end.
+    slope = SIMULATION_HZ * period_s
+    return np.clip(np.minimum(phase, duty - phase) * slope / SIMULATION_HZ + 0.5, 0.0, 1.0)
 
 
 def scene_names(programme: Sequence[Bout], at: NDArray[np.int64]) -> NDArray[np.str_]:
