@@ -14,7 +14,7 @@ from nas.data.synthetic.wide.person import Person
 from nas.data.synthetic.wide.scenes import Bout, Scene
 
 _HARMONICS = 6
-_LOCKED = 0.25
+_LOCKED = 0.35
 
 
 @dataclass(frozen=True, eq=False)
