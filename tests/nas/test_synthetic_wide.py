@@ -16,7 +16,7 @@ from nas.data.synthetic.wide.chance import SIMULATION_HZ, unit
 from nas.data.synthetic.wide.person import STRONGEST_SECOND, draw_person, harmonic_ratio
 from nas.data.synthetic.wide.recording import Scenery, play
 from nas.data.synthetic.wide.scenes import SCENES
-from nas.data.synthetic.wide.sensor import PPG_RATES_HZ, draw_sensor, sample_ppg
+from nas.data.synthetic.wide.sensor import PPG_RATES_HZ, draw_sensor, sample_acc, sample_ppg
 from nas.data.windows import WindowSet, make_windows
 from nas.evaluation.baselines import spectral_argmax, spectral_tracker
 
@@ -141,20 +141,30 @@ def test_classical_estimators_find_the_wide_population_harder_than_real_treadmil
     assert plain[windows.activity == "still"].mean() < 0.7 * plain[windows.activity == "walking"].mean()
 
 
-def test_devices_differ_in_rate_resolution_range_channels_and_accelerometer(recordings: list[Recording]) -> None:
+def test_devices_write_whole_counts_within_12_to_16_bit_and_reach_both_ends(recordings: list[Recording]) -> None:
     assert {one.ppg_hz for one in recordings} == set(PPG_RATES_HZ)
     assert {one.ppg.shape[0] for one in recordings} == {1, 2, 3}
-    assert any(one.acc is None for one in recordings) and any(one.acc_excess_s < -0.3 for one in recordings)
-    with_acc = [one for one in recordings if one.acc is not None]
-    assert any(one.acc_hz != one.ppg_hz for one in with_acc)
-    deaf = [one for one in with_acc if one.acc.std(axis=1).min() < 0.1 * np.median(one.acc.std(axis=1))]
-    assert deaf and len(deaf) < 0.3 * len(with_acc)
+    assert any(one.acc is not None and one.acc_hz != one.ppg_hz for one in recordings)
     for one in recordings:
         np.testing.assert_array_equal(one.ppg, np.rint(one.ppg))
-        assert 0 <= one.ppg.min() and one.ppg.max() < 2**16
-    peaks = np.array([one.ppg.max() for one in recordings])
+        assert one.ppg.min() >= 0 and one.ppg.max() < 2**16
     assert any(one.ppg.min() == 0 for one in recordings)
-    assert np.isin(peaks, 2 ** np.arange(12, 17) - 1).any()
+    assert np.isin([one.ppg.max() for one in recordings], 2 ** np.arange(12, 17) - 1).any()
+
+
+def test_some_accelerometers_are_missing_deaf_on_an_axis_or_slow() -> None:
+    devices = [draw_sensor(np.random.default_rng([4, number])) for number in range(200)]
+    for has_it, least, most in (
+        ([not one.has_acc for one in devices], 0.01, 0.1),
+        ([one.acc_gain.min() < 0.1 for one in devices], 0.02, 0.15),
+        ([one.acc_clock < 1 for one in devices], 0.05, 0.3),
+    ):
+        assert least < np.mean(has_it) < most
+    slow = min(devices, key=lambda one: one.acc_clock)
+    still = np.zeros((3, 300 * SIMULATION_HZ))
+    read = sample_acc(still, slow, np.random.default_rng(0))
+    assert read.shape[1] == int(300 * slow.acc_hz * slow.acc_clock) < 300 * slow.acc_hz
+    assert 300 - read.shape[1] / slow.acc_hz < 2
 
 
 def test_signs_and_coupling_of_the_light_are_both_ways() -> None:
@@ -171,7 +181,7 @@ def test_signs_and_coupling_of_the_light_are_both_ways() -> None:
     assert signs == {-1.0, 1.0} and levels == {False, True}
 
 
-def test_forty_people_for_four_minutes_take_seconds() -> None:
+def test_ten_people_for_four_minutes_take_seconds() -> None:
     begun = time.perf_counter()
     simulate(10, 9, minutes=4, population="wide")
     assert time.perf_counter() - begun < 10

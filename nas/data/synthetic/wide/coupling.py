@@ -35,10 +35,7 @@ def motion_artifact(
 ) -> NDArray[np.float64]:
     """The artifact that motion makes, in units of the pulse's deviation: (n,)."""
     samples = programme[-1].end
-    moved = [
-        sum(lfilter(taps, [1.0], axis) for taps, axis in zip(filters, motion.dynamic, strict=True))
-        for filters in person.coupling
-    ]
+    moved = [_filtered(filters, motion.dynamic) for filters in person.coupling]
     keep = float(np.exp(-1.0 / (SIMULATION_HZ * log_uniform((0.15, 1.0), rng))))
     tilt = lfilter([1.0], [1.0, -keep], moved[1] - np.mean(moved[1]))
     artifact = np.zeros(samples)
@@ -55,6 +52,14 @@ def motion_artifact(
         )
         artifact[bout.part] = person.coupling_gain * log_uniform(bout.scene.artifact, rng) * fade * gain * trace
     return artifact
+
+
+def _filtered(filters: NDArray[np.float64], axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of the axes (3, n), each through its FIR of (3, taps): (n,)."""
+    total = np.zeros(axes.shape[1])
+    for taps, axis in zip(filters, axes, strict=True):
+        total += lfilter(taps, [1.0], axis)
+    return total
 
 
 def _parts(

@@ -1,7 +1,7 @@
-"""What people of the wide population do: scenes of half a minute to three, one after another.
+"""What people of the wide population do: scenes of half a minute to two and a half, one after another.
 
-Every pair of numbers is a range. Cadences: strides of 0.6 to 1.15 Hz walking and 1.15 to 1.7 Hz running are twice
-slower than the steps of ANCHORS-like measurements (1.98 +- 0.15 Hz walking); the rest is randomized.
+Every pair of numbers is a range. Strides of 0.6 to 1.15 Hz hold the steps that wrists were measured to make in walking
+(1.98 +- 0.15 Hz, two a stride); the rest is randomized.
 """
 
 from __future__ import annotations
@@ -135,8 +135,7 @@ def _work(scene: Scene, samples: int, rng: np.random.Generator) -> NDArray[np.fl
     period_s, duty = log_uniform((8.0, 60.0), rng), rng.uniform(0.3, 0.8)
     phase = (np.arange(samples) / (SIMULATION_HZ * period_s) + rng.random()) % 1.0
     # A second to begin, a second to end.
-    slope = SIMULATION_HZ * period_s
-    return np.clip(np.minimum(phase, duty - phase) * slope / SIMULATION_HZ + 0.5, 0.0, 1.0)
+    return np.clip(np.minimum(phase, duty - phase) * period_s + 0.5, 0.0, 1.0)
 
 
 def scene_names(programme: Sequence[Bout], at: NDArray[np.int64]) -> NDArray[np.str_]:
