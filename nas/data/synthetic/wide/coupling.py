@@ -45,7 +45,7 @@ def motion_artifact(
         shares = person.coupling_shares * np.exp(0.5 * rng.standard_normal(person.coupling_shares.size))
         trace = unit(np.sqrt(shares) @ np.stack([unit(part) for part in parts]))
         gain = np.exp(
-            0.3 * drift(bout.samples, SIMULATION_HZ, 20.0, rng) + 0.15 * drift(bout.samples, SIMULATION_HZ, 4.0, rng)
+            0.4 * drift(bout.samples, SIMULATION_HZ, 20.0, rng) + 0.2 * drift(bout.samples, SIMULATION_HZ, 4.0, rng)
         )
         fade = np.minimum(
             1.0, np.minimum(np.arange(bout.samples), np.arange(bout.samples)[::-1]) / (_FADE_S * SIMULATION_HZ)

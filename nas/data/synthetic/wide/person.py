@@ -23,10 +23,13 @@ STRONGEST_SECOND = 1.6
 class Person:
     """Traits of one person.
 
+    vagal_share of what the heart rate moves follows with the time constant vagal_s, the rest with rise_s or recovery_s.
     stretch_power: the pulse's waves lengthen with the beat interval to this power. coupling: FIR (2, 3, taps) from
     acceleration to the two traces that the PPG is moved by. coupling_shares: (len(COUPLINGS),) of the artifact's
     power. harmonics: (6,) complex weights of the multiples of the stride. squeeze: how far motion modulates the
-    pulse's size. swing_axis, step_axis: (3,) directions of the arm's swing and of the step.
+    pulse's size. pressed_depth, pressed_share: how far, in exponents of e, and how often it fades for some seconds.
+    swing_axis, step_axis: (3,) directions of the arm's swing and of the step. wander, wander_s: size of the baseline's
+    drift in units of the pulse, and its time constant.
     """
 
     resting_bpm: float
@@ -48,6 +51,8 @@ class Person:
     coupling_gain: float
     harmonics: NDArray[np.complex128]
     squeeze: float
+    pressed_depth: float
+    pressed_share: float
     swing_axis: NDArray[np.float64]
     step_axis: NDArray[np.float64]
     wander: float
@@ -84,6 +89,8 @@ def draw_person(rng: np.random.Generator) -> Person:
         coupling_gain=float(np.exp(rng.normal(0.0, 0.4))),
         harmonics=_draw_harmonics(rng),
         squeeze=rng.uniform(0.0, 0.5),  # randomized: pressure of the strap
+        pressed_depth=rng.uniform(0.0, 2.0),  # randomized: up to a seventh of the pulse is left
+        pressed_share=rng.uniform(0.02, 0.3),
         swing_axis=direction(rng),
         step_axis=direction(rng),
         wander=log_uniform((0.1, 2.0), rng),  # randomized: baseline, in units of the pulse

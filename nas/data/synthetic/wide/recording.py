@@ -76,7 +76,7 @@ def _light(scenery: Scenery, rng: np.random.Generator) -> tuple[NDArray[np.float
     person, samples = scenery.person, scenery.pulse.size
     breath = heart.breathing_phase(samples, SIMULATION_HZ, person, rng)
     pressed = 1.0 + person.squeeze * np.tanh(unit(scenery.artifact))
-    perfused = np.exp(0.35 * drift(samples, SIMULATION_HZ, 40.0, rng))
+    perfused = np.exp(0.35 * drift(samples, SIMULATION_HZ, 40.0, rng)) * _fading(samples, person, rng)
     pulse = scenery.pulse * (1.0 + person.breathing_amplitude * np.sin(breath + 1.0)) * pressed * perfused
     baseline = person.breathing_baseline * np.sin(breath) + person.wander * drift(
         samples, SIMULATION_HZ, person.wander_s, rng
@@ -84,6 +84,13 @@ def _light(scenery: Scenery, rng: np.random.Generator) -> tuple[NDArray[np.float
     episodes = draw_episodes(samples, person, rng)
     light = episodes.contact * (pulse + scenery.artifact + baseline) + episodes.added
     return light, scenery.motion.gravity + scenery.motion.dynamic + episodes.shaken
+
+
+def _fading(samples: int, person: Person, rng: np.random.Generator) -> NDArray[np.float64]:
+    """What is left of the pulse while a grip or a tight strap presses the blood away for some seconds: (n,)."""
+    level = drift(samples, SIMULATION_HZ, 10.0, rng)
+    pressed = np.clip(2.0 * (level - np.quantile(level, 1.0 - person.pressed_share)), 0.0, 1.0)
+    return np.asarray(np.exp(-person.pressed_depth * pressed))
 
 
 def _as_seen(

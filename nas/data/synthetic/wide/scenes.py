@@ -46,10 +46,10 @@ SCENES = (
     Scene("still", 2.2, (0.0, 0.25), (0.02, 0.5), moves_g=(0.001, 0.02), moves_share=(0.02, 0.3)),
     Scene("typing", 0.8, (0.0, 0.25), (0.1, 2.0), moves_g=(0.01, 0.1), moves_hz=(2.0, 8.0), moves_share=(0.3, 0.9)),
     Scene("driving", 0.4, (0.0, 0.3), (0.1, 1.5), moves_g=(0.01, 0.12), moves_hz=(3.0, 14.0), moves_share=(0.7, 1.0)),
-    Scene("gestures", 1.2, (0.0, 0.5), (0.4, 4.0), moves_g=(0.05, 0.6), moves_share=(0.3, 0.9)),
-    Scene("housework", 0.7, (0.1, 0.6), (0.5, 4.0), moves_g=(0.1, 0.5), moves_hz=(0.3, 6.0), moves_share=(0.6, 1.0)),
+    Scene("gestures", 1.2, (0.0, 0.35), (0.4, 4.0), moves_g=(0.05, 0.6), moves_share=(0.3, 0.9)),
+    Scene("housework", 0.7, (0.05, 0.5), (0.5, 4.0), moves_g=(0.1, 0.5), moves_hz=(0.3, 6.0), moves_share=(0.6, 1.0)),
     Scene(
-        "arm exercise", 1.6, (0.0, 0.6), (0.5, 6.0), (0.25, 1.6), (0.03, 0.15), (0.1, 0.9), (0.03, 0.5),
+        "arm exercise", 2.0, (0.0, 0.45), (0.5, 6.0), (0.25, 1.6), (0.03, 0.15), (0.1, 0.9), (0.03, 0.5),
         moves_g=(0.02, 0.3), moves_share=(0.3, 1.0), pauses=0.6,
     ),
     Scene(
@@ -57,7 +57,7 @@ SCENES = (
         moves_g=(0.1, 0.8), moves_hz=(0.5, 6.0), moves_share=(0.5, 1.0), pauses=0.6,
     ),
     Scene(
-        "resistance exercise", 0.6, (0.1, 0.8), (0.4, 5.0), (0.2, 0.8), (0.04, 0.15), (0.05, 0.5), (0.02, 0.2),
+        "resistance exercise", 0.6, (0.05, 0.7), (0.4, 5.0), (0.2, 0.8), (0.04, 0.15), (0.05, 0.5), (0.02, 0.2),
         pauses=0.6,
     ),
     Scene(
