@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,8 +77,8 @@ def strangers(rate_hz: int, window_s: int) -> tuple[WindowSet, WindowSet]:
     """Windows of simulated people whom no training draws, and of sensors that nobody wears."""
     people = simulate(_STRANGERS, _SEED, minutes=_MINUTES, population="wide")
     noise = [noise_recording(number) for number in range(_NOISES)]
-    kept = {"rates": (rate_hz,), "window_s": window_s, "step_s": 2.0, "margin_s": 0.0}
-    return make_windows(people, **kept), make_windows(noise, **kept)
+    cut = partial(make_windows, rates=(rate_hz,), window_s=window_s, step_s=2.0, margin_s=0.0)
+    return cut(people), cut(noise)
 
 
 def noise_recording(number: int) -> Recording:
