@@ -102,12 +102,12 @@ def save_fold_result(result: FoldResult, folder: Path) -> Path:
         "settings": result.settings,
         **result.facts,
         "owners": [name.split("\t") for name in names.tolist()],
-        "owner": _packed(owner),
-        "reference": _packed(_steps(result.reference_bpm)),
+        "owner": packed(owner),
+        "reference": packed(to_steps(result.reference_bpm)),
         "estimators": {
             name: {
-                "estimate": _packed(_steps(estimate)),
-                "spread": None if (spread := result.spread_bpm[name]) is None else _packed(_steps(spread)),
+                "estimate": packed(to_steps(estimate)),
+                "spread": None if (spread := result.spread_bpm[name]) is None else packed(to_steps(spread)),
             }
             for name, estimate in result.estimate_bpm.items()
         },
@@ -124,7 +124,7 @@ def load_fold_result(path: Path) -> FoldResult:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}")
-        owners = np.array(content["owners"], np.str_).reshape(-1, 3)[_unpacked(content["owner"])]
+        owners = np.array(content["owners"], np.str_).reshape(-1, 3)[unpacked(content["owner"])]
         estimators = content["estimators"].items()
         return FoldResult(
             name=str(content["name"]),
@@ -135,9 +135,11 @@ def load_fold_result(path: Path) -> FoldResult:
             subject=owners[:, 0],
             source=owners[:, 1],
             activity=owners[:, 2],
-            reference_bpm=_bpm(content["reference"]),
-            estimate_bpm={name: _bpm(held["estimate"]) for name, held in estimators},
-            spread_bpm={name: None if held["spread"] is None else _bpm(held["spread"]) for name, held in estimators},
+            reference_bpm=from_steps(content["reference"]),
+            estimate_bpm={name: from_steps(held["estimate"]) for name, held in estimators},
+            spread_bpm={
+                name: None if held["spread"] is None else from_steps(held["spread"]) for name, held in estimators
+            },
         )
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, zlib.error) as error:
         raise FoldResultError(
@@ -213,18 +215,18 @@ def mae_difference(result: FoldResult, first: str, second: str, source: str) -> 
     return paired_difference(errors[0], errors[1], result.subject[here])
 
 
-def _steps(values: NDArray[np.float64]) -> NDArray[np.int64]:
+def to_steps(values: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.rint(values / _STEP_BPM).astype(np.int64)
 
 
-def _packed(values: NDArray[np.integer]) -> str:
+def packed(values: NDArray[np.integer]) -> str:
     """Whole numbers as text: 16 bits each, compressed."""
     return base64.b64encode(zlib.compress(values.astype("<i2").tobytes(), 9)).decode("ascii")
 
 
-def _unpacked(text: str) -> NDArray[np.int64]:
+def unpacked(text: str) -> NDArray[np.int64]:
     return np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), "<i2").astype(np.int64)
 
 
-def _bpm(text: str) -> NDArray[np.float64]:
-    return _unpacked(text).astype(np.float64) * _STEP_BPM
+def from_steps(text: str) -> NDArray[np.float64]:
+    return unpacked(text).astype(np.float64) * _STEP_BPM

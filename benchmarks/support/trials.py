@@ -32,7 +32,7 @@ from nas.run.run_files import digest, digest_files, read_json, write_json
 from nas.terminal.arguments import count, positive_count
 from supernet.network.subnet import Subnet
 from supernet.settings.training import TrainSettings
-from supernet.tasks.task import HeartRateTask
+from supernet.tasks.task import HeartRateTask, Task
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import fit
@@ -122,12 +122,24 @@ def train_graph(
     start: Subnet | None = None,
 ) -> SingleNetwork:
     """Train a network that runs `graph`, from random weights or from `start`; its norms are re-estimated."""
+    return train_on(data.training, data.task, graph, settings, teacher, start)
+
+
+def train_on(
+    training: TrainingSet,
+    task: Task,
+    graph: LayerGraph,
+    settings: TrainSettings,
+    teacher: Teaching | None = None,
+    start: Subnet | None = None,
+) -> SingleNetwork:
+    """`train_graph` on windows that are no run's."""
     source = next(op for op in graph if op.kind == "input")
-    rate = RATE_HZ if source.reads == "spectrum" else round(source.length_out / data.training.window_s)
+    rate = RATE_HZ if source.reads == "spectrum" else round(source.length_out / training.window_s)
     subnet = start or Subnet(graph, np.random.default_rng([settings.seed, 0x7A]))
-    method = SingleNetwork(subnet, data.task, rate, source.channels_out, reads=source.reads)
-    fit(method, data.training, data.task, settings, teacher=teacher)
-    method.calibrate(data.training)
+    method = SingleNetwork(subnet, task, rate, source.channels_out, reads=source.reads)
+    fit(method, training, task, settings, teacher=teacher)
+    method.calibrate(training)
     return method
 
 

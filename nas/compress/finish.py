@@ -31,6 +31,7 @@ from nas.data.windows import WindowSet
 from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
 from nas.evaluation.verdict import limit_of
+from nas.run.config import Config
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, write_json, write_text
 from supernet.network.subnet import Subnet
@@ -96,7 +97,7 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
         )
     windows = windows_of(run, "validation")
     head = run.config.task_kind.head_settings(run.config.task)
-    model = _with_limit(run, network.eval().export(head, input_settings(run.config, arch)), windows)
+    model = with_limit(run.config, network.eval().export(head, input_settings(run.config, arch)), windows)
     estimates = integer_estimates(model, windows)
     targets = run.config.task_kind.targets(windows)
     errors["int8"] = round(task.error(estimates.estimate, targets, windows.subject), 4)
@@ -218,13 +219,13 @@ def _keep_if_made_from(folder: Path, origin: str) -> None:
         write_text(folder / _ORIGIN, origin)
 
 
-def _with_limit(run: RunDirectory, model: IntegerModel, windows: WindowSet) -> IntegerModel:
+def with_limit(config: Config, model: IntegerModel, windows: WindowSet) -> IntegerModel:
     """Set what counts as invalid, where nothing is set: of rhythms so that 95 % of the validation windows pass."""
-    if run.config.task_kind.tracks:
+    if config.task_kind.tracks:
         limit = limit_of(lambda some: _estimated(model, some), windows, round(model.input.rate_hz))
     else:
         limit = float(np.quantile(integer_estimates(model, windows).spread, _SHARE_VALID))
-    return dataclasses.replace(model, head=run.config.task_kind.with_limit(model.head, limit))
+    return dataclasses.replace(model, head=config.task_kind.with_limit(model.head, limit))
 
 
 def _estimated(model: IntegerModel, windows: WindowSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

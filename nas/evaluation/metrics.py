@@ -253,6 +253,15 @@ def paired_difference(
     return _Bootstrap.over(subject, seed, resamples).mean_over_subjects(difference, np.ones(difference.size))
 
 
+def pooled_mean(
+    values: ArrayLike, subject: ArrayLike, among: ArrayLike | None = None, seed: int = 0, resamples: int = 1000
+) -> Interval:
+    """Mean of values (n,) of all windows, or of those that `among` (n,) chooses; its interval is over subjects."""
+    found = np.asarray(values, np.float64)
+    chosen = np.ones(found.size) if among is None else np.asarray(among, np.float64)
+    return _Bootstrap.over(subject, seed, resamples).ratio(found * chosen, chosen)
+
+
 def _groups(
     members: Mapping[str, NDArray[np.bool_]], difference: NDArray[np.float64], bootstrap: _Bootstrap
 ) -> dict[str, Group]:

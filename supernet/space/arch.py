@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
+from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import spectrum_channels
+
+_BLOCK = re.compile(r"(?:i(\d+)d(\d+)e(\d+)|c(\d+)d(\d+))(?:m(\d+)k(\d+)s(\d+))?")
+_ARCH = re.compile(r"(\d+)Hz(-spectrum)?/(ppg|ppg_acc)/(\d+)((?:/\d+:[^/]+)+)")
 
 BlockKind = Literal["inverted_residual", "dilated"]
 Sensors = Literal["ppg", "ppg_acc"]
@@ -98,3 +103,26 @@ class Arch:
     def id(self) -> str:
         """Ten hexadecimal digits that name this architecture in archives and folders."""
         return hashlib.sha256(str(self).encode()).hexdigest()[:10]
+
+
+def parse_arch(text: str) -> Arch:
+    """The architecture that is written so (`str` of it). Raises InputError for text of another form."""
+    match = _ARCH.fullmatch(text)
+    stages = [stage.partition(":") for stage in match[5].split("/")[1:]] if match else []
+    blocks = [[_BLOCK.fullmatch(block) for block in written.split(",")] for _, _, written in stages]
+    if match is None or any(block is None for stage in blocks for block in stage):
+        raise InputError(
+            f"architecture {text!r}: expected a form such as 16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2"
+        )
+    found = (
+        Stage(int(width), tuple(_block(*(int(part or 0) for part in block.groups())) for block in stage if block))
+        for (width, _, _), stage in zip(stages, blocks, strict=True)
+    )
+    sensors, reads = cast(Sensors, match[3]), cast(Reads, "spectrum" if match[2] else "samples")
+    return Arch(int(match[1]), sensors, int(match[4]), tuple(found), reads)
+
+
+def _block(kernel: int, dilation: int, expansion: int, plain: int, plain_dilation: int, *memory: int) -> Block:
+    if plain:
+        return Block("dilated", plain, plain_dilation, 0, *memory)
+    return Block("inverted_residual", kernel, dilation, expansion, *memory)

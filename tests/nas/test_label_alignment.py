@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.support.noises import NOISES, noise
 from nas.data.recording import Recording
 from nas.data.synthetic import simulate
 from nas.evaluation.label_alignment import REACH_S, align
 from nas.evaluation.recording_check import check_recording
-from tests.nas.noises import NOISES, noise
 
 
 def _warnings(recording: Recording) -> dict[str, str]:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.support.noises import NOISES, noise
 from nas.data.no_pulse import STRETCH_S, clarity, stretches_without_pulse, total_length_s
 from nas.data.recording import Recording
 from nas.data.sources import load_source
 from nas.data.synthetic import simulate
 from nas.evaluation.recording_check import check_recording
-from tests.nas.noises import NOISES, noise
 
 
 def _recording(*traces: np.ndarray, rate_hz: float = 64.0) -> Recording:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nas
+from benchmarks.support.noises import NOISES, noise
 from hwmodels.basics.errors import InputError
 from hwmodels.network.interpreter import ClassSettings, InputSettings
 from hwmodels.validation.network_check import random_model
@@ -27,7 +28,6 @@ from nas.predict.inference import infer
 from nas.report.plots import rate_trace
 from nas.run.run_directory import RunDirectory
 from supernet.space.search_space import load_space
-from tests.nas.noises import NOISES, noise
 from tests.nas.tiny_run import finished_run, refusal
 
 

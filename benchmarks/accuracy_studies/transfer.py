@@ -1,0 +1,316 @@
+"""Accuracy on sets and people that were not trained on: every set left out once, and people of small sets one by one.
+
+With --train the trainings named are run and each is written to a file of its own in --results; tables and the picture
+come from the files there alone. One architecture is trained from random weights, on labels alone, quantized with
+further training, and judged as the integer network that is exported, with and without the causal tracker behind it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from benchmarks.support.judgements import (
+    BASELINES,
+    FAR_BPM,
+    INT8,
+    JUDGED,
+    Judgement,
+    figures,
+    groups_of,
+    judgement,
+    load_judgements,
+    risk_curve,
+    rows_of,
+    save_judgement,
+)
+from benchmarks.support.left_out import Part, Sides, Split, load_parts, noise_windows, sides_of, splits_of
+from benchmarks.support.markdown import table
+from benchmarks.support.trials import TrialError, once, train_on
+from hwmodels.basics.errors import InputError
+from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
+from hwmodels.network.graph import LayerGraph
+from hwmodels.network.interpreter import IntegerModel, load_model, save_model
+from nas.assembly.choice import chosen_arch
+from nas.assembly.graph_costs import graph_cost
+from nas.assembly.run_space import space_of
+from nas.assembly.task_setup import train_settings, training_set
+from nas.compress.finish import with_limit
+from nas.compress.quantize import quantized
+from nas.data.windows import WindowSet
+from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates
+from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
+from nas.report.closing import made_with
+from nas.report.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, new_axes
+from nas.run.config import Config, load_config, parse_config
+from nas.run.overrides import overridden
+from nas.run.processor import take
+from nas.run.run_directory import RunDirectory
+from nas.run.run_files import digest, digest_files, read_json
+from nas.terminal.arguments import count, positive_count
+from nas.terminal.output import print_note, print_table
+from supernet.space.arch import Arch, parse_arch
+
+RESULTS = Path("docs/results/transfer")
+ARCH = "16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2m8k3s2,i7d1e2m4k3s4/20:i5d1e2,i7d1e2,i7d1e2m4k3s8"
+"""Near the middle of the space context, with memories of 2 s to half a minute in four of its six blocks."""
+_ALL = "all"
+_KEPT = ("mae_bpm", "bias_bpm", "beyond_10", "beyond_20", "valid", "valid_beyond_10")
+_HEADER = ("MAE", "bias", "off by > 10", "off by > 20", "valid", "valid, but off by > 10")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of `python -m benchmarks transfer`."""
+    parser.add_argument("--config", type=Path, default=Path("everyday"), help="sets, space, recipe (everyday)")
+    parser.add_argument("--set", action="append", default=[], dest="settings", metavar="PATH=VALUE", help="as run's")
+    parser.add_argument("--data", type=Path, help="folder of the recordings (default: PPG_DATA, else .)")
+    parser.add_argument("--train", action="append", default=[], metavar="NAME", help="train this, or all (repeatable)")
+    who = parser.add_mutually_exclusive_group()
+    who.add_argument("--arch", type=parse_arch, default=parse_arch(ARCH), help=f"the network ({ARCH})")
+    who.add_argument("--like", type=Path, metavar="RUN", help="the network that a finished run has chosen")
+    parser.add_argument("--epochs", type=positive_count, help="epochs of each training (the configuration's)")
+    parser.add_argument("--seed", type=count, action="append", help="seed (repeatable; the configuration's)")
+    parser.add_argument("--folds", type=count, default=0, help="also leave out people of all sets, in so many folds")
+    parser.add_argument("--threads", type=positive_count, help="torch threads, instead of the file's")
+    parser.add_argument("--work", type=Path, default=Path("runs/transfer"), help="trained networks (runs/transfer)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help=f"the trainings' files ({RESULTS})")
+    parser.add_argument("--plots", type=Path, help="folder for risk_coverage.png")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Train what is missing of what was asked for, then say what all files of the configuration tell."""
+    config = _config(options)
+    if options.train:
+        _train(config, options)
+    told = load_judgements(options.results, config.name)
+    if options.plots is not None:
+        if options.plots.exists() and not options.plots.is_dir():
+            raise InputError(f"--plots {options.plots}: is a file; name a folder")
+        options.plots.mkdir(parents=True, exist_ok=True)
+        picture(told).savefig(options.plots / "risk_coverage.png", dpi=150)
+    return summary(told)
+
+
+def summary(told: Sequence[Judgement]) -> dict[str, Any]:
+    """Rows of figures by tested part, what was trained on, estimator and group of windows; noise called valid."""
+    rows, noise = [], []
+    for part, trained_on, own in rows_of(told):
+        for kind, group, chosen in groups_of(own):
+            some = own.subset(chosen)
+            names = (*BASELINES, *JUDGED) if kind == "all" else JUDGED
+            for name in (name for name in names if chosen.any()):
+                labels = {"tested": part, "trained_on": trained_on, "estimator": name, "group": kind, "value": group}
+                rows.append({**labels, **figures(some, name)})
+    for one in told:
+        labels = {"split": one.facts["split"], "seed": one.facts["seed"]}
+        noise += [{**labels, "noise": kind, **valid} for kind, valid in one.noise.items()]
+    facts = told[0].facts
+    return {
+        "arch": facts["arch"],
+        "cost": facts["cost"],
+        "trainings": sorted({str(one.facts["split"]) for one in told}),
+        "seeds": sorted({int(one.facts["seed"]) for one in told}),
+        "seconds": round(sum(one.facts["seconds"] for one in told), 1),
+        "rows": rows,
+        "noise": noise,
+    }
+
+
+def show(result: dict[str, Any]) -> None:
+    """All windows of each tested part, as a table."""
+    rows = [
+        {
+            "tested": row["tested"],
+            "trained on": row["trained_on"],
+            "estimator": row["estimator"],
+            **dict(zip(_HEADER, _cells(row), strict=True)),
+        }
+        for row in result["rows"]
+        if row["group"] == "all"
+    ]
+    print_table(rows, list(rows[0]))
+
+
+def document_parts(told: Sequence[Judgement]) -> dict[str, str]:
+    """The tables of the documentation: all windows, groups of windows, noise."""
+    result = summary(told)
+    every = [row for row in result["rows"] if row["group"] == "all"]
+    groups = [row for row in result["rows"] if row["group"] != "all" and row["estimator"] == TRACKED]
+    estimators = [
+        [row["tested"], row["trained_on"], row["estimator"], str(row["people"]), *_cells(row)] for row in every
+    ]
+    grouped = [[row["tested"], row["trained_on"], row["value"], str(row["windows"]), *_cells(row)] for row in groups]
+    kinds = list(dict.fromkeys(row["noise"] for row in result["noise"]))
+    shares = [[one.facts["split"], str(one.facts["seed"]), *(_both(one.noise[kind]) for kind in kinds)] for one in told]
+    return {
+        "all": table(["tested", "trained on", "estimator", "people", *_HEADER], estimators),
+        "groups": table(["tested", "trained on", "windows of", "number", *_HEADER], grouped),
+        "noise": table(["training", "seed", *kinds], shares),
+    }
+
+
+def picture(told: Sequence[Judgement]) -> Figure:
+    """Risk against coverage of the tracked network, a curve for each tested part that was left out with its set."""
+    figure, axes = new_axes(6.4, 4.0)
+    rows = [row for row in rows_of(told) if not row[1].startswith("simulated")]
+    for (part, trained_on, own), colour in zip(rows, (BLUE, ORANGE, GREEN, PURPLE, RED, MUTED), strict=False):
+        coverage, risk = risk_curve(own, TRACKED)
+        valid = own.valid[TRACKED]
+        far = np.abs(own.estimate_bpm[TRACKED] - own.reference_bpm) > FAR_BPM
+        axes.plot(100 * coverage, 100 * risk, color=colour, label=f"{part}; trained on {trained_on}")
+        if valid.any():
+            axes.plot(100 * valid.mean(), 100 * far[valid].mean(), "o", color=colour)
+    axes.axhline(2, color=MUTED, linewidth=1, linestyle="--")
+    axes.set_xlabel("windows kept, most confident first, % (dot: those called valid)")
+    axes.set_ylabel("of these off by more than 10 BPM, %")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
+def _config(options: argparse.Namespace) -> Config:
+    """The configuration with what the command line sets instead."""
+    content = overridden(load_config(options.config).model_dump(mode="json"), options.settings)
+    if options.epochs is not None:
+        content["finish"]["fine_tuning"]["epochs"] = options.epochs
+    if options.threads is not None:
+        content["threads"] = options.threads
+    config = parse_config(content, str(options.config))
+    if config.task.kind != "heart_rate":
+        raise TrialError(f"{options.config}: the transfer benchmark is for heart rates")
+    return config
+
+
+def _train(config: Config, options: argparse.Namespace) -> None:
+    arch = options.arch if options.like is None else chosen_arch(RunDirectory.open(options.like))
+    space = space_of(config)
+    space.encode([arch])
+    take(config)
+    folder = options.data or Path(os.environ.get("PPG_DATA", "."))
+    parts = load_parts(config, folder)
+    splits = splits_of(parts, options.folds, config.data.split_seed)
+    names = [split.name for split in splits]
+    if unknown := [name for name in options.train if name not in (*names, _ALL)]:
+        raise TrialError(f"--train {unknown[0]}: no such training; there are {_ALL}, {', '.join(names)}")
+    settings = digest(_shared(config), str(arch), {part.name: part.digest for part in parts})
+    cost = _cost(space.lower(arch), config.device)
+    for seed in options.seed or [config.seed]:
+        for split in (split for split in splits if _ALL in options.train or split.name in options.train):
+            own = config.model_copy(update={"seed": seed})
+            facts = {
+                "split": split.name,
+                "trained_on": split.trained_on,
+                "seed": seed,
+                "settings": settings,
+                "arch": str(arch),
+                "cost": cost,
+            }
+            _judge(_Training(own, split, arch, facts, options), parts, folder)
+
+
+def _shared(config: Config) -> dict[str, Any]:
+    """What all trainings of one table have in common: all but the seed."""
+    content = config.shared_by_folds()
+    del content["seed"]
+    return content
+
+
+def _cost(graph: LayerGraph, device: str) -> dict[str, Any] | None:
+    """What the network costs on the configuration's device; None without a compiler."""
+    try:
+        return graph_cost(graph, device)
+    except InputError:
+        return None
+
+
+class _Training:
+    """One split with one seed: where its network and its result lie, and what they follow from."""
+
+    def __init__(
+        self, config: Config, split: Split, arch: Arch, facts: dict[str, Any], options: argparse.Namespace
+    ) -> None:
+        self.config, self.split, self.arch, self.facts = config, split, arch, facts
+        words = "".join(letter if letter.isalnum() else "-" for letter in split.name)
+        self.network = options.work / f"{config.name}-{words}-seed{config.seed}"
+        self.result = options.results / f"{config.name}-{words}-seed{config.seed}.json"
+        self.title = f"{split.name}, seed {config.seed}"
+
+
+def _judge(training: _Training, parts: Sequence[Part], folder: Path) -> None:
+    """Write the file of one training, where it is not there or came from other networks."""
+    sides = sides_of(training.split, parts, training.config)
+    made = once(training.network / "made.json", training.facts, lambda: _network(training, sides))
+    model, tracker = load_model(training.network / "model.npz"), load_tracker(training.network / "tracker.json")
+    networks = digest_files([training.network / "model.npz", training.network / "tracker.json"])
+    if training.result.exists():
+        held = read_json(training.result, "delete it and give the command again")
+        if (
+            isinstance(held, dict)
+            and held.get("networks") == networks
+            and held["settings"] == training.facts["settings"]
+        ):
+            return
+    estimates = _estimates(model, tracker, sides.test)
+    estimates |= training.config.task_kind.baselines(sides.test, sides.test.rates[-1])
+    noise = {
+        kind: {name: round(float(held.valid.mean()), 4) for name, held in _estimates(model, tracker, some).items()}
+        for kind, some in noise_windows(training.config, folder)
+    }
+    facts = {
+        **training.facts,
+        "networks": networks,
+        "seconds": made["seconds"],
+        "people": made["people"],
+        **made_with(),
+    }
+    save_judgement(judgement(facts, sides.test, sides.part, estimates, noise), training.result)
+
+
+def _network(training: _Training, sides: Sides) -> dict[str, Any]:
+    """Train, quantize, fit verdict and tracker; who trained and validated is told."""
+    config, space = training.config, space_of(training.config)
+    kind = config.task_kind
+    windows = training_set(sides.training, kind, has_context=space.has_context)
+    task = kind.training(config.task, windows.targets)
+    people = {name: len(set(getattr(sides, name).subject.tolist())) for name in ("training", "validation", "test")}
+    print_note(f"{training.title}: {len(windows)} windows of {people['training']} people train")
+    fine = train_settings(config.finish.fine_tuning, config.seed).with_changes(validate_every=0)
+    method = train_on(windows, task, space.lower(training.arch), fine)
+    own = train_settings(config.finish.quantization, config.seed).with_changes(validate_every=0)
+    model = quantized(config, method, windows, task, own if config.finish.quantization.epochs else None)
+    model = with_limit(config, model, sides.validation)
+    tracker = fit_tracker(model, sides.training, sides.validation)
+    training.network.mkdir(parents=True, exist_ok=True)
+    save_model(model, training.network / "model.npz")
+    save_tracker(tracker, training.network / "tracker.json")
+    return {"people": people, "windows": len(windows)}
+
+
+def _estimates(model: IntegerModel, tracker: Tracker, windows: WindowSet) -> dict[str, Estimates]:
+    return {INT8: integer_estimates(model, windows), TRACKED: tracked_estimates(model, tracker, windows)}
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    bpm = [_cell(row[key], 1, "") for key in _KEPT[:2]]
+    return [*bpm, *(_cell(row.get(key), 100, " %") for key in _KEPT[2:])]
+
+
+def _cell(interval: Mapping[str, Any] | None, scale: float, unit: str) -> str:
+    if interval is None or interval["value"] is None:
+        return "-"
+    digits = 2 if scale == 1 else 1
+    value, low, high = (interval[key] for key in ("value", "low", "high"))
+    if low is None:
+        return f"{scale * value:.{digits}f}{unit}"
+    return f"{scale * value:.{digits}f}{unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def _both(valid: Mapping[str, float]) -> str:
+    return " / ".join(f"{100 * valid[name]:.1f} %" for name in JUDGED)
