@@ -56,6 +56,7 @@ from nas.run.run_files import digest, digest_files, read_json
 from nas.terminal.arguments import count, positive_count
 from nas.terminal.output import print_note, print_table
 from supernet.space.arch import Arch, parse_arch
+from supernet.space.search_space import SearchSpace
 
 RESULTS = Path("docs/results/transfer")
 ARCH = "16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2m8k3s2,i7d1e2m4k3s4/20:i5d1e2,i7d1e2,i7d1e2m4k3s8"
@@ -85,10 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Train what is missing of what was asked for, then say what all files of the configuration tell."""
-    config = _config(options)
     if options.train:
-        _train(config, options)
-    told = load_judgements(options.results, config.name)
+        _train(_config(options), options)
+    told = load_judgements(options.results)
     if options.plots is not None:
         if options.plots.exists() and not options.plots.is_dir():
             raise InputError(f"--plots {options.plots}: is a file; name a folder")
@@ -113,6 +113,7 @@ def summary(told: Sequence[Judgement]) -> dict[str, Any]:
     facts = told[0].facts
     return {
         "arch": facts["arch"],
+        "recipe": facts["recipe"],
         "cost": facts["cost"],
         "trainings": sorted({str(one.facts["split"]) for one in told}),
         "seeds": sorted({int(one.facts["seed"]) for one in told}),
@@ -137,8 +138,11 @@ def show(result: dict[str, Any]) -> None:
     print_table(rows, list(rows[0]))
 
 
-def document_parts(told: Sequence[Judgement]) -> dict[str, str]:
-    """The tables of the documentation: all windows, groups of windows, noise."""
+def document_tables(folder: Path) -> dict[str, str]:
+    """The tables of the documentation from a folder of files: all windows, groups of windows, noise; empty without."""
+    if not any(folder.glob("*.json")):
+        return dict.fromkeys(("all", "groups", "noise"), "")
+    told = load_judgements(folder)
     result = summary(told)
     every = [row for row in result["rows"] if row["group"] == "all"]
     groups = [row for row in result["rows"] if row["group"] != "all" and row["estimator"] == TRACKED]
@@ -153,6 +157,19 @@ def document_parts(told: Sequence[Judgement]) -> dict[str, str]:
         "groups": table(["tested", "trained on", "windows of", "number", *_HEADER], grouped),
         "noise": table(["training", "seed", *kinds], shares),
     }
+
+
+def readme_table(folder: Path) -> str:
+    """The tracked network on each tested part beside the best spectral baseline; empty without files."""
+    if not any(folder.glob("*.json")):
+        return ""
+    rows = []
+    for part, trained_on, own in rows_of(load_judgements(folder)):
+        spectral = {name: figures(own, name)["mae_bpm"] for name in BASELINES}
+        best = min(spectral.values(), key=lambda interval: float(interval["value"]))
+        ours = figures(own, TRACKED)
+        rows.append([part, trained_on, str(ours["people"]), _cell(best, 1, ""), *_cells(ours)])
+    return table(["test recordings", "networks trained on", "people", "best spectral estimator, MAE", *_HEADER], rows)
 
 
 def picture(told: Sequence[Judgement]) -> Figure:
@@ -190,36 +207,39 @@ def _config(options: argparse.Namespace) -> Config:
 
 def _train(config: Config, options: argparse.Namespace) -> None:
     arch = options.arch if options.like is None else chosen_arch(RunDirectory.open(options.like))
-    space = space_of(config)
-    space.encode([arch])
+    space_of(config).encode([arch])
     take(config)
     folder = options.data or Path(os.environ.get("PPG_DATA", "."))
     parts = load_parts(config, folder)
+    trainings = _trainings(config, arch, parts, options)
+    cost = _cost(space_of(config).lower(arch), config.device)
+    for training in trainings:
+        _judge(training, parts, folder, cost)
+
+
+def _trainings(config: Config, arch: Arch, parts: Sequence[Part], options: argparse.Namespace) -> list[_Training]:
+    """Those that were asked for. Raises TrialError for a name that is none."""
     splits = splits_of(parts, options.folds, config.data.split_seed)
     names = [split.name for split in splits]
     if unknown := [name for name in options.train if name not in (*names, _ALL)]:
         raise TrialError(f"--train {unknown[0]}: no such training; there are {_ALL}, {', '.join(names)}")
-    settings = digest(_shared(config), str(arch), {part.name: part.digest for part in parts})
-    cost = _cost(space.lower(arch), config.device)
-    for seed in options.seed or [config.seed]:
-        for split in (split for split in splits if _ALL in options.train or split.name in options.train):
-            own = config.model_copy(update={"seed": seed})
-            facts = {
-                "split": split.name,
-                "trained_on": split.trained_on,
-                "seed": seed,
-                "settings": settings,
-                "arch": str(arch),
-                "cost": cost,
-            }
-            _judge(_Training(own, split, arch, facts, options), parts, folder)
+    space = space_of(config)
+    settings = digest(_shared(config, space), str(arch), {part.name: part.digest for part in parts})
+    wanted = [split for split in splits if _ALL in options.train or split.name in options.train]
+    common = {"settings": settings, "arch": str(arch)}
+    return [
+        _Training(config.model_copy(update={"seed": seed}), split, arch, common, options)
+        for seed in options.seed or [config.seed]
+        for split in wanted
+    ]
 
 
-def _shared(config: Config) -> dict[str, Any]:
-    """What all trainings of one table have in common: all but the seed."""
-    content = config.shared_by_folds()
-    del content["seed"]
-    return content
+def _shared(config: Config, space: SearchSpace) -> dict[str, Any]:
+    """What all trainings of one table have in common: what they learn from, and how."""
+    content = config.model_dump(mode="json")
+    del content["data"]["fold"]
+    recipe = {name: content["finish"][name] for name in ("fine_tuning", "quantization")}
+    return {"data": content["data"], "task": content["task"], "space": space.model_dump(mode="json"), **recipe}
 
 
 def _cost(graph: LayerGraph, device: str) -> dict[str, Any] | None:
@@ -234,16 +254,17 @@ class _Training:
     """One split with one seed: where its network and its result lie, and what they follow from."""
 
     def __init__(
-        self, config: Config, split: Split, arch: Arch, facts: dict[str, Any], options: argparse.Namespace
+        self, config: Config, split: Split, arch: Arch, common: Mapping[str, Any], options: argparse.Namespace
     ) -> None:
-        self.config, self.split, self.arch, self.facts = config, split, arch, facts
+        self.config, self.split, self.arch = config, split, arch
+        self.facts = {"split": split.name, "trained_on": split.trained_on, "seed": config.seed, **common}
         words = "".join(letter if letter.isalnum() else "-" for letter in split.name)
         self.network = options.work / f"{config.name}-{words}-seed{config.seed}"
         self.result = options.results / f"{config.name}-{words}-seed{config.seed}.json"
         self.title = f"{split.name}, seed {config.seed}"
 
 
-def _judge(training: _Training, parts: Sequence[Part], folder: Path) -> None:
+def _judge(training: _Training, parts: Sequence[Part], folder: Path, cost: Mapping[str, Any] | None) -> None:
     """Write the file of one training, where it is not there or came from other networks."""
     sides = sides_of(training.split, parts, training.config)
     made = once(training.network / "made.json", training.facts, lambda: _network(training, sides))
@@ -266,11 +287,21 @@ def _judge(training: _Training, parts: Sequence[Part], folder: Path) -> None:
     facts = {
         **training.facts,
         "networks": networks,
+        "cost": cost,
+        "recipe": _recipe(training.config),
         "seconds": made["seconds"],
         "people": made["people"],
         **made_with(),
     }
     save_judgement(judgement(facts, sides.test, sides.part, estimates, noise), training.result)
+
+
+def _recipe(config: Config) -> str:
+    """What the networks were trained of and for how long, in words."""
+    simulated = [source for source in config.data.sources if source.kind == "synthetic"]
+    people = [f"{one.subjects} simulated people ({one.population}) of {one.minutes:g} min" for one in simulated]
+    epochs = config.finish.fine_tuning.epochs, config.finish.quantization.epochs
+    return ", ".join([*people, "{} epochs and {} of quantization-aware training".format(*epochs)])
 
 
 def _network(training: _Training, sides: Sides) -> dict[str, Any]:

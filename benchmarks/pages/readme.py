@@ -1,7 +1,7 @@
-"""Rewrite the README's one table: the exported int8 subnet beside the best classical estimator, on unknown people.
+"""Rewrite the README's tables: the int8 network on sets it was not trained on, and on other people of those it was.
 
-docs/results/accuracy holds folds, split by subject, of `python -m benchmarks accuracy`; across_sets holds files of the
-same form whose networks were trained without the set that they are tested on.
+docs/results/transfer holds trainings of `python -m benchmarks transfer`, docs/results/accuracy folds, split by
+subject, of `python -m benchmarks accuracy`. Beside the network stands the best classical estimator.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy_studies import transfer
 from benchmarks.support.fold_results import FoldResult, assemble, metrics_of
 from benchmarks.support.markdown import rewrite, table
 from benchmarks.support.run_tables import fold_groups
 from nas.evaluation.estimates import TRACKED
 
+_MISSING = "Not measured yet."
 _BASELINES = ("spectral argmax", "spectral tracker")
 _HEADER = ("test recordings", "networks trained on", "people", "best classical estimator", "its MAE, BPM")
 _OURS = ("MAE of the int8 subnet, tracked, BPM", "its windows within 5 BPM")
@@ -33,10 +35,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     rows = []
     for folds in fold_groups(results / "accuracy").values():
         rows += _rows(assemble(folds), f"other people, {len(folds)} of {folds[0].folds} folds")
-    for folds in fold_groups(results / "across_sets").values():
-        rows += _rows(assemble(folds), "other sets")
-    accuracy = table([*_HEADER, *_OURS], rows) if rows else "Not measured yet."
-    rewrite(options.root / "README.md", {"accuracy": accuracy}, "give the checkout with --root")
+    accuracy = table([*_HEADER, *_OURS], rows) if rows else _MISSING
+    parts = {"transfer": transfer.readme_table(results / "transfer") or _MISSING, "accuracy": accuracy}
+    rewrite(options.root / "README.md", parts, "give the checkout with --root")
     return {"rows": len(rows)}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ BASELINES = ("spectral argmax", "spectral tracker")
 FAR_BPM, FARTHER_BPM = 10.0, 20.0
 STILL_G = 0.05
 """Below this deviation of acceleration, over the axes together, a wrist counts as still."""
-_SHARES = ("beyond_10", "beyond_20", "valid", "valid_beyond_10")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +50,7 @@ class Judgement:
 
     def subset(self, chosen: NDArray[np.bool_]) -> Judgement:
         """Some of the windows."""
-        arrays = {name: getattr(self, name)[chosen] for name in _ARRAYS}
-        by_name = {name: {key: held[chosen] for key, held in getattr(self, name).items()} for name in _BY_ESTIMATOR}
-        return Judgement(facts=self.facts, noise=self.noise, **arrays, **by_name)
+        return _mapped([self], lambda held: held[0][chosen])
 
 
 _ARRAYS = ("subject", "part", "activity", "reference_bpm", "motion_g")
@@ -125,11 +122,11 @@ def load_judgement(path: Path) -> Judgement:
         raise TrialError(f"{path}: not a file of this benchmark ({type(error).__name__}); delete it") from None
 
 
-def load_judgements(folder: Path, name: str) -> list[Judgement]:
-    """All files of a configuration. Raises TrialError when there is none or they were made with other settings."""
-    files = sorted(folder.glob(f"{name}-*.json"))
+def load_judgements(folder: Path) -> list[Judgement]:
+    """All files of a folder. Raises TrialError when there is none or they were made with different settings."""
+    files = sorted(folder.glob("*.json"))
     if not files:
-        raise TrialError(f"{folder}: no training of {name} yet; give --train all")
+        raise TrialError(f"{folder}: no training yet; give --train all")
     found = [load_judgement(file) for file in files]
     for file, told in zip(files, found, strict=True):
         if told.facts["settings"] != found[0].facts["settings"]:
@@ -194,11 +191,13 @@ def _plain(interval: Interval) -> dict[str, float | None]:
 
 
 def _joined(told: Sequence[Judgement]) -> Judgement:
-    arrays = {name: np.concatenate([getattr(one, name) for one in told]) for name in _ARRAYS}
-    by_name = {
-        name: {key: np.concatenate([getattr(one, name)[key] for one in told]) for key in getattr(told[0], name)}
-        for name in _BY_ESTIMATOR
-    }
-    kinds = told[0].noise
-    noise = {k: {e: float(np.mean([one.noise[k][e] for one in told])) for e in kinds[k]} for k in kinds}
-    return Judgement(facts=told[0].facts, noise=noise, **arrays, **by_name)
+    return _mapped(told, np.concatenate)
+
+
+def _mapped(told: Sequence[Judgement], make: Callable[[list[NDArray[Any]]], NDArray[Any]]) -> Judgement:
+    """The first of them with each array as it is made of all of theirs."""
+    first = told[0]
+    arrays: dict[str, Any] = {name: make([getattr(one, name) for one in told]) for name in _ARRAYS}
+    for name in _BY_ESTIMATOR:
+        arrays[name] = {key: make([getattr(one, name)[key] for one in told]) for key in getattr(first, name)}
+    return replace(first, **arrays)

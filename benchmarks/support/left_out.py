@@ -155,8 +155,9 @@ def noise_windows(config: Config, folder: Path) -> Iterator[tuple[str, WindowSet
 def _part(config: Config, folder: Path, source: Source, is_listed: bool) -> Part:
     data, kind = config.data, config.task_kind.label_kind
     if source.kind == "synthetic":
-        who = {"minutes": source.minutes, "task": kind, "population": source.population}
-        recordings = simulate(source.subjects, data.split_seed, **who)
+        recordings = simulate(
+            source.subjects, data.split_seed, minutes=source.minutes, task=kind, population=source.population
+        )
         name = of = f"simulated, {source.population}"
     else:
         path, loader = folder / source.path, LOADERS[source.kind]

@@ -118,8 +118,8 @@ def parse_arch(text: str) -> Arch:
         Stage(int(width), tuple(_block(*(int(part or 0) for part in block.groups())) for block in stage if block))
         for (width, _, _), stage in zip(stages, blocks, strict=True)
     )
-    sensors, reads = cast(Sensors, match[3]), cast(Reads, "spectrum" if match[2] else "samples")
-    return Arch(int(match[1]), sensors, int(match[4]), tuple(found), reads)
+    reads: Reads = "spectrum" if match[2] else "samples"
+    return Arch(int(match[1]), cast(Sensors, match[3]), int(match[4]), tuple(found), reads)
 
 
 def _block(kernel: int, dilation: int, expansion: int, plain: int, plain_dilation: int, *memory: int) -> Block:

@@ -60,7 +60,8 @@ ERRORS = {"spectral argmax": 9.0, "spectral tracker": 4.0, "int8 subnet": 3.0, "
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "docs" / "results").mkdir(parents=True)
-    (tmp_path / "README.md").write_text("before\n<!-- accuracy begin -->\nold\n<!-- accuracy end -->\nafter\n")
+    parts = "".join(f"<!-- {part} begin -->\nold\n<!-- {part} end -->\n" for part in ("transfer", "accuracy"))
+    (tmp_path / "README.md").write_text(f"before\n{parts}after\n")
     return tmp_path
 
 
@@ -75,12 +76,6 @@ def test_the_readme_sets_the_tracked_int8_subnet_beside_the_best_baseline_over_a
     assert (checkout / "README.md").read_text() == text
 
 
-def test_the_readme_has_a_row_for_a_set_that_networks_were_trained_without(checkout: Path) -> None:
-    save_fold_result(result("mine", 0, ERRORS), checkout / "docs" / "results" / "across_sets")
-    assert benchmark("readme", "--root", checkout) == 0
-    assert "| set | other sets | 3 | spectral tracker |" in (checkout / "README.md").read_text()
-
-
 def test_a_fold_without_a_baseline_makes_no_row(checkout: Path) -> None:
     ours = {"int8 subnet, tracked": 2.0}
     save_fold_result(result("mine", 0, ours), checkout / "docs" / "results" / "accuracy")
@@ -91,7 +86,7 @@ def test_a_fold_without_a_baseline_makes_no_row(checkout: Path) -> None:
 def test_a_readme_without_markers_is_refused_and_left_alone(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / "README.md").write_text("nothing here\n")
     assert benchmark("readme", "--root", checkout) == 2
-    assert "the markers <!-- accuracy begin -->" in capsys.readouterr().err
+    assert "the markers <!-- transfer begin -->" in capsys.readouterr().err
     assert (checkout / "README.md").read_text() == "nothing here\n"
 
 
