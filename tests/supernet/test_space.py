@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import LayerGraph
-from supernet.space.arch import Arch
+from supernet.space.arch import Arch, parse_arch
 from supernet.space.search_space import SearchSpace, SpaceError, load_space
 from supernet.space.students import STUDENTS, handmade, spectral_cnn, student_in
 
@@ -114,6 +115,16 @@ def test_the_receptive_field_is_the_span_of_samples_that_reach_one_output() -> N
             first = first * op.stride - (op.kernel - 1) * op.dilation
             last = last * op.stride
         assert (last - first + 1) / arch.rate_hz == pytest.approx(SPACE.receptive_field_s(arch))
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs" / "spaces").glob("*.yaml")))
+def test_an_architecture_is_read_from_how_it_is_written(path: Path) -> None:
+    space = load_space(path)
+    for arch in space.decode(space.sample(50, np.random.default_rng(0))):
+        assert parse_arch(str(arch)) == arch
+    for wrong in ("", f"x{arch}", f"{arch},", f"{arch}/8:", str(arch).replace(":", ":x")):
+        with pytest.raises(InputError, match="expected a form such as"):
+            parse_arch(wrong)
 
 
 @pytest.mark.parametrize("name", STUDENTS)
