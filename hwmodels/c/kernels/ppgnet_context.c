@@ -2,15 +2,294 @@
    oldest step, then a ring of slots, words of four channels at one place, place by place for the first four
    channels, then for the next. The newest step takes the oldest one's slot once that has been read.
 
-   The data are, for every four channels, those of the first and third, then those of the others: a word for each
-   tap, oldest first, of twice the weights as int16; then for both channels twice the bias (the input's zero point
-   folded in), the multiplier, the offset and the shift less one. */
+   The data are, for every four channels: the first terms of their sums (the input's zero point folded in); for each
+   tap, oldest first, a word of two weights as int16 for the first and the third, and one for the others; then of
+   every channel a multiplier and the addend of rounding and zero point. Weights and first terms are scaled so that
+   the results of all channels lie 12 bits up. Channels come in the order first, third, second, fourth. */
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
+/* Four channels at all places. `written` and `later` are bytes from an input to its output, and from the oldest
+   step's word to those of the taps in between. The assembly knows the order. */
+typedef struct {
+    uint32_t lowest;
+    intptr_t row, later[2];
+    const ppgnet_word *record;
+    const int8_t *input;
+    intptr_t written;
+    int8_t *oldest;
+    uintptr_t places;
+} ppgnet_context_job;
+
+void ppgnet_context_four_2(const ppgnet_context_job *job);
+void ppgnet_context_four_3(const ppgnet_context_job *job);
+void ppgnet_context_four_4(const ppgnet_context_job *job);
+
+#if PPGNET_DSP
+
+/* On the stack the record, then lowest, row and later; r1 input, r2 written, r3 oldest, lr places. The order of
+   instructions is the best found by search with the cycle model of hwmodels/device. */
+#define FOUR(taps, words, body) \
+    __asm__(".pushsection .text.ppgnet_context_four_" taps ", \"ax\", %progbits\n" \
+            ".syntax unified\n" \
+            ".thumb\n" \
+            ".p2align 2\n" \
+            ".global ppgnet_context_four_" taps "\n" \
+            ".thumb_func\n" \
+            ".type ppgnet_context_four_" taps ", %function\n" \
+            "ppgnet_context_four_" taps ":\n" \
+            "push {r4-r11, lr}\n" \
+            "ldm r0!, {r4-r8}\n" \
+            "sub sp, sp, #4 * (" words " + 4)\n" \
+            "add r9, sp, #4 * " words "\n" \
+            "stm r9, {r4-r7}\n" \
+            "ldm r0, {r1, r2, r3, lr}\n" \
+            "mov r9, sp\n" \
+            "mov r10, #" words " / 2\n" \
+            "2:\n" \
+            "ldm r8!, {r4, r5}\n" \
+            "subs r10, #1\n" \
+            "stm r9!, {r4, r5}\n" \
+            "bne 2b\n" \
+            ".p2align 2\n" \
+            "1:\n" body \
+            "add sp, sp, #4 * (" words " + 4)\n" \
+            "pop {r4-r11, pc}\n" \
+            ".size ppgnet_context_four_" taps ", . - ppgnet_context_four_" taps "\n" \
+            ".popsection\n")
+FOUR("2", "16",
+    "ldr r0, [r3]\n"
+    "ldr r4, [sp, #20]\n"
+    "ldr r5, [sp, #16]\n"
+    "sxtb16 r6, r0, ror #8\n"
+    "ldr r7, [r1]\n"
+    "sxtb16 r8, r0\n"
+    "ldr r9, [sp, #4]\n"
+    "ldr r10, [sp, #0]\n"
+    "smlabb r10, r8, r5, r10\n"
+    "sxtb16 r11, r7\n"
+    "ldr r12, [sp, #24]\n"
+    "ldr r0, [sp, #8]\n"
+    "smlatt r9, r8, r5, r9\n"
+    "smlabb r10, r11, r12, r10\n"
+    "ldr r5, [sp, #12]\n"
+    "smlatt r9, r11, r12, r9\n"
+    "ldr r8, [sp, #28]\n"
+    "sxtb16 r11, r7, ror #8\n"
+    "smlabb r0, r6, r4, r0\n"
+    "smlatt r5, r6, r4, r5\n"
+    "ldr r12, [sp, #32]\n"
+    "smlatt r5, r11, r8, r5\n"
+    "ldr r4, [sp, #36]\n"
+    "smlabb r0, r11, r8, r0\n"
+    "ldr r6, [sp, #40]\n"
+    "ldr r8, [sp, #48]\n"
+    "smmla r10, r10, r12, r4\n"
+    "ldr r11, [sp, #56]\n"
+    "ldr r12, [sp, #52]\n"
+    "ldr r4, [sp, #44]\n"
+    "smmla r0, r0, r8, r12\n"
+    "smmla r9, r9, r6, r4\n"
+    "ldr r8, [sp, #60]\n"
+    "ssat r10, #8, r10, asr #12\n"
+    "smmla r5, r5, r11, r8\n"
+    "ssat r0, #8, r0, asr #12\n"
+    "ldr r12, [sp, #68]\n"
+    "ssat r9, #8, r9, asr #12\n"
+    "ldr r6, [sp, #64]\n"
+    "ssat r5, #8, r5, asr #12\n"
+    "bfi r10, r0, #8, #8\n"
+    "bfi r10, r9, #16, #8\n"
+    "bfi r10, r5, #24, #8\n"
+    "ssub8 r4, r10, r6\n"
+    "sel r11, r10, r6\n"
+    "str r7, [r3], #4\n"
+    "subs lr, lr, #1\n"
+    "str r11, [r1, r2]\n"
+    "add r1, r1, r12\n"
+    "bne 1b\n");
+FOUR("3", "18",
+    "ldr r0, [sp, #16]\n"
+    "ldr r4, [sp, #28]\n"
+    "ldr r5, [r3]\n"
+    "sxtb16 r6, r5\n"
+    "ldr r7, [sp, #4]\n"
+    "ldr r8, [sp, #20]\n"
+    "ldr r9, [sp, #0]\n"
+    "smlabb r9, r6, r0, r9\n"
+    "ldr r10, [sp, #80]\n"
+    "sxtb16 r11, r5, ror #8\n"
+    "ldr r12, [sp, #12]\n"
+    "smlatt r12, r11, r8, r12\n"
+    "ldr r5, [sp, #24]\n"
+    "smlatt r7, r6, r0, r7\n"
+    "ldr r0, [sp, #8]\n"
+    "smlabb r0, r11, r8, r0\n"
+    "ldr r6, [r3, r10]\n"
+    "sxtb16 r8, r6\n"
+    "ldr r11, [sp, #36]\n"
+    "ldr r10, [r1]\n"
+    "smlatt r7, r8, r5, r7\n"
+    "sxtb16 r6, r6, ror #8\n"
+    "smlabb r9, r8, r5, r9\n"
+    "ldr r5, [sp, #32]\n"
+    "smlabb r0, r6, r4, r0\n"
+    "sxtb16 r8, r10\n"
+    "smlatt r12, r6, r4, r12\n"
+    "smlabb r9, r8, r5, r9\n"
+    "ldr r4, [sp, #60]\n"
+    "sxtb16 r6, r10, ror #8\n"
+    "smlatt r7, r8, r5, r7\n"
+    "smlabb r0, r6, r11, r0\n"
+    "ldr r5, [sp, #48]\n"
+    "ldr r8, [sp, #56]\n"
+    "smlatt r12, r6, r11, r12\n"
+    "ldr r11, [sp, #40]\n"
+    "ldr r6, [sp, #44]\n"
+    "smmla r0, r0, r8, r4\n"
+    "ldr r4, [sp, #68]\n"
+    "smmla r9, r9, r11, r6\n"
+    "ldr r8, [sp, #64]\n"
+    "ldr r11, [sp, #52]\n"
+    "smmla r7, r7, r5, r11\n"
+    "ssat r0, #8, r0, asr #12\n"
+    "smmla r12, r12, r8, r4\n"
+    "ssat r9, #8, r9, asr #12\n"
+    "ldr r6, [sp, #72]\n"
+    "ssat r7, #8, r7, asr #12\n"
+    "ldr r5, [sp, #76]\n"
+    "ssat r12, #8, r12, asr #12\n"
+    "bfi r9, r0, #8, #8\n"
+    "str r10, [r3], #4\n"
+    "bfi r9, r7, #16, #8\n"
+    "bfi r9, r12, #24, #8\n"
+    "ssub8 r11, r9, r6\n"
+    "sel r4, r9, r6\n"
+    "str r4, [r1, r2]\n"
+    "add r1, r1, r5\n"
+    "subs lr, lr, #1\n"
+    "bne 1b\n");
+FOUR("4", "20",
+    "ldr r0, [sp, #8]\n"
+    "ldr r4, [sp, #20]\n"
+    "ldr r5, [r3]\n"
+    "ldr r6, [sp, #0]\n"
+    "ldr r7, [sp, #12]\n"
+    "sxtb16 r8, r5\n"
+    "ldr r9, [sp, #88]\n"
+    "sxtb16 r10, r5, ror #8\n"
+    "ldr r11, [sp, #4]\n"
+    "smlatt r7, r10, r4, r7\n"
+    "ldr r12, [sp, #16]\n"
+    "ldr r5, [sp, #92]\n"
+    "smlabb r0, r10, r4, r0\n"
+    "smlabb r6, r8, r12, r6\n"
+    "ldr r4, [sp, #24]\n"
+    "smlatt r11, r8, r12, r11\n"
+    "ldr r10, [r3, r9]\n"
+    "sxtb16 r8, r10\n"
+    "ldr r12, [r3, r5]\n"
+    "ldr r9, [sp, #28]\n"
+    "smlatt r11, r8, r4, r11\n"
+    "sxtb16 r5, r12, ror #8\n"
+    "smlabb r6, r8, r4, r6\n"
+    "sxtb16 r4, r10, ror #8\n"
+    "ldr r8, [sp, #32]\n"
+    "ldr r10, [sp, #44]\n"
+    "smlatt r7, r4, r9, r7\n"
+    "sxtb16 r12, r12\n"
+    "smlabb r0, r4, r9, r0\n"
+    "ldr r9, [sp, #36]\n"
+    "smlatt r11, r12, r8, r11\n"
+    "smlabb r6, r12, r8, r6\n"
+    "ldr r4, [r1]\n"
+    "ldr r8, [sp, #40]\n"
+    "smlatt r7, r5, r9, r7\n"
+    "sxtb16 r12, r4\n"
+    "smlabb r0, r5, r9, r0\n"
+    "sxtb16 r5, r4, ror #8\n"
+    "smlabb r6, r12, r8, r6\n"
+    "ldr r9, [sp, #60]\n"
+    "smlabb r0, r5, r10, r0\n"
+    "smlatt r7, r5, r10, r7\n"
+    "ldr r10, [sp, #64]\n"
+    "ldr r5, [sp, #48]\n"
+    "smlatt r11, r12, r8, r11\n"
+    "ldr r8, [sp, #56]\n"
+    "ldr r12, [sp, #52]\n"
+    "smmla r6, r6, r5, r12\n"
+    "ldr r5, [sp, #68]\n"
+    "ldr r12, [sp, #72]\n"
+    "smmla r0, r0, r10, r5\n"
+    "smmla r11, r11, r8, r9\n"
+    "ldr r10, [sp, #76]\n"
+    "ssat r6, #8, r6, asr #12\n"
+    "smmla r7, r7, r12, r10\n"
+    "ssat r0, #8, r0, asr #12\n"
+    "ssat r11, #8, r11, asr #12\n"
+    "ssat r7, #8, r7, asr #12\n"
+    "str r4, [r3], #4\n"
+    "bfi r6, r0, #8, #8\n"
+    "bfi r6, r11, #16, #8\n"
+    "bfi r6, r7, #24, #8\n"
+    "ldr r5, [sp, #80]\n"
+    "ssub8 r9, r6, r5\n"
+    "sel r8, r6, r5\n"
+    "subs lr, lr, #1\n"
+    "str r8, [r1, r2]\n"
+    "ldr r12, [sp, #84]\n"
+    "add r1, r1, r12\n"
+    "bne 1b\n");
+
+#else
+
+PPGNET_INLINE void four(const ppgnet_context_job *job, uint32_t taps)
+{
+    const int8_t *in = job->input;
+    int8_t *oldest = job->oldest;
+    for (uintptr_t place = 0; place < job->places; place++, in += job->row, oldest += 4) {
+        const ppgnet_word *pair = job->record + 4, *last = pair + 2 * taps;
+        int32_t sums[4];
+        for (uint32_t channel = 0; channel < 4; channel++)
+            sums[channel] = (int32_t)job->record[channel];
+        for (uint32_t tap = 0; tap < taps; tap++, pair += 2) {
+            const int8_t *column = tap == 0 ? oldest : tap == taps - 1 ? in : oldest + job->later[tap - 1];
+            uint32_t word = *(const ppgnet_word *)column, even = ppgnet_sxtb16(word), odd = ppgnet_sxtb16_odd(word);
+            sums[0] = ppgnet_smla_bottoms(even, pair[0], sums[0]);
+            sums[1] = ppgnet_smla_tops(even, pair[0], sums[1]);
+            sums[2] = ppgnet_smla_bottoms(odd, pair[1], sums[2]);
+            sums[3] = ppgnet_smla_tops(odd, pair[1], sums[3]);
+        }
+        for (uint32_t channel = 0; channel < 4; channel++)
+            sums[channel] = ppgnet_saturated(
+                ppgnet_smmla(sums[channel], (int32_t)last[2 * channel], (int32_t)last[2 * channel + 1]) >> 12);
+        *(ppgnet_word *)oldest = *(const ppgnet_word *)in;
+        *(ppgnet_word *)(uintptr_t)(in + job->written)
+            = ppgnet_larger_bytes(ppgnet_pack_bytes(sums[0], sums[2], sums[1], sums[3]), job->lowest);
+    }
+}
+
+void ppgnet_context_four_2(const ppgnet_context_job *job)
+{
+    four(job, 2);
+}
+
+void ppgnet_context_four_3(const ppgnet_context_job *job)
+{
+    four(job, 3);
+}
+
+void ppgnet_context_four_4(const ppgnet_context_job *job)
+{
+    four(job, 4);
+}
+
+#endif
+
+/* The slot is never outside of the ring, whatever lay there. */
 PPGNET_INLINE uint32_t oldest_slot(uint32_t kept, uint32_t slots)
 {
-    return kept * (kept < slots); /* never outside of the ring, whatever lay there */
+    return kept * (kept < slots);
 }
 
 /* Where the ring goes on `steps` later, which are at most as many as it has slots. */
@@ -20,71 +299,43 @@ PPGNET_INLINE uint32_t slot_after(uint32_t slot, uint32_t steps, uint32_t slots)
     return (uint32_t)past + (slots & (uint32_t)(past >> 31));
 }
 
-/* As ppgnet_requantize, for results that are clamped from below at the zero point: below it, no sign counts. */
-PPGNET_INLINE int32_t rectified(int32_t doubled, const ppgnet_word *record)
-{
-    return ppgnet_ssat8_half(ppgnet_smmlar(doubled, (int32_t)record[1], (int32_t)record[2]) >> record[3]);
-}
-
-/* One place's word of four channels. */
-PPGNET_INLINE uint32_t filtered(const uint32_t *x, const ppgnet_word *record, uint32_t taps, uint32_t lowest)
-{
-    int32_t made[4];
-    for (uint32_t half = 0; half < 2; half++, record += taps + 8) {
-        int32_t first = (int32_t)record[taps], second = (int32_t)record[taps + 4];
-        for (uint32_t tap = 0; tap < taps; tap++) {
-            uint32_t wide = half ? ppgnet_sxtb16_odd(x[tap]) : ppgnet_sxtb16(x[tap]);
-            first = ppgnet_smla_bottoms(wide, record[tap], first);
-            second = ppgnet_smla_tops(wide, record[tap], second);
-        }
-        made[half] = rectified(first, record + taps);
-        made[half + 2] = rectified(second, record + taps + 4);
-    }
-    return ppgnet_larger_bytes(ppgnet_pack_bytes(made[0], made[1], made[2], made[3]), lowest);
-}
-
-void ppgnet_copy_words(void *output, const void *input, uint32_t count)
+void ppgnet_copy_words(void *output, const void *input, uint32_t words)
 {
     ppgnet_word *to = output;
     const ppgnet_word *from = input;
-    for (; count >= 4; count -= 4, to += 4, from += 4) {
-        uint32_t first = from[0], second = from[1], third = from[2], fourth = from[3];
-        to[0] = first;
-        to[1] = second;
-        to[2] = third;
-        to[3] = fourth;
+    for (; words >= 8; words -= 8, to += 8, from += 8) {
+        uint32_t held[8];
+        for (uint32_t word = 0; word < 8; word++)
+            held[word] = from[word];
+        for (uint32_t word = 0; word < 8; word++)
+            to[word] = held[word];
     }
-    for (; count != 0; count--)
+    for (; words != 0; words--)
         *to++ = *from++;
 }
 
-PPGNET_INLINE void context(
-    const ppgnet_context_parameters *made, const int8_t *input, int8_t *output, void *scratch, uint32_t taps)
+/* `second` carries the function for the context's taps. */
+PPGNET_UNIT void ppgnet_context(
+    const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch)
 {
-    uint32_t length = made->length, channels = made->channels, row = channels / 4;
-    uint32_t slots = made->slots, slot_words = length * made->remembers / 4;
-    uint32_t lowest = (uint8_t)made->zero_point * 0x01010101u;
-    ppgnet_word *state = scratch, *ring = state + 1, *columns[8];
-    const ppgnet_word *record = made->data;
+    const ppgnet_context_parameters *made = parameters;
+    void (*const filter)(const ppgnet_context_job *) = (void (*)(const ppgnet_context_job *))(uintptr_t)second;
+    uint32_t slots = made->slots, slot_bytes = (uint32_t)made->length * made->remembers;
+    ppgnet_word *state = scratch;
     uint32_t oldest = oldest_slot(state[0], slots);
+    uint32_t first = slot_after(oldest, made->dilation, slots), next = slot_after(first, made->dilation, slots);
     state[0] = slot_after(oldest, 1, slots);
-    columns[0] = ring + oldest * slot_words;
-    for (uint32_t tap = 1; tap + 1 < taps; tap++)
-        columns[tap] = ring + slot_after(oldest, tap * made->dilation, slots) * slot_words;
-    ppgnet_copy_words(output, input, length * row);
-    for (uint32_t four = 0; four < made->remembers / 4; four++, record += 2 * (taps + 8)) {
-        const ppgnet_word *in = (const ppgnet_word *)input + four;
-        ppgnet_word *out = (ppgnet_word *)output + four;
-        for (uint32_t left = length; left != 0; left--, in += row, out += row) {
-            uint32_t x[8];
-            for (uint32_t tap = 0; tap + 1 < taps; tap++)
-                x[tap] = *columns[tap];
-            x[taps - 1] = *in;
-            *columns[0] = x[taps - 1];
-            for (uint32_t tap = 0; tap + 1 < taps; tap++)
-                columns[tap]++;
-            *out = filtered(x, record, taps, lowest);
-        }
+    ppgnet_copy_words(output, input, (uint32_t)made->length * made->channels / 4);
+    ppgnet_context_job job = {(uint8_t)made->zero_point * 0x01010101u, made->channels,
+        {(intptr_t)(first * slot_bytes) - (intptr_t)(oldest * slot_bytes),
+            (intptr_t)(next * slot_bytes) - (intptr_t)(oldest * slot_bytes)},
+        made->data, input, (intptr_t)((uintptr_t)output - (uintptr_t)input),
+        (int8_t *)(state + 1) + oldest * slot_bytes, made->length};
+    for (uint32_t four = made->remembers / 4; four != 0; four--) {
+        filter(&job);
+        job.record += 2 * made->kernel + 12;
+        job.input += 4;
+        job.oldest += 4 * made->length;
     }
 }
 
@@ -93,7 +344,7 @@ PPGNET_INLINE void context(
         const void *parameters, const int8_t *input, const int8_t *second, void *output, void *scratch) \
     { \
         (void)second; \
-        context(parameters, input, output, scratch, taps); \
+        ppgnet_context(parameters, input, (const int8_t *)(uintptr_t)&ppgnet_context_four_##taps, output, scratch); \
     }
 
 CONTEXT(2)

@@ -23,9 +23,16 @@ from hwmodels.network.rounding import clamp_int8, multiply_by_quantized_multipli
 
 MOST_TAPS, MOST_STEPS = 8, 16
 _WORD_BYTES = 4
+_SHIFT, _MOST_UP = 12, 7
+"""Bits that the fast kernels shift results right by, and by which they scale weights up at most."""
+_ORDER = [0, 2, 1, 3]
 _HELPERS = frozenset({"ppgnet_forget_contexts", "ppgnet_stream_reset"})
 _UNROLLED = {
-    taps: KernelVariant(f"context_{taps}", f"ppgnet_context_{taps}", _HELPERS | {"ppgnet_copy_words"})
+    taps: KernelVariant(
+        f"context_{taps}",
+        f"ppgnet_context_{taps}",
+        _HELPERS | {"ppgnet_copy_words", "ppgnet_context", f"ppgnet_context_four_{taps}"},
+    )
     for taps in (2, 3, 4)
 }
 CONTEXT_EXACT = KernelVariant("context_exact", "ppgnet_context_exact", _HELPERS)
@@ -41,7 +48,9 @@ class Context(OperationKind):
     keeps_grid = True
     spans_windows = True
     forgets = "ppgnet_forget_contexts"
-    largest_bias = (1 << 30) - 1
+    largest_bias = (1 << 22) - 1
+    smallest_multiplier = 2.0**-_SHIFT
+    smallest_shift = _SHIFT - _MOST_UP
     kernels = (*_UNROLLED.values(), CONTEXT_EXACT)
 
     # Shapes
@@ -119,10 +128,10 @@ class Context(OperationKind):
         return LAYER_BYTES
 
     def data_bytes(self, op: Op) -> int:
-        """Two bytes a weight, and for each channel bias, multiplier, offset and shift."""
+        """Two bytes a weight, and for each channel first term, multiplier and addend."""
         if self.variants(op)[0] == CONTEXT_EXACT:
             return self.exact_data_bytes(op)
-        return STEP_BYTES + LAYER_BYTES + op.remembers * (2 * op.kernel + 16)
+        return STEP_BYTES + LAYER_BYTES + op.remembers * (2 * op.kernel + 12)
 
     def exact_data_bytes(self, op: Op) -> int:
         """Weights as bytes, and three words for each channel."""
@@ -140,20 +149,31 @@ class Context(OperationKind):
         return CRecord("ppgnet_context_parameters", "HHHHHHiP", (*sizes, grid.zero_point, data))
 
     def _packed(self, op: Op, given: Operands) -> NDArray[np.uint32]:
-        """For every four channels: per tap the weights of the first and third, and of the others, as int16 pairs
-        doubled; then of each pair's channels bias, multiplier, offset and shift less one."""
+        """For every four channels, in the order first, third, second, fourth: first terms of the sums, for each tap
+        the weights in pairs of int16, and of each channel multiplier and addend. Raises FastFormError.
+
+        A ReLU's result does not depend on how negative sums are rounded. For the others TFLite's two roundings are
+        one floor: ((sum << 1 + k) * multiplier >> 32) + addend >> k + right shift, for any k from 1 on.
+        """
         assert given.parameters is not None
-        weight = given.parameters.weight.astype(np.int64)
-        made = requantization(op, given.parameters, weight.T, given.grids, clamps=True)
-        doubled = 2 * made.rows.T.reshape(op.kernel, -1, 4)[:, :, [0, 2, 1, 3]]
-        pairs = np.ascontiguousarray(doubled, "<i2").view("<u4")
-        offset = (2 * given.grids[1].zero_point + 1) * (np.int64(1) << made.shift)
-        rest = np.stack([made.bias, made.multiplier, offset, made.shift], axis=1) & 0xFFFFFFFF
-        rest = rest.astype("<u4").reshape(-1, 4, 4)[:, [0, 2, 1, 3]]
-        words = [pairs.transpose(1, 2, 0)[:, half] for half in (0, 1)]
-        return np.concatenate(
-            [words[0], rest[:, :2].reshape(-1, 8), words[1], rest[:, 2:].reshape(-1, 8)], axis=1
-        ).ravel()
+        made = requantization(op, given.parameters, given.parameters.weight.T.astype(np.int64), given.grids, clamps=True)
+        is_constant, up = ~made.rows.any(axis=1), _SHIFT - 1 - made.shift
+        if not (is_constant | ((up >= 1) & (up <= _MOST_UP))).all():
+            shifts = made.shift[~is_constant] + 1
+            raise FastFormError(
+                f"requantization shifts {shifts.min()} to {shifts.max()} leave {_SHIFT - _MOST_UP} to {_SHIFT - 1}"
+            )
+        up = np.where(is_constant, 1, up)
+        if (made.reach << up).max() >= 1 << 30:
+            raise FastFormError("an accumulator, scaled, can reach 2^31")
+        first = np.where(is_constant, made.bias << (_SHIFT - 1), made.bias << up)
+        pairs = (made.rows << (1 + up)[:, None]).T.reshape(op.kernel, -1, 4)[:, :, _ORDER]
+        addend = (1 << (up - 1)) + (1 << (_SHIFT - 1)) + (given.grids[1].zero_point << _SHIFT)
+        last = np.stack([made.multiplier, addend], axis=1).reshape(-1, 4, 2)[:, _ORDER]
+        weights = np.ascontiguousarray(pairs.transpose(1, 0, 2), "<i2").view("<u4").reshape(-1, 2 * op.kernel)
+        parts = (first.reshape(-1, 4)[:, _ORDER], last.reshape(-1, 8))
+        first, last = ((part & 0xFFFFFFFF).astype("<u4") for part in parts)
+        return np.concatenate([first, weights, last], axis=1).ravel()
 
     def kernel_gap(self, op: Op) -> str:
         """Channels in fours, few taps."""
