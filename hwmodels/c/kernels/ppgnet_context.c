@@ -29,15 +29,18 @@ void ppgnet_context_four_4(const ppgnet_context_job *job);
 
 /* On the stack the record, then lowest, row and later; r1 input, r2 written, r3 oldest, lr places. The order of
    instructions is the best found by search with the cycle model of hwmodels/device. */
-#define FOUR(taps, words, body) \
-    __asm__(".pushsection .text.ppgnet_context_four_" taps ", \"ax\", %progbits\n" \
+#define FUNCTION(name, body) \
+    __asm__(".pushsection .text." name ", \"ax\", %progbits\n" \
             ".syntax unified\n" \
             ".thumb\n" \
             ".p2align 2\n" \
-            ".global ppgnet_context_four_" taps "\n" \
+            ".global " name "\n" \
             ".thumb_func\n" \
-            ".type ppgnet_context_four_" taps ", %function\n" \
-            "ppgnet_context_four_" taps ":\n" \
+            ".type " name ", %function\n" name ":\n" body ".size " name ", . - " name "\n" \
+            ".popsection\n")
+
+#define FOUR(taps, words, body) \
+    FUNCTION("ppgnet_context_four_" taps, \
             "push {r4-r11, lr}\n" \
             "ldm r0!, {r4-r8}\n" \
             "sub sp, sp, #4 * (" words " + 4)\n" \
@@ -54,9 +57,29 @@ void ppgnet_context_four_4(const ppgnet_context_job *job);
             ".p2align 2\n" \
             "1:\n" body \
             "add sp, sp, #4 * (" words " + 4)\n" \
-            "pop {r4-r11, pc}\n" \
-            ".size ppgnet_context_four_" taps ", . - ppgnet_context_four_" taps "\n" \
-            ".popsection\n")
+            "pop {r4-r11, pc}\n")
+
+FUNCTION("ppgnet_copy_words",
+    "push {r4-r10, lr}\n"
+    "subs r2, #8\n"
+    "blo 2f\n"
+    ".p2align 2\n"
+    "1:\n"
+    "ldm r1!, {r3-r10}\n"
+    "subs r2, #8\n"
+    "stm r0!, {r3-r10}\n"
+    "bhs 1b\n"
+    "2:\n"
+    "adds r2, #8\n"
+    "beq 4f\n"
+    "3:\n"
+    "ldr r3, [r1], #4\n"
+    "subs r2, #1\n"
+    "str r3, [r0], #4\n"
+    "bne 3b\n"
+    "4:\n"
+    "pop {r4-r10, pc}\n");
+
 FOUR("2", "16",
     "ldr r0, [r3]\n"
     "ldr r4, [sp, #20]\n"
@@ -243,6 +266,12 @@ FOUR("4", "20",
 
 #else
 
+void ppgnet_copy_words(void *output, const void *input, uint32_t words)
+{
+    for (uint32_t word = 0; word < words; word++)
+        ((ppgnet_word *)output)[word] = ((const ppgnet_word *)input)[word];
+}
+
 PPGNET_INLINE void four(const ppgnet_context_job *job, uint32_t taps)
 {
     const int8_t *in = job->input;
@@ -297,21 +326,6 @@ PPGNET_INLINE uint32_t slot_after(uint32_t slot, uint32_t steps, uint32_t slots)
 {
     int32_t past = (int32_t)(slot + steps - slots);
     return (uint32_t)past + (slots & (uint32_t)(past >> 31));
-}
-
-void ppgnet_copy_words(void *output, const void *input, uint32_t words)
-{
-    ppgnet_word *to = output;
-    const ppgnet_word *from = input;
-    for (; words >= 8; words -= 8, to += 8, from += 8) {
-        uint32_t held[8];
-        for (uint32_t word = 0; word < 8; word++)
-            held[word] = from[word];
-        for (uint32_t word = 0; word < 8; word++)
-            to[word] = held[word];
-    }
-    for (; words != 0; words--)
-        *to++ = *from++;
 }
 
 /* `second` carries the function for the context's taps. */
