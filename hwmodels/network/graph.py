@@ -272,6 +272,11 @@ class LayerGraph:
         return any(kind_of(op).spans_windows for op in self._order)
 
     @property
+    def windows_before(self) -> int:
+        """How many windows before its own a result may depend on."""
+        return sum(op.reach for op in self._order if kind_of(op).spans_windows)
+
+    @property
     def parameter_count(self) -> int:
         """Weights and biases."""
         return sum(op.weight_count + op.filters for op in self._order if op.has_parameters)

@@ -50,6 +50,7 @@ __all__ = [
     "quantize_input",
     "quantize_parameters",
     "run",
+    "run_in_turn",
     "save_model",
     "weight_shape",
 ]
@@ -98,6 +99,21 @@ def run(
         elif states is not None:
             outputs[op.name], states[op.name] = kind_of(op).step(op, taken, states[op.name], given)
     return outputs
+
+
+def run_in_turn(
+    model: IntegerModel, x: NDArray[np.int8], past: NDArray[np.integer], names: Sequence[str], batch: int = 256
+) -> dict[str, NDArray]:
+    """As `run` with `past`, of any number of windows in little memory: the outputs of the ops `names` alone."""
+    _require_past(past, len(x), None)
+    made: dict[str, list[NDArray]] = {name: [] for name in names}
+    for at in range(0, len(x), batch):
+        first = max(0, at - model.graph.windows_before)
+        windows = x[first : at + batch]
+        found = run(model, windows, past=np.minimum(past[first : at + batch], np.arange(len(windows))))
+        for name in names:
+            made[name].append(found[name][at - first :])
+    return {name: np.concatenate(parts) for name, parts in made.items()}
 
 
 def _require_past(past: NDArray[np.integer], count: int, states: object) -> None:

@@ -315,6 +315,8 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
     if graph.input.reads == "spectrum":
         sensors = "ppg" if channels == spectrum_channels(1) else "ppg_acc"
         settings = InputSettings(RATE_HZ, WINDOW_S, sensors, (0.4, 8.0), 0.3, reads="spectrum", positions=samples)
+    if graph.spans_windows:
+        settings = replace(settings, context_step_s=min(2.0, settings.window_s))
     return quantize(graph, parameters, grids, head, settings)
 
 

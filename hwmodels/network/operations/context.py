@@ -156,9 +156,8 @@ class Context(OperationKind):
         one floor: ((sum << 1 + k) * multiplier >> 32) + addend >> k + right shift, for any k from 1 on.
         """
         assert given.parameters is not None
-        made = requantization(
-            op, given.parameters, given.parameters.weight.T.astype(np.int64), given.grids, clamps=True
-        )
+        by_channel = given.parameters.weight.T.astype(np.int64)
+        made = requantization(op, given.parameters, by_channel, given.grids, clamps=True)
         is_constant, up = ~made.rows.any(axis=1), _SHIFT - 1 - made.shift
         if not (is_constant | ((up >= 1) & (up <= _MOST_UP))).all():
             shifts = made.shift[~is_constant] + 1
