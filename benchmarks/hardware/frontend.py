@@ -27,7 +27,7 @@ from nas.data.sources import load_source
 from nas.data.windows import make_windows
 from nas.evaluation.estimates import integer_inputs
 from nas.evaluation.metrics import heart_rate_metrics, paired_difference
-from nas.predict.inference import load_network, references_of, without_labels
+from nas.predict.inference import load_network, references_of
 from nas.predict.sensor_counts import Counts, continued, counts_of
 
 SIGNALS = ("pulse", "cleaned", "motion", "explained")
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     recordings = [
         recording
         for kind, (folder, splits) in _SETS.items()
-        for recording in load_source(kind, data / folder, *([splits] if splits else []))
+        for recording in load_source(kind, data / folder, splits or None)
     ][:: max(1, options.every)]
     model = load_network(options.model)[0] if options.model else None
     rates = (16, 32) if model is None else (round(model.input.rate_hz),)
@@ -82,7 +82,7 @@ def _differences(recording: Recording, rate: int) -> NDArray[np.float64]:
     settings = InputSettings(rate, 8.0, "ppg_acc", BAND_HZ, ACC_SCALE_G)
     front, counts = _counts(recording, settings)
     held = windows(front, signals(front, counts.ppg, counts.acc))
-    trained = make_windows([without_labels(recording)], rates=(rate,), margin_s=0.0).normalized(rate)
+    trained = make_windows([recording.without_labels()], rates=(rate,), margin_s=0.0).normalized(rate)
     integer = normalized_windows(held.pulse, held.motion, rate).transpose(0, 2, 1)
     shared = min(len(trained), len(integer))
     return np.sqrt(((integer[:shared] - trained[:shared]).astype(np.float64) ** 2).mean(axis=2))
@@ -98,7 +98,7 @@ def _errors(model: IntegerModel, recordings: list[Recording]) -> dict[str, Any]:
     for recording in recordings:
         front, counts = _counts(recording, replace(model.input, step_s=None))
         inputs = network_input(front, model, windows(front, signals(front, counts.ppg, counts.acc)))
-        trained = make_windows([without_labels(recording)], rates=(rate,), margin_s=0.0)
+        trained = make_windows([recording.without_labels()], rates=(rate,), margin_s=0.0)
         expected = integer_inputs(model, trained)
         shared = min(len(inputs), len(expected))
         steps.append(np.abs(inputs[:shared].astype(int) - expected[:shared]).ravel())

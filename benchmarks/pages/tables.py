@@ -1,7 +1,7 @@
 """Rewrite the appendix of results from the result files in docs/results, which commands have written.
 
 distillation/, peers/ and accuracy/ hold one file a fold of the benchmarks of those names, augmentation/ one a
-configuration; ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
+configuration; channels.json, ranks.json, schedules.json, compression.json, integer.json, integer_spectral.json,
 streaming.json, personalization.json, search.json, training.json, kernels.json and stripes.json are what those
 benchmarks printed with --json, kernel_cases.json is `python -m benchmarks kernels --cases N`; reliability.json is a
 run's teacher/reliability.json. Tables of whole runs are made in run_tables. What has not been measured yet is said so.
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy_studies import distillation, peers, personalization, ranks
+from benchmarks.accuracy_studies import channels, distillation, peers, personalization, ranks
 from benchmarks.hardware import integer, streaming, stripes
 from benchmarks.support.fold_results import FoldResult, assemble, load_fold_result, mae_difference, metrics_of
 from benchmarks.support.markdown import rewrite, table
@@ -59,6 +59,7 @@ def _recipe_tables(results: Path, name: str) -> dict[str, str]:
     """What was tried to lower errors."""
     return {
         "founding": _founding(results, name),
+        "channels": _of_json(results / "channels.json", channels.document_table),
         "peers": _peers(results),
         "distillation": _distillation(results),
         "ranks": _of_json(results / "ranks.json", _ranks),

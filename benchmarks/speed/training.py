@@ -36,8 +36,9 @@ from supernet.settings.training import SupernetTraining, TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask
+from supernet.training.batch import Batch
 from supernet.training.methods import Sandwich
-from supernet.windows.training_set import Batch, Inputs
+from supernet.windows.training_set import Inputs
 
 _SIDES = {"ours": (True, False), "plain": (False, True), "plain_hinted": (True, True)}
 """Name -> whether the libraries are given our hints, and whether the network is the plain one."""

@@ -21,6 +21,7 @@ from hwmodels.network.graph import LayerGraph
 from hwmodels.network.interpreter import IntegerModel
 from hwmodels.signals.spectrum import RATE_HZ
 from nas.assembly.loading import training_task, windows_of
+from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
 from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.metrics import Interval, paired_difference
@@ -59,13 +60,16 @@ class FoldData:
     def of(cls, run: RunDirectory) -> FoldData:
         """Windows of a run whose prepare stage is done. Raises TrialError for a rhythm run."""
         kind = run.config.task_kind
-        training = training_set(windows_of(run, "train"), kind)
+        has_context = space_of(run.config).has_context
+        training = training_set(windows_of(run, "train"), kind, has_context=has_context)
         task = training_task(run, training)
         if not isinstance(task, HeartRateTask):
             raise TrialError(f"{run.path}: a rhythm run; this benchmark is for heart rates")
         take(run.config)
-        test = training_set(windows_of(run, "test"), kind, trusted_only=False)
-        return cls(run, task, training, training_set(windows_of(run, "validation"), kind), test)
+        test = training_set(windows_of(run, "test"), kind, trusted_only=False, has_context=has_context)
+        return cls(
+            run, task, training, training_set(windows_of(run, "validation"), kind, has_context=has_context), test
+        )
 
     def of_subjects(self, number: int) -> FoldData:
         """The same with only `number` training subjects, drawn by the run's seed, spread over sources."""

@@ -8,6 +8,7 @@ or that end the process by their depth, are small files; they are found by those
 from __future__ import annotations
 
 import pickletools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pickle import UnpicklingError
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ MOST_OPCODES = 2_000_000
 MOST_DEPTH = 40
 MOST_VALUES = 50_000_000
 _MARK = "mark"
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _CHANGING = frozenset({"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"})
 """Opcodes that change the value below what they take."""
 
@@ -126,10 +128,30 @@ class _Bounded:
         return self._stream.tell()
 
 
+def _steps(stream: _Bounded) -> Iterator[tuple[Any, Any]]:
+    """Each opcode with its argument up to STOP. Raises ValueError where there is none, or its argument is unsound.
+
+    pickletools.genops does the same, but takes the text of STRING, into which Python 2 put whole arrays, for ASCII.
+    """
+    while True:
+        code = stream.read(1)
+        opcode = _OPCODES.get(code.decode("latin-1"))
+        if opcode is None:
+            raise ValueError(f"unknown opcode {code!r}")
+        argument = None
+        if opcode.name == "STRING":
+            stream.readline()
+        elif opcode.arg is not None:
+            argument = opcode.arg.reader(stream)  # type: ignore[arg-type]
+        yield opcode, argument
+        if opcode.name == "STOP":
+            return
+
+
 def scan(stream: BinaryIO) -> None:
     """Raise UnpicklingError or ValueError where a pickle claims or builds more than is sound; rewinds the stream."""
     machine = _Machine()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(_Bounded(stream))):  # type: ignore[arg-type]
+    for count, (opcode, argument) in enumerate(_steps(_Bounded(stream))):
         if count >= MOST_OPCODES:
             raise UnpicklingError(f"more than {MOST_OPCODES:,} steps")
         machine.step(opcode, argument)

@@ -272,9 +272,9 @@ class LayerGraph:
         return any(kind_of(op).spans_windows for op in self._order)
 
     @property
-    def windows_before(self) -> int:
-        """How many windows before its own a result may depend on."""
-        return sum(op.reach for op in self._order if kind_of(op).spans_windows)
+    def remembered_steps(self) -> int:
+        """Steps before the newest that its contexts look back to, all in all."""
+        return sum(op.reach for op in self._order if op.remembers)
 
     @property
     def parameter_count(self) -> int:

@@ -19,6 +19,8 @@ from hwmodels.network.operation_kind import kind_of
 from hwmodels.network.rounding import quantized_multiplier
 from hwmodels.signals.spectrum import require_readable, spectrum_channels
 
+_SMALLEST_REAL_MULTIPLIER = 2.0**-22
+
 
 class QuantizationError(InputError):
     """Parameters or ranges that cannot become an integer network; names the operation."""
@@ -326,7 +328,7 @@ def _quantize_op(op: Op, given: FloatParameters, scale_in: float, scale_out: flo
     kind = kind_of(op)
     by_channel = weight if kind.is_channelwise else weight.reshape(op.filters, -1).T
     scale = np.abs(by_channel).max(axis=0) / np.float32(127)
-    scale = np.maximum(scale, np.float32(kind.smallest_multiplier * scale_out / scale_in))
+    scale = np.maximum(scale, np.float32(_SMALLEST_REAL_MULTIPLIER * scale_out / scale_in))
     if kind.largest_bias is not None:
         scale = np.maximum(scale, (np.abs(bias) / (kind.largest_bias * scale_in)).astype(np.float32))
     grid = np.clip(np.rint(by_channel / scale), -127, 127).astype(np.int8)

@@ -108,7 +108,7 @@ def run_in_turn(
     _require_past(past, len(x), None)
     made: dict[str, list[NDArray]] = {name: [] for name in names}
     for at in range(0, len(x), batch):
-        first = max(0, at - model.graph.windows_before)
+        first = max(0, at - model.graph.remembered_steps)
         windows = x[first : at + batch]
         found = run(model, windows, past=np.minimum(past[first : at + batch], np.arange(len(windows))))
         for name in names:

@@ -121,10 +121,6 @@ class OperationKind:
     """Of a head, the settings that it needs."""
     largest_bias: int | None = None
     """Of a kind with weights, what its kernels can hold, in steps of the accumulator."""
-    smallest_multiplier = 2.0**-22
-    """Of a kind with weights, what a step of its accumulator is at least in steps of its output."""
-    smallest_shift = 1
-    """Of a kind with weights, the bits by which its fast kernels shift results right at least."""
     largest_operand_ratio: float | None = None
     """What an operand's scale may be of the output's, for training to keep to."""
     slow_cycles_per_mac: float | None = None

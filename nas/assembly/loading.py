@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from torch import nn
 
+from nas.assembly.recording_labels import unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
 from nas.assembly.teacher_setup import new_teacher
@@ -59,9 +60,17 @@ def windows_of(run: RunDirectory, side: str) -> WindowSet:
     return WindowSet.load(run.path / "data" / "windows.npz").of_subjects(subjects)
 
 
+def unlabelled_windows(run: RunDirectory) -> WindowSet | None:
+    """The windows of `data.unlabelled`, none of people who are validated on or tested; None where nothing is listed."""
+    return WindowSet.load(unlabelled_file(run.path)) if run.config.data.unlabelled else None
+
+
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
     """Training and validation windows as the trainer wants them."""
-    train, validation = (training_set(windows_of(run, side), run.config.task_kind) for side in ("train", "validation"))
+    kind, has_context = run.config.task_kind, space_of(run.config).has_context
+    train, validation = (
+        training_set(windows_of(run, side), kind, has_context=has_context) for side in ("train", "validation")
+    )
     return train, validation
 
 

@@ -29,6 +29,7 @@ from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.tasks.task import Task
 from supernet.training.window_outputs import calibration_inputs
+from supernet.windows.steps import blocks_of
 from supernet.windows.training_set import Inputs, TrainingSet
 
 _TURN = Lock()
@@ -124,8 +125,12 @@ def _provenance(run: RunDirectory, windows: int) -> Provenance:
 
 
 def _thinned(windows: TrainingSet, count: int) -> TrainingSet:
-    """`count` of the windows, evenly spaced."""
-    return windows.subset(np.linspace(0, len(windows) - 1, count).round().astype(int))
+    """`count` of the windows, evenly spaced, or about as many in blocks that follow each other."""
+    if windows.block == 1:
+        return windows.subset(np.linspace(0, len(windows) - 1, count).round().astype(int))
+    blocks = blocks_of(len(windows), windows.block, 0)
+    chosen = np.linspace(0, len(blocks) - 1, max(1, min(len(blocks), round(count / windows.block)))).round().astype(int)
+    return windows.subset(np.concatenate([blocks[number] for number in chosen]))
 
 
 @contextmanager

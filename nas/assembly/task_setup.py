@@ -5,11 +5,17 @@ from __future__ import annotations
 from nas.data.windows import WindowSet
 from nas.evaluation.task_kind import TaskKind
 from supernet.settings.training import Training, TrainSettings
+from supernet.windows.steps import BLOCK_STEPS
 from supernet.windows.training_set import TrainingSet
 
 
-def training_set(windows: WindowSet, task: TaskKind, trusted_only: bool = True) -> TrainingSet:
-    """Windows as the trainer wants them; those with a doubtful label are left out."""
+def training_set(
+    windows: WindowSet, task: TaskKind, trusted_only: bool = True, has_context: bool = False
+) -> TrainingSet:
+    """Windows as the trainer wants them; those with a doubtful label are left out.
+
+    They are drawn in blocks of a minute where networks have a context of earlier windows.
+    """
     if trusted_only:
         windows = windows.subset(windows.trusted)
     return TrainingSet(
@@ -19,6 +25,8 @@ def training_set(windows: WindowSet, task: TaskKind, trusted_only: bool = True) 
         window_s=windows.window_s,
         margin_s=windows.margin_s,
         subjects=windows.subject,
+        steps=windows.steps,
+        block=BLOCK_STEPS if has_context else 1,
     )
 
 

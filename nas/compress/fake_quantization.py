@@ -27,6 +27,7 @@ from hwmodels.network.operation_kind import FastFormError, kind_of
 from hwmodels.network.preparation import on_input_grid
 from nas.compress.integer_arithmetic import integer_tensors
 from supernet.network.subnet import OnTensor, Subnet, execute, observed
+from supernet.windows.steps import Given, Windows, given
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
@@ -68,11 +69,12 @@ class ActivationRange(nn.Module):
 
     def watch(self, x: Tensor, percentile: float) -> None:
         """Note the percentiles of one batch."""
-        values = x.detach().flatten()
-        tail = max(1, round(len(values) * (1 - percentile)))
-        high = values.topk(tail).values[-1]
-        low = -(-values).topk(tail).values[-1]
-        self._seen.append(torch.stack([low, high]))
+        self._seen.append(_ends(x, percentile))
+
+    def watch_too(self, x: Tensor, percentile: float) -> None:
+        """Widen what was noted of the last batch to what else of it lies on this grid."""
+        low, high = _ends(x, percentile)
+        self._seen[-1] = torch.stack([self._seen[-1][0].minimum(low), self._seen[-1][1].maximum(high)])
 
     def scale_and_zero_point(self, least_scale: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The step of the int8 grid (differentiable) and the integer that stands for zero.
@@ -93,6 +95,15 @@ class ActivationRange(nn.Module):
         """Make every step of the grid larger by a factor; zero stays where it is."""
         self.low.mul_(factor)
         self.high.mul_(factor)
+
+
+def _ends(x: Tensor, percentile: float) -> Tensor:
+    """The values that all but a share of 1 - percentile lie above, and below."""
+    values = x.detach().flatten()
+    tail = max(1, round(len(values) * (1 - percentile)))
+    high = values.topk(tail).values[-1]
+    low = -(-values).topk(tail).values[-1]
+    return torch.stack([low, high])
 
 
 def on_grid(x: Tensor, grid: Grid) -> Tensor:
@@ -163,41 +174,48 @@ class FakeQuantNetwork(nn.Module):
                 found[op.name] = self._range(op).scale_and_zero_point()
         return found
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, outputs) of normalized windows."""
-        return self.on_graph(self.graph, x)
+    def forward(self, x: Tensor, past: Tensor | None = None) -> Tensor:
+        """Logits (batch, outputs) of normalized windows, and of those before (supernet/network/context.py)."""
+        return self.on_graph(self.graph, x, past=past)
 
-    def on_graph(self, graph: LayerGraph, x: Tensor, then: OnTensor | None = None) -> Tensor:
+    @property
+    def remembered_steps(self) -> int:
+        """Steps before the newest that it looks back to."""
+        return self.graph.remembered_steps
+
+    def on_graph(
+        self, graph: LayerGraph, x: Tensor, then: OnTensor | None = None, past: Tensor | None = None
+    ) -> Tensor:
         """As `forward`, with `graph` in place of its own: the same ops over inputs of another length.
 
         `then` may change each output once it is on its grid.
         """
         if not self.training:
-            return self._exact_logits(graph, x, then)
+            return self._exact_logits(graph, Windows(x, past), then)
         grids, layers = self.grids(), self.subnet.layers
 
         def rounded(op: Op, y: Tensor) -> Tensor:
             y = on_grid(y, grids[op.name])
             return y if then is None else then(op, y)
 
-        return execute(graph, x, lambda op, y: layers[op.name](y, _on_weight_grid), rounded)
+        return execute(graph, x, lambda op, y: layers[op.name](y, _on_weight_grid, past), rounded)
 
     @property
     def positions_along(self) -> Literal["time", "frequency"]:
         """What the positions of its features are: moments, or frequencies."""
         return self.subnet.positions_along
 
-    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def observe(self, x: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""
-        return observed(self.graph, lambda keep: self.on_graph(self.graph, x, keep))
+        return observed(self.graph, lambda keep: self.on_graph(self.graph, x, keep, past))
 
-    def integer_tensors(self, x: Tensor) -> dict[str, Tensor]:
+    def integer_tensors(self, x: Tensor, past: Tensor | None = None) -> dict[str, Tensor]:
         """What the deployed network computes: int64 (batch, channels, 1, length) by op name, no heads."""
-        return next(self._integers(self.graph, x, None, max(1, len(x))))
+        return next(self._integers(self.graph, Windows(x, past), None, max(1, len(x))))
 
     @torch.no_grad()
     def _integers(
-        self, graph: LayerGraph, x: Tensor, then: OnTensor | None, windows: int
+        self, graph: LayerGraph, given: Windows, then: OnTensor | None, windows: int
     ) -> Iterator[dict[str, Tensor]]:
         """As `integer_tensors`, so many windows at a time."""
         grids = self.quantizations()
@@ -210,27 +228,33 @@ class FakeQuantNetwork(nn.Module):
             real = then(op, (q - grid.zero_point).float() * grid.scale)
             return (real / grid.scale).round().long() + grid.zero_point
 
-        for part in x.split(windows):
-            given = torch.from_numpy(on_input_grid(grids[graph.input.name], part.numpy()))
-            yield integer_tensors(graph, grids, parameters, given, changed)
+        for part, known in given.parts(windows, graph.remembered_steps):
+            q = torch.from_numpy(on_input_grid(grids[graph.input.name], part.x.numpy()))
+            tensors = integer_tensors(graph, grids, parameters, q, changed, part.past)
+            yield {name: tensor[known:] for name, tensor in tensors.items()}
 
-    def _exact_logits(self, graph: LayerGraph, x: Tensor, then: OnTensor | None) -> Tensor:
+    def _exact_logits(self, graph: LayerGraph, given: Windows, then: OnTensor | None) -> Tensor:
         name = graph.sources(graph.output.name)[0]
         grid = self.quantizations()[name]
-        parts = [tensors[name] for tensors in self._integers(graph, x, then, _WINDOWS_AT_ONCE)]
+        parts = [tensors[name] for tensors in self._integers(graph, given, then, _WINDOWS_AT_ONCE)]
         return (torch.cat(parts) - grid.zero_point).flatten(1).float() * grid.scale
 
     @torch.no_grad()
-    def calibrate(self, batches: Sequence[Tensor], percentile: float = 0.9999) -> None:
-        """Set every activation range from what calibration windows reach: post-training quantization."""
+    def calibrate(self, batches: Sequence[Given], percentile: float = 0.9999) -> None:
+        """Set every activation range from what calibration windows reach: post-training quantization.
+
+        What a context makes lies on its source's grid, and widens it.
+        """
 
         def watch(op: Op, y: Tensor) -> Tensor:
-            if not kind_of(op).keeps_grid:
+            if op.remembers:
+                self._range(self.graph[self.graph.sources(op.name)[0]]).watch_too(y, percentile)
+            elif not kind_of(op).keeps_grid:
                 self._range(op).watch(y, percentile)
             return y
 
-        for batch in batches:
-            self.subnet(batch, None, watch)
+        for windows in map(given, batches):
+            self.subnet(windows.x, windows.past, None, watch)
         for found in self.ranges.values():
             assert isinstance(found, ActivationRange)
             found.freeze_observer()

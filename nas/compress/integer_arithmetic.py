@@ -16,6 +16,7 @@ from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.interpreter import IntegerParameters, Quantization, compute
 from hwmodels.network.operation_kind import kind_of
 from hwmodels.network.operations.add import add_factors
+from supernet.network.context import filter_steps, with_passing
 from supernet.network.convolution import convolve
 
 _ADD_LEFT_SHIFT = 20
@@ -30,10 +31,12 @@ def integer_tensors(
     parameters: Mapping[str, IntegerParameters],
     x: Tensor,
     then: OnSteps = lambda op, q: q,
+    past: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Every int8 tensor, as int64 (batch, channels, 1, length) by op name; heads are left out.
 
-    x: the input on its grid, (batch, channels, samples). `then` may cut each output to a part of it.
+    x: the input on its grid, (batch, channels, samples). `then` may cut each output to a part of it. past: (batch,)
+    steps before each window in the batch.
     """
     tensors: dict[str, Tensor] = {}
     for op, sources in graph.nodes():
@@ -48,8 +51,9 @@ def integer_tensors(
         elif op.has_parameters:
             given, zero_point = parameters[op.name], quantization[sources[0]].zero_point
             multiplier, shift = (_by_channel(v) for v in (given.multiplier, given.shift))
-            scaled = requantized(_accumulated(op, given, operands[0] - zero_point), multiplier, shift)
+            scaled = requantized(_accumulated(op, given, operands[0] - zero_point, past), multiplier, shift)
             q = scaled + quantization[op.name].zero_point
+            q = with_passing(q, operands[0]) if op.remembers else q
         elif op.output_bytes:
             q = _by_its_record(op, operands, [quantization[name] for name in (*sources, op.name)])
         else:
@@ -72,7 +76,7 @@ def requantized(total: Tensor, multiplier: Tensor, shift: Tensor) -> Tensor:
     return high.add_((1 << right) >> 1).add_(below).bitwise_right_shift_(right)
 
 
-def _accumulated(op: Op, given: IntegerParameters, steps: Tensor) -> Tensor:
+def _accumulated(op: Op, given: IntegerParameters, steps: Tensor, past: Tensor | None) -> Tensor:
     """Sums of products and bias; single precision holds them exactly where none can pass 2^24."""
     weight = torch.from_numpy(given.weight)
     if kind_of(op).is_channelwise:
@@ -82,7 +86,8 @@ def _accumulated(op: Op, given: IntegerParameters, steps: Tensor) -> Tensor:
     largest = 255 * int(weight.long().abs().flatten(1).sum(1).max())
     kind = torch.float32 if largest <= _LARGEST_EXACT_FLOAT else torch.float64
     x = steps.to(kind).contiguous(memory_format=torch.channels_last)
-    return convolve(x, weight.to(kind), op).long() + _by_channel(given.bias)
+    total = filter_steps(x, weight.to(kind), op, past) if op.remembers else convolve(x, weight.to(kind), op)
+    return total.long() + _by_channel(given.bias)
 
 
 def _sum(first: Tensor, second: Tensor, grids: tuple[Quantization, Quantization, Quantization]) -> Tensor:

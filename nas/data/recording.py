@@ -137,6 +137,10 @@ class Recording:
         """How many labels the recording carries."""
         return 0 if self.label_times_s is None else int(self.label_times_s.size)
 
+    def without_labels(self) -> Recording:
+        """The signals alone, which make windows from their start on."""
+        return replace(self, label_times_s=None, heart_rate_bpm=None, rhythm=None, activity=None, trusted=None)
+
     def with_label_shift(self, shift_s: float, why: str) -> Recording:
         """The same recording with every label moved by shift_s; labels that leave the signal are dropped."""
         if self.label_times_s is None:

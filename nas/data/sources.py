@@ -32,12 +32,15 @@ def find_source_files(kind: str, path: str | Path) -> list[Path]:
     return sorted({*files, *loader.labels(Path(path))})
 
 
-def load_source(kind: str, path: str | Path, splits: Sequence[str] | None = None) -> list[Recording]:
+def load_source(
+    kind: str, path: str | Path, splits: Sequence[str] | None = None, with_labels: bool = True
+) -> list[Recording]:
     """Every recording of that kind under path; of some `splits` alone, for kinds that have such."""
     find_source_files(kind, path)
     loader = _loader(kind)
     splits = loader.splits if splits is None else splits
-    recordings = loader.load(Path(path), splits=splits) if loader.splits else loader.load(Path(path))
+    chosen = {"splits": splits} if loader.splits else {}
+    recordings = loader.load(Path(path), with_labels=with_labels, **chosen)
     if not recordings:
         raise InputError(f"{path}: no recordings of {kind} in splits {', '.join(splits)}; choose others")
     return recordings
@@ -50,13 +53,15 @@ def detect_and_load(path: str | Path, needs_labels: bool = True) -> list[Recordi
     """
     path = Path(path)
     recordings: list[Recording] = []
-    for loader in _kinds_under(path):
+    for loader, files in _kinds_under(path):
+        # A folder is loaded as one where all of it is of one kind: its files may bear on each other.
+        roots = [path] if files == loader.find(path) else files
         try:
-            recordings += loader.load(path)
+            recordings += [one for root in roots for one in loader.load(root)]
         except InputError:
             if needs_labels:
                 raise
-            recordings += [one for file in loader.find(path) for one in _with_usable_labels(loader, file)]
+            recordings += [one for file in files for one in _with_usable_labels(loader, file)]
     return recordings
 
 
@@ -75,19 +80,26 @@ def load_each(path: str | Path) -> Iterator[tuple[Path, list[Recording] | InputE
     Raises InputError if path does not exist or holds no file of a known kind.
     """
     path = Path(path)
-    for loader in _kinds_under(path):
-        for file in loader.find(path):
+    for loader, files in _kinds_under(path):
+        for file in files:
             try:
                 yield file, loader.load(file)
             except InputError as error:
                 yield file, error
 
 
-def _kinds_under(path: Path) -> list[Loader]:
+def _kinds_under(path: Path) -> list[tuple[Loader, list[Path]]]:
+    """Each kind that is there, with its files; what a published set claims is left to it."""
     refuse_lfs_pointer(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; check the path")
-    loaders = [loader for loader in LOADERS.values() if loader.find(path)]
+    claims = {loader: set(loader.claimed(path)) for loader in LOADERS.values()}
+    claimed = set().union(*claims.values())
+    kinds = [
+        (loader, [file for file in loader.find(path) if file in own or not (loader.is_set or file in claimed)])
+        for loader, own in claims.items()
+    ]
+    loaders = [(loader, files) for loader, files in kinds if files]
     if not loaders:
         sets = ", ".join(kind for kind, loader in LOADERS.items() if loader.is_set)
         raise InputError(

@@ -19,6 +19,7 @@ from hwmodels.basics.errors import InputError
 from hwmodels.network.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
+from supernet.windows.steps import step_numbers
 
 _SMALLEST_DEVIATION = 1e-8
 _PER_WINDOW = (
@@ -76,6 +77,11 @@ class WindowSet:
         if beats and rhythms:
             raise InputError("windows: heart-rate and rhythm labels are mixed; train one kind at a time")
         return "heart_rate" if beats else "rhythm" if rhythms else "none"
+
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """A number for each window, one more for the next of its recording (supernet/windows/steps.py)."""
+        return step_numbers(self.recording, self.start_s)
 
     def centre(self, rate_hz: int) -> NDArray[np.float32]:
         """The windows proper, margins cut off: (n, 4, window_s * rate_hz)."""

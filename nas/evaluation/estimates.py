@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from hwmodels.signals.spectrum import spectra
 from nas.data.windows import WindowSet
 from supernet.tasks.task import Task
 from supernet.training.window_outputs import logits_of
+from supernet.windows.steps import Windows, past_of
 from supernet.windows.training_set import Inputs, Reader, input_of
 
 TRACKED = "int8 subnet, tracked"
@@ -46,7 +48,7 @@ class Estimates:
 def network_estimates(network: nn.Module, windows: WindowSet, reader: Reader, task: Task) -> Estimates:
     """Estimates of a torch network in eval mode on what `reader` reads; it never calls a window invalid."""
     normalized = Inputs({reader.rate_hz: torch.from_numpy(windows.normalized(reader.rate_hz))})
-    logits = logits_of(network.eval(), input_of(normalized, reader))
+    logits = logits_of(network.eval(), Windows(input_of(normalized, reader), past_of(windows.steps)))
     estimate, spread = task.estimate(logits)
     probabilities = logits.softmax(dim=1).double().numpy() if task.band_per_min is None else None
     return Estimates(estimate.double().numpy(), spread.double().numpy(), np.ones(len(windows), bool), probabilities)
@@ -62,20 +64,27 @@ def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
 
 def integer_logits(model: IntegerModel, windows: WindowSet, batch: int = 256) -> NDArray[np.int8]:
     """Logits of the integer network, int8 (n, outputs)."""
-    inputs = integer_inputs(model, windows)
     name = model.graph.sources(model.graph.output.name)[0]
-    parts = [run(model, inputs[at : at + batch])[name] for at in range(0, len(inputs), batch)]
-    return np.concatenate(parts).reshape(len(inputs), -1)
+    parts = [tensors[name] for tensors in integer_tensors(model, windows, batch)]
+    return np.concatenate(parts).reshape(len(windows), -1)
+
+
+def integer_tensors(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Iterator[dict[str, NDArray]]:
+    """Every op's output by the interpreter, batch by batch; what came before a batch is run once more where the
+    network remembers it.
+    """
+    inputs, lead = torch.from_numpy(integer_inputs(model, windows)), model.graph.remembered_steps
+    for part, known in Windows(inputs, past_of(windows.steps) if lead else None).parts(batch, lead):
+        tensors = run(model, part.x.numpy(), past=None if part.past is None else part.past.numpy())
+        yield {name: tensor[known:] for name, tensor in tensors.items()}
 
 
 def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Estimates:
     """Estimates of the integer network by the interpreter, which equals the firmware bit for bit."""
-    inputs = integer_inputs(model, windows)
     head = model.graph.output
     before = model.graph.sources(head.name)[0]
     rows, probabilities = [], []
-    for start in range(0, len(inputs), batch):
-        tensors = run(model, inputs[start : start + batch])
+    for tensors in integer_tensors(model, windows, batch):
         rows.append(tensors[head.name])
         if head.kind == "class_head":
             logits = tensors[before].reshape(len(tensors[before]), -1)

@@ -60,6 +60,10 @@ class TaskKind(ABC):
     def targets(self, windows: WindowSet) -> NDArray[Any]:
         """The labels (n,) of windows."""
 
+    def misfit(self, windows: WindowSet, settings: TaskSettings) -> str:
+        """The first label that the task cannot express, with its recording and the remedy; "" if there is none."""
+        return ""
+
     @abstractmethod
     def head_settings(self, settings: TaskSettings) -> HeadSettings:
         """The deployed head; its limit is None, so that every window passes, unless the settings give one."""

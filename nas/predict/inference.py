@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +157,7 @@ def _through_front_end(model: IntegerModel, recording: Recording, tracker: Track
 def _in_segments(model: IntegerModel, recording: Recording, tracker: Tracker | None, step_s: float) -> _Found:
     """The same of independent segments, each filtered by itself as training does."""
     windows = make_windows(
-        [without_labels(recording)],
+        [recording.without_labels()],
         rates=(round(model.input.rate_hz),),
         window_s=round(model.input.window_s),
         step_s=step_s,
@@ -168,11 +168,6 @@ def _in_segments(model: IntegerModel, recording: Recording, tracker: Tracker | N
         found = tracked_estimates(model, tracker, windows)
     invalid = np.where(found.valid, 0, UNCERTAIN)
     return windows.start_s + model.input.window_s / 2, found, invalid
-
-
-def without_labels(recording: Recording) -> Recording:
-    """The signals alone, which make windows from their start on."""
-    return replace(recording, label_times_s=None, heart_rate_bpm=None, rhythm=None, activity=None, trusted=None)
 
 
 def _without_pulse(recording: Recording, middle: NDArray[np.float64], window_s: float) -> NDArray[np.bool_]:

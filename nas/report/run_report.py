@@ -94,9 +94,11 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
 
     page.heading("Provenance")
     prepared = run.summary("prepare")
+    bare = {key: prepared[f"unlabelled_{key}"] for key in ("recordings", "windows") if "unlabelled_windows" in prepared}
     page.fields(
         {
             "recordings, windows": f"{prepared['recordings']}, {prepared['windows']}",
+            **({"without labels": f"{bare['recordings']}, {bare['windows']}"} if bare else {}),
             "training subjects": ", ".join(prepared["train_subjects"]),
             "validation subjects": ", ".join(prepared["validation_subjects"]),
             "test subjects": ", ".join(prepared["test_subjects"]),

@@ -54,7 +54,10 @@ class Source(Settings):
 class Data(Settings):
     """Which recordings, how they are cut into windows, and which fold is held out."""
 
+    later = frozenset({"unlabelled"})
+
     sources: tuple[Source, ...] = Field(min_length=1)
+    unlabelled: tuple[Source, ...] = Field(default=(), description="recordings that a teacher labels")
     window_s: int = Field(default=8, ge=4, le=30)
     step_s: float = Field(default=2.0, gt=0)
     margin_s: float = Field(default=1.5, ge=0, le=4)

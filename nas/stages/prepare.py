@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nas.assembly.recording_labels import labelled_recordings, unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.data.folds import Fold, subject_folds
 from nas.data.recording import Recording
@@ -26,7 +28,7 @@ NEEDS: tuple[str, ...] = ()
 def inputs(run: RunDirectory) -> object:
     """The data configuration, the rates of the space, and the contents of the files."""
     files = {}
-    for source in run.config.data.sources:
+    for source in (*run.config.data.sources, *run.config.data.unlabelled):
         if source.kind != "synthetic":
             found = find_source_files(source.kind, _folder(run, source))
             files[f"{source.kind}:{source.path}"] = digest_files(found)
@@ -34,27 +36,24 @@ def inputs(run: RunDirectory) -> object:
 
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
-    """The windows."""
-    return (run.path / "data" / "windows.npz",)
+    """The windows, and those without labels where the configuration lists such recordings."""
+    windows = run.path / "data" / "windows.npz"
+    return (windows, unlabelled_file(run.path)) if run.config.data.unlabelled else (windows,)
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:
-    """Load every source, cut windows, split subjects; writes data/windows.npz."""
+    """Load every source, cut windows, split subjects; writes data/windows.npz, and data/unlabelled.npz if asked for."""
     data = run.config.data
     recordings = [with_remarks(recording) for source in data.sources for recording in _load(run, source)]
     print_notes(recordings)
-    windows = make_windows(
-        recordings,
-        rates=sorted(space_of(run.config).rates),
-        window_s=data.window_s,
-        step_s=data.step_s,
-        margin_s=data.margin_s,
-    )
+    windows = _windows(run, labelled_recordings(recordings, run.config, str(run.path)))
     if windows.label_kind != run.config.task_kind.label_kind:
         raise RunError(
             f"{run.path}: the task is {run.config.task.kind} but the recordings are labelled with "
             f"{windows.label_kind}; correct task.kind or data.sources"
         )
+    if misfit := run.config.task_kind.misfit(windows, run.config.task):
+        raise RunError(f"{run.path}: data.sources, {misfit}")
     fold = split(windows, run)
     replace_file(run.path / "data" / "windows.npz", windows.save)
     return {
@@ -65,7 +64,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         "train_subjects": list(fold.train),
         "validation_subjects": list(fold.validation),
         "test_subjects": list(fold.test),
-    }
+    } | _without_labels(run, fold)
 
 
 def split(windows: WindowSet, run: RunDirectory) -> Fold:
@@ -75,11 +74,41 @@ def split(windows: WindowSet, run: RunDirectory) -> Fold:
     return folds[data.fold]
 
 
-def _load(run: RunDirectory, source: Source) -> list[Recording]:
+def _windows(run: RunDirectory, recordings: Sequence[Recording]) -> WindowSet:
+    data = run.config.data
+    return make_windows(
+        recordings,
+        rates=sorted(space_of(run.config).rates),
+        window_s=data.window_s,
+        step_s=data.step_s,
+        margin_s=data.margin_s,
+    )
+
+
+def _without_labels(run: RunDirectory, fold: Fold) -> dict[str, Any]:
+    """Write the windows of `data.unlabelled` of people who are neither validated on nor tested; figures of them."""
+    if not run.config.data.unlabelled:
+        return {}
+    loaded = [one for source in run.config.data.unlabelled for one in _load(run, source, with_labels=False)]
+    recordings = [with_remarks(one).without_labels() for one in loaded]
+    print_notes(recordings)
+    windows = _windows(run, recordings)
+    windows = windows.subset(~np.isin(windows.subject, [*fold.validation, *fold.test]))
+    if not len(windows):
+        raise RunError(f"{run.path}: data.unlabelled: all of its people are validated on or tested; list others")
+    replace_file(unlabelled_file(run.path), windows.save)
+    return {
+        "unlabelled_recordings": len(recordings),
+        "unlabelled_windows": len(windows),
+        "unlabelled_subjects": np.unique(windows.subject).tolist(),
+    }
+
+
+def _load(run: RunDirectory, source: Source, with_labels: bool = True) -> list[Recording]:
     if source.kind == "synthetic":
         data, task = run.config.data, run.config.task_kind.label_kind
         return simulate(source.subjects, data.split_seed, minutes=source.minutes, task=task)
-    return load_source(source.kind, _folder(run, source), source.splits)
+    return load_source(source.kind, _folder(run, source), source.splits, with_labels)
 
 
 def _folder(run: RunDirectory, source: Source) -> Path:

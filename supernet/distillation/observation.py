@@ -14,6 +14,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from supernet.teachers.ensemble import Ensemble
+from supernet.windows.steps import Given, call, given, remembered_steps
 
 POSITIONS = 32
 """Attention maps are resampled to so many positions, so that networks of any stride can be compared."""
@@ -51,13 +52,14 @@ class Observation:
         return Observation(logits, *(parts.get(field.name) for field in fields(Observation)[1:]))
 
 
-def observe(network: nn.Module, x: Tensor) -> Observation:
-    """Look at what `network` makes of windows (n, channels, samples).
+def observe(network: nn.Module, windows: Given) -> Observation:
+    """Look at what `network` makes of windows (n, channels, samples), and of those before where it remembers.
 
     A network shows itself by `observe(x) -> (logits, maps (n, channels, positions))` and says by
     `positions_along` whether the positions are moments ("time") or frequencies; one without `observe` shows its logits
     alone. An ensemble shows the features of all members, and of each attention that of the first that has one.
     """
+    x = given(windows).x
     if isinstance(network, Ensemble):
         parts = [observe(member, part) for member, part in network.parts(x)]
         pooled = [part.features for part in parts if part.features is not None]
@@ -66,8 +68,9 @@ def observe(network: nn.Module, x: Tensor) -> Observation:
         logits = network.combine([part.logits for part in parts])
         return Observation(logits, torch.cat(pooled, dim=1) if pooled else None, attention, spectral)
     if not hasattr(network, "observe"):
-        return Observation(network(x))
-    logits, maps = network.observe(x)  # type: ignore[operator]
+        return Observation(call(network, windows))
+    args = (x, given(windows).past) if remembered_steps(network) else (x,)
+    logits, maps = network.observe(*args)  # type: ignore[operator]
     name = "attention" if network.positions_along == "time" else "spectral_attention"
     return Observation(logits, maps.mean(dim=2), **{name: attention_map(maps)})
 

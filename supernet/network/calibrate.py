@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from supernet.windows.steps import Given, call
 
-def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+
+def calibrate(network: nn.Module, batches: Iterable[Given]) -> None:
     """Set the running statistics of every batch norm of `network`, in place, and leave it in eval mode.
 
     They become the plain average over `batches`, each float32 (batch, channels, samples), of which
@@ -27,7 +29,7 @@ def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
     count = 0
     with torch.no_grad():
         for batch in batches:
-            network(batch)
+            call(network, batch)
             count += 1
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

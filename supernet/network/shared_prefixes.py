@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import torch
@@ -17,6 +18,7 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from hwmodels.network.graph import LayerGraph, Op
+from supernet.network.context import filter_steps, is_rectified, with_passing
 from supernet.network.convolution import NORM_EPSILON, convolve
 from supernet.network.subnet import OnTensor, execute_part
 from supernet.network.supernet import SuperNet
@@ -68,6 +70,7 @@ class SharedPrefixes:
     ) -> None:
         self._supernet = supernet.eval()
         self._calibration, self._windows = calibration, windows
+        self._past = [part.past for part in calibration], _split(windows.past, batch)
         self._memory_bytes, self._batch = memory_bytes, batch
         self._held: dict[Path, Features] = {}
         self._held_bytes = 0
@@ -102,12 +105,12 @@ class SharedPrefixes:
         variances = {name: torch.ones_like(held.shift) for name, held in convolutions.items()}
         momentum = 1.0
 
-        def calibrated(op: Op, x: Tensor) -> Tensor:
+        def calibrated(past: Tensor | None, op: Op, x: Tensor) -> Tensor:
             if not _is_normed(op):
                 return self._connected(op, x)
             weight, scale, shift = convolutions[op.name]
             y = functional.batch_norm(
-                convolve(x, weight, op),
+                filter_steps(x, weight, op, past) if op.remembers else convolve(x, weight, op),
                 means[op.name],
                 variances[op.name],
                 scale,
@@ -116,26 +119,30 @@ class SharedPrefixes:
                 momentum=momentum,
                 eps=NORM_EPSILON,
             )
-            return functional.relu_(y) if op.activation == "relu" else y
+            y = functional.relu_(y) if is_rectified(graph, op) else y
+            return with_passing(y, x) if op.remembers else y
 
         calibration = []
-        for number, x in enumerate(before.calibration, 1):
+        for number, (x, past) in enumerate(zip(before.calibration, self._past[0], strict=True), 1):
             momentum = 1.0 / number
-            calibration.append(_run(nodes, x, calibrated))
+            calibration.append(_run(nodes, x, partial(calibrated, past)))
         folded = {}
         for name, (weight, scale, shift) in convolutions.items():
             factor = scale / torch.sqrt(variances[name] + NORM_EPSILON)
             folded[name] = (weight * factor[:, None, None, None], shift - means[name] * factor)
 
-        def evaluated(op: Op, x: Tensor) -> Tensor:
+        def evaluated(past: Tensor | None, op: Op, x: Tensor) -> Tensor:
             if not _is_normed(op):
                 return self._connected(op, x)
             weight, bias = folded[op.name]
-            y = convolve(x, weight, op, bias)
-            return functional.relu_(y) if op.activation == "relu" else y
+            y = filter_steps(x, weight, op, past, bias) if op.remembers else convolve(x, weight, op, bias)
+            y = functional.relu_(y) if is_rectified(graph, op) else y
+            return with_passing(y, x) if op.remembers else y
 
-        evaluation = tuple(_run(nodes, x, evaluated) for x in before.evaluation)
-        return Features(tuple(calibration), evaluation)
+        evaluation = []
+        for x, past in zip(before.evaluation, self._past[1] or [None] * len(before.evaluation), strict=True):
+            evaluation.append(_run(nodes, x, partial(evaluated, past)))
+        return Features(tuple(calibration), tuple(evaluation))
 
     def _connected(self, op: Op, x: Tensor) -> Tensor:
         """The fully connected logits of pooled features."""
@@ -154,6 +161,10 @@ class SharedPrefixes:
             least = min(self._held, key=self._worth.__getitem__)
             self._age = self._worth.pop(least)
             self._held_bytes -= self._held.pop(least).bytes
+
+
+def _split(past: Tensor | None, batch: int) -> list[Tensor]:
+    return [] if past is None else list(past.split(batch))
 
 
 def _is_normed(op: Op) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.network.operation_kind import kind_of
+from supernet.network.context import filter_steps, is_rectified, with_passing
 from supernet.network.convolution import NORM_EPSILON, convolve
 from supernet.network.elastic import random_weight
 
@@ -104,11 +105,12 @@ class Layer(nn.Module):
     connected. A convolution has either `norm` or, once folded, `bias`.
     """
 
-    def __init__(self, op: Op, rng: np.random.Generator) -> None:
+    def __init__(self, op: Op, rng: np.random.Generator, rectifies: bool) -> None:
         super().__init__()
+        self.rectifies = rectifies
         shape: tuple[int, ...] = (op.channels_out, op.channels_in)
         if op.kind != "fully_connected":
-            shape = (op.channels_out, 1 if op.kind == "depthwise" else op.channels_in, 1, op.kernel)
+            shape = (op.filters, 1 if kind_of(op).is_channelwise else op.channels_in, 1, op.kernel)
         self.op = op
         self.weight = nn.Parameter(random_weight(shape, rng))
         self.norm: nn.BatchNorm2d | None = None
@@ -116,18 +118,24 @@ class Layer(nn.Module):
         if op.kind == "fully_connected":
             self.bias = nn.Parameter(torch.zeros(op.channels_out))
         else:
-            self.norm = nn.BatchNorm2d(op.channels_out, eps=NORM_EPSILON)
+            self.norm = nn.BatchNorm2d(op.filters, eps=NORM_EPSILON)
 
-    def forward(self, x: Tensor, on_weight: OnTensor | None = None) -> Tensor:
-        """Apply to x (batch, channels_in, 1, length_in), activation included."""
+    def forward(self, x: Tensor, on_weight: OnTensor | None = None, past: Tensor | None = None) -> Tensor:
+        """Apply to x (batch, channels_in, 1, length_in), activation included; `past` as in `Subnet`."""
         weight = on_weight(self.op, self.weight) if on_weight else self.weight
         if self.op.kind == "fully_connected":
             y = functional.linear(x.flatten(1), weight, self.bias)[:, :, None, None]
         else:
-            y = convolve(x, weight, self.op, self.bias)
+            remembers = self.op.remembers > 0
+            y = (
+                (filter_steps(x, weight, self.op, past, self.bias))
+                if remembers
+                else convolve(x, weight, self.op, self.bias)
+            )
             if self.norm is not None:
                 y = self.norm(y)
-        return functional.relu_(y) if self.op.activation == "relu" else y
+        y = functional.relu_(y) if self.rectifies else y
+        return with_passing(y, x) if self.op.remembers else y
 
     def fold(self) -> None:
         """Put the norm's running statistics, scale and shift into weight and bias; eval mode stays equal."""
@@ -153,7 +161,7 @@ class Subnet(nn.Module):
         rng = rng or np.random.default_rng(0)
         self.graph = graph
         self._modules_by_key = nn.ModuleDict(
-            {op.name.replace(".", "/"): Layer(op, rng) for op in graph if op.has_parameters}
+            {op.name.replace(".", "/"): Layer(op, rng, is_rectified(graph, op)) for op in graph if op.has_parameters}
         )
 
     @property
@@ -165,23 +173,36 @@ class Subnet(nn.Module):
             found[key.replace("/", ".")] = layer
         return found
 
-    def forward(self, x: Tensor, on_weight: OnTensor | None = None, on_output: OnTensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        past: Tensor | None = None,
+        on_weight: OnTensor | None = None,
+        on_output: OnTensor | None = None,
+    ) -> Tensor:
         """Logits (batch, outputs) of normalized windows x (batch, channels, samples).
+
+        past: (batch,) steps before each window in the batch (supernet/network/context.py), None for none.
 
         `on_weight(op, weight)` and `on_output(op, tensor)` replace weights and outputs on the way:
         fake quantization, range observers. Raises ValueError when the window has another shape.
         """
         layers = self.layers
-        return execute(self.graph, x, lambda op, tensor: layers[op.name](tensor, on_weight), on_output)
+        return execute(self.graph, x, lambda op, tensor: layers[op.name](tensor, on_weight, past), on_output)
+
+    @property
+    def remembered_steps(self) -> int:
+        """Steps before the newest that it looks back to; 0 for a network that reads one window."""
+        return self.graph.remembered_steps
 
     @property
     def positions_along(self) -> Literal["time", "frequency"]:
         """What the positions of its features are: moments, or frequencies."""
         return "time" if next(iter(self.graph)).reads == "samples" else "frequency"
 
-    def observe(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def observe(self, x: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits, and what they are pooled from: features (batch, channels, positions) along time."""
-        return observed(self.graph, lambda keep: self(x, None, keep))
+        return observed(self.graph, lambda keep: self(x, past, None, keep))
 
     def norms(self) -> dict[str, nn.BatchNorm2d]:
         """Op name -> batch norm, of the convolutions that still have one."""

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from hwmodels.network.graph import LayerGraph, Op
+from hwmodels.network.graph import LayerGraph, Op, Padding
+from hwmodels.network.operation_kind import kind_of
+from supernet.network.context import filter_steps, is_rectified, with_passing
 from supernet.network.convolution import convolve, convolve_and_normalize
 from supernet.network.elastic import ElasticConvolution, LayerWeights, random_weight
 from supernet.network.subnet import Statistics, execute, normalize_and_activate
@@ -45,11 +47,16 @@ class SuperNet(nn.Module):
         self.space = space
         self.banks = nn.ModuleDict()
         self.axes: dict[str, Axes] = {}
-        padding = space.padding
         dims = _stream_dims(space)
 
         def add(
-            key: str, out: int, into: int, kernels: tuple[int, ...], output: str | None, source: str | None
+            key: str,
+            out: int,
+            into: int,
+            kernels: tuple[int, ...],
+            output: str | None,
+            source: str | None,
+            padding: Padding = space.padding,
         ) -> None:
             self.banks[key] = ElasticConvolution(out, into, kernels, padding, rng)
             self.axes[key] = Axes(output, source)
@@ -73,6 +80,9 @@ class SuperNet(nn.Module):
                 always_adds = position > 1
                 endings = [ending for ending, is_used in (("+", can_add), ("", not always_adds)) if is_used]
                 inverted, dilated = choices.inverted_residual, choices.dilated
+                if (context := choices.context) is not None and max(context.channels):
+                    for steps in context.steps:
+                        add(f"{name}/context/s{steps}", max(context.channels), 1, context.taps, None, None, "causal")
                 if inverted is not None:
                     mid, mid_dim = channels * max(inverted.expansions), f"{name}/mid"
                     add(f"{name}/expand", mid, channels, (1,), mid_dim, source)
@@ -95,9 +105,12 @@ class SuperNet(nn.Module):
         self.logits_bias = nn.Parameter(torch.zeros(outputs))
         self.logits_axis = dims[-1] if outputs else None
 
-    def forward(self, x: Tensor, arch: Arch, statistics: Statistics | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, arch: Arch, statistics: Statistics | None = None, past: Tensor | None = None
+    ) -> Tensor:
         """Logits of `arch`. Norms use the batch's own statistics, or `statistics` when given.
 
+        past: (batch,) steps before each window in the batch, for members that remember (supernet/network/context.py).
         Raises ValueError when x does not have the shape that `arch` reads.
         """
         graph = lower(self.space, arch)
@@ -107,10 +120,14 @@ class SuperNet(nn.Module):
                 weight = self.logits_weight[:, : op.channels_in]
                 return functional.linear(tensor.flatten(1), weight, self.logits_bias)[:, :, None, None]
             weights = self.weights(graph, op)
+            known = None if statistics is None else statistics[op.name]
+            if op.remembers:
+                y = filter_steps(tensor, weights.weight, op, past)
+                y = normalize_and_activate(op, y, weights.scale, weights.shift, known)
+                return with_passing(functional.relu_(y) if is_rectified(graph, op) else y, tensor)
             if statistics is None and torch.is_grad_enabled():
                 return convolve_and_normalize(tensor, *weights, op)
             y = convolve(tensor, weights.weight, op)
-            known = None if statistics is None else statistics[op.name]
             return normalize_and_activate(op, y, weights.scale, weights.shift, known)
 
         return execute(graph, x, layer)
@@ -118,8 +135,8 @@ class SuperNet(nn.Module):
     def weights(self, graph: LayerGraph, op: Op) -> LayerWeights:
         """The weights that a convolution of a member's graph runs with (views of the shared ones)."""
         bank = self.bank(self._bank_key(graph, op))
-        channels_in = 1 if op.kind == "depthwise" else op.channels_in
-        return bank.select(op.channels_out, channels_in, op.kernel)
+        channels_in = 1 if kind_of(op).is_channelwise else op.channels_in
+        return bank.select(op.filters, channels_in, op.kernel)
 
     def bank(self, key: str) -> ElasticConvolution:
         """The bank of shared weights named `key`."""
@@ -132,6 +149,8 @@ class SuperNet(nn.Module):
             rates = {self.space.input_length(rate): rate for rate in self.space.rates}
             return _stem_key(rates[op.length_in], op.channels_in)
         key = op.name.replace(".", "/")
+        if op.remembers:
+            return f"{key}/s{op.dilation}"
         if op.kind == "depthwise":
             return f"{key}/d{op.dilation}"
         if key.endswith("/expand"):
@@ -160,7 +179,8 @@ def _stream_dims(space: SearchSpace) -> list[str | None]:
     """Names of the channel dimensions after the stem and each stage, or None where order must stay.
 
     Where a first block can add its input to its output, both sides must be ordered alike: they share
-    one name if their largest widths agree, and are not reordered at all otherwise.
+    one name if their largest widths agree, and are not reordered at all otherwise; nor is a stream of which blocks
+    remember the first channels.
     """
     maxima = [max(space.stem_widths), *(max(stage.widths) for stage in space.stages)]
     dims: list[str | None] = [f"stream{index}" for index in range(len(maxima))]
@@ -171,4 +191,9 @@ def _stream_dims(space: SearchSpace) -> list[str | None]:
             else:
                 fixed = {dims[number - 1], dims[number]}
                 dims = [None if dim in fixed else dim for dim in dims]
+    for number, stage in enumerate(space.stages, 1):
+        for position, choices in enumerate(stage.blocks):
+            if any(option.remembers for option in choices.options):
+                read = dims[number - 1 if position == 0 else number]
+                dims = [None if dim == read else dim for dim in dims]
     return dims

@@ -24,18 +24,28 @@ def input_channels(sensors: Sensors, reads: Reads) -> int:
 class Block:
     """One block: an inverted residual (expand, depthwise, project) or one dilated convolution.
 
-    `expansion` is the ratio of expanded to input channels; a dilated block has none and holds 0.
+    `expansion` is the ratio of expanded to input channels; a dilated block has none and holds 0. Before its first
+    convolution a block may filter `remembers` channels along time, by `taps` a few `steps` (of 2 s) apart.
     """
 
     kind: BlockKind
     kernel: int
     dilation: int
     expansion: int = 0
+    remembers: int = 0
+    taps: int = 0
+    steps: int = 0
 
     def __str__(self) -> str:
+        memory = f"m{self.remembers}k{self.taps}s{self.steps}" if self.remembers else ""
         if self.kind == "dilated":
-            return f"c{self.kernel}d{self.dilation}"
-        return f"i{self.kernel}d{self.dilation}e{self.expansion}"
+            return f"c{self.kernel}d{self.dilation}{memory}"
+        return f"i{self.kernel}d{self.dilation}e{self.expansion}{memory}"
+
+    @property
+    def reach(self) -> int:
+        """Steps before the newest that it looks back to."""
+        return (self.taps - 1) * self.steps if self.remembers else 0
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,11 @@ class Arch:
     def channels(self) -> int:
         """Input channels of the network."""
         return input_channels(self.sensors, self.reads)
+
+    @property
+    def remembered_steps(self) -> int:
+        """Steps (2 s each) before the newest that the network looks back to; 0 for one that reads one window."""
+        return sum(block.reach for stage in self.stages for block in stage.blocks)
 
     @property
     def path(self) -> tuple[tuple[object, ...], ...]:

@@ -45,8 +45,14 @@ def block_nodes(
 ) -> list[Node]:
     """The operations of one block, named below `name`, reading `source` of (length, channels).
 
-    A block that keeps length and width adds its input to its output.
+    A block that keeps length and width adds its input to its output. What it remembers is read by its first
+    convolution alone.
     """
+    stream, nodes = source, list[Node]()
+    if block.remembers:
+        taps = {"kernel": block.taps, "dilation": block.steps, "remembers": block.remembers}
+        context = Op(f"{name}.context", "context", length, channels, length, channels, **taps)
+        nodes, source = [(context, (source,))], context.name
     length_out = -(-length // stride)
 
     def spatial(part: str, kind: Kind, channels_in: int, channels_out: int) -> Op:
@@ -65,17 +71,16 @@ def block_nodes(
         )
 
     if block.kind == "dilated":
-        conv = spatial("conv", "conv", channels, width)
-        nodes: list[Node] = [(conv, (source,))]
+        nodes.append((spatial("conv", "conv", channels, width), (source,)))
     else:
         mid = channels * block.expansion
         expand = Op(f"{name}.expand", "conv", length, channels, length, mid, activation="relu")
         filtered = spatial("depthwise", "depthwise", mid, mid)
         project = Op(f"{name}.project", "conv", length_out, mid, length_out, width)
-        nodes = [(expand, (source,)), (filtered, (expand.name,)), (project, (filtered.name,))]
+        nodes += [(expand, (source,)), (filtered, (expand.name,)), (project, (filtered.name,))]
     if stride == 1 and channels == width:
         added = Op(f"{name}.add", "add", length, width, length, width)
-        nodes.append((added, (source, nodes[-1][0].name)))
+        nodes.append((added, (stream, nodes[-1][0].name)))
     return nodes
 
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
@@ -24,6 +23,7 @@ from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import GraphError, LayerGraph, Reads
 from hwmodels.signals.spectrum import POSITIONS, RATE_HZ, WINDOW_S, position_bpm
 from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
+from supernet.space.choices import BlockChoices, StageChoices, StemChoice, Strict, Widths
 from supernet.space.lowering import lower
 
 Genes = npt.NDArray[np.int16]
@@ -32,75 +32,6 @@ Head = Literal["heart_rate_head", "class_head"]
 
 class SpaceError(InputError):
     """A search space, or an architecture, that is not valid; the message names the field."""
-
-
-Kernels = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=32)]
-Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1, max_length=32)]
-Expansions = Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=16)]
-Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=64)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class StemChoice(_Strict):
-    """The stem that reads one sampling rate; kernel in samples, stride down to the feature rate."""
-
-    rate_hz: int = Field(ge=4, le=256)
-    kernel: int = Field(ge=1, le=32)
-    stride: int = Field(ge=1, le=16)
-
-
-class BlockChoices(_Strict):
-    """What one block position may hold: every combination within each kind."""
-
-    class Inverted(_Strict):
-        """Choices of an inverted residual block."""
-
-        kernels: Kernels
-        dilations: Dilations
-        expansions: Expansions
-
-    class Dilated(_Strict):
-        """Choices of a dilated convolution block."""
-
-        kernels: Kernels
-        dilations: Dilations
-
-    inverted_residual: Inverted | None = None
-    dilated: Dilated | None = None
-
-    @cached_property
-    def options(self) -> tuple[Block, ...]:
-        """Every block this position may hold, in a fixed order: largest last within each kind."""
-        found: list[Block] = []
-        if self.inverted_residual is not None:
-            inner = self.inverted_residual
-            found += [
-                Block("inverted_residual", kernel, dilation, expansion)
-                for kernel, dilation, expansion in product(
-                    sorted(inner.kernels), sorted(inner.dilations), sorted(inner.expansions)
-                )
-            ]
-        if self.dilated is not None:
-            found += [
-                Block("dilated", kernel, dilation)
-                for kernel, dilation in product(sorted(self.dilated.kernels), sorted(self.dilated.dilations))
-            ]
-        return tuple(found)
-
-
-class StageChoices(_Strict):
-    """A stage: stride of its first block, widths, and the choices at each block position.
-
-    The stage is as deep as its list of positions at most, and `min_depth` at least.
-    """
-
-    stride: int = Field(ge=1, le=8)
-    widths: Widths
-    min_depth: int = Field(ge=1)
-    blocks: tuple[BlockChoices, ...] = Field(min_length=1, max_length=16)
 
 
 @dataclass(frozen=True)
@@ -113,7 +44,7 @@ class BlockColumn:
     options: tuple[Block, ...]
 
 
-class SearchSpace(_Strict):
+class SearchSpace(Strict):
     """All architectures the supernet holds. Build one with `load_space`.
 
     `window_s`, `head` and `outputs` (heart-rate bins or classes) come from the task, not the file. Where the
@@ -154,9 +85,29 @@ class SearchSpace(_Strict):
         for field, values in lists:
             if len(set(values)) != len(values):
                 raise SpaceError(f"space {self.name!r}, {field}: a choice is repeated in {list(values)}")
+        self._check_context()
         for width in (*self.stem_widths, *(w for stage in self.stages for w in stage.widths)):
             if width % 4 or width <= 0:
                 raise SpaceError(f"space {self.name!r}: width {width} is not a multiple of 4, as the kernels want")
+
+    def _check_context(self) -> None:
+        """What is remembered must be there in the narrowest stream that a block may read."""
+        before = self.stem_widths
+        for number, stage in enumerate(self.stages, 1):
+            for position, choices in enumerate(stage.blocks, 1):
+                most = max(block.remembers for block in choices.options)
+                narrowest = min(before if position == 1 else stage.widths)
+                field = f"space {self.name!r}, stages[{number}].blocks[{position}].context"
+                if most and self.reads != "spectrum":
+                    raise SpaceError(f"{field}: networks over samples stream instead; only spectra have a context")
+                if most > narrowest:
+                    raise SpaceError(f"{field}: {most} channels, but the block may read only {narrowest}")
+            before = stage.widths
+
+    @cached_property
+    def has_context(self) -> bool:
+        """Whether any member remembers earlier windows."""
+        return any(option.remembers for block in self.block_columns for option in block.options)
 
     def _check_spectral(self) -> None:
         strides = [stem.stride for stem in self.stems] + [stage.stride for stage in self.stages]

@@ -19,7 +19,8 @@ import torch.distributed as dist
 from torch import nn
 
 from hwmodels.basics.errors import InputError
-from supernet.windows.training_set import Batch, Inputs
+from supernet.training.batch import Batch
+from supernet.windows.training_set import Inputs
 
 _PATIENCE = timedelta(days=7)
 
@@ -48,6 +49,7 @@ class Team:
             )
         part = slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
         inputs = Inputs({rate: x[part] for rate, x in batch.inputs.items()})
+        inputs.past = None if batch.inputs.past is None else batch.inputs.past[part]
         teacher = None if batch.teacher is None else batch.teacher[part]
         return Batch(inputs, batch.targets[part], teacher)
 

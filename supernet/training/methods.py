@@ -27,9 +27,11 @@ from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch
 from supernet.space.search_space import Genes, SearchSpace
 from supernet.tasks.task import Task
+from supernet.training.batch import Batch
 from supernet.training.teaching import Teaching, distiller_of
 from supernet.training.window_outputs import predict, ready_subnet, subnet_error
-from supernet.windows.training_set import Batch, TrainingSet, input_of
+from supernet.windows.steps import Windows, call, drawn_rows
+from supernet.windows.training_set import TrainingSet, input_of
 
 _SUBNETS = 11
 _POOL = 2000
@@ -114,7 +116,8 @@ class SingleNetwork:
         """One backward pass on the blended loss."""
         assert self._distiller is not None, "fit prepares it"
         x = input_of(batch.inputs, self)
-        student = observe(self.module, x) if self.needs_maps else Observation(self.module(x))
+        windows = Windows(x, batch.inputs.past)
+        student = observe(self.module, windows) if self.needs_maps else Observation(call(self.module, windows))
         loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
         return float(loss.detach())
@@ -127,9 +130,9 @@ class SingleNetwork:
 
     def calibrate(self, training: TrainingSet, windows: int = 1024, batch: int = 128) -> None:
         """Re-estimate the norms on unvaried training windows; leaves eval mode."""
-        count = min(windows, len(training))
-        chosen = np.random.default_rng(7).choice(len(training), count, replace=False)
-        parts = [chosen[i : i + batch] for i in range(0, count, batch)]
+        drawn = drawn_rows(len(training), windows, training.block, np.random.default_rng(7))
+        chosen = np.concatenate(list(drawn))
+        parts = [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
         calibrate(
             self.module,
             (training.read(self, part) for part in parts if len(part) > 1),
@@ -210,7 +213,7 @@ class Sandwich:
         self, arch: Arch, batch: Batch, guide: Observation | None, settings: TrainSettings
     ) -> tuple[Tensor, float]:
         assert self._distiller is not None, "fit prepares it"
-        logits = self.supernet(input_of(batch.inputs, arch), arch)
+        logits = self.supernet(input_of(batch.inputs, arch), arch, past=batch.inputs.past)
         loss = _loss(self.task, self._distiller, Observation(logits), batch.targets, guide, settings)
         loss.backward()
         return logits.detach(), float(loss.detach())

@@ -25,11 +25,12 @@ from supernet.compute.accelerator import CPU
 from supernet.compute.allocation import keep_freed_memory
 from supernet.settings.training import TrainSettings
 from supernet.tasks.task import Task
+from supernet.training.batch import Batch
 from supernet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
-from supernet.windows.training_set import Batch, Draw, TrainingSet, corrupt, epoch_order
+from supernet.windows.training_set import Draw, TrainingSet, corrupt, epoch_order
 
 
 class DivergedError(InputError):
@@ -167,7 +168,7 @@ def _epoch(
     known = None if teacher is None else teacher.of(draw, with_maps=method.needs_maps)
     parameters = list(method.module.parameters())
     parameters += [] if method.helpers is None else list(method.helpers.parameters())
-    order = list(epoch_order(len(training), settings.batch, settings.seed, epoch))
+    order = list(epoch_order(len(training), settings.batch, settings.seed, epoch, draw.blocks))
     total, windows = 0.0, 0
     with torch.random.fork_rng(devices=[]):
         for step, chosen in enumerate(order):

@@ -16,26 +16,31 @@ from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.tasks.task import Task
+from supernet.windows.steps import Given, Windows, call, drawn_rows, given, remembered_steps
 from supernet.windows.training_set import Inputs, TrainingSet, input_of
 
 NetworkFunction = Callable[[Tensor], Tensor]
 
 
-def logits_of(network: NetworkFunction, inputs: Tensor, batch: int = 256) -> Tensor:
-    """Logits (n, outputs) of windows (n, channels, samples), batch by batch, without gradients."""
+def logits_of(network: NetworkFunction, inputs: Given, batch: int = 256) -> Tensor:
+    """Logits (n, outputs) of windows (n, channels, samples), batch by batch, without gradients.
+
+    A network that remembers is shown what came before a batch once more.
+    """
+    lead = remembered_steps(network)
     with torch.no_grad():
-        return torch.cat([network(part) for part in inputs.split(batch)])
+        return torch.cat([call(network, part)[known:] for part, known in given(inputs).parts(batch, lead)])
 
 
 def predict(
-    network: NetworkFunction, inputs: Tensor, task: Task, batch: int = 256
+    network: NetworkFunction, inputs: Given, task: Task, batch: int = 256
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Estimates and spreads, (n,) each, of normalized windows (n, channels, samples)."""
     estimate, spread = task.estimate(logits_of(network, inputs, batch))
     return estimate.cpu().numpy(), spread.cpu().numpy()
 
 
-def calibration_batches(training: TrainingSet, arch: Arch, windows: int = 512) -> Iterator[Tensor]:
+def calibration_batches(training: TrainingSet, arch: Arch, windows: int = 512) -> Iterator[Windows]:
     """Batches of unvaried training windows, the same for all, as `arch` reads them."""
     for part in _calibration_parts(training, windows):
         yield training.read(arch, part)
@@ -49,10 +54,9 @@ def calibration_inputs(training: TrainingSet, windows: int = 512) -> list[Inputs
 def _calibration_parts(
     training: TrainingSet, windows: int, batch: int = 128, seed: int = 0
 ) -> Iterator[npt.NDArray[np.intp]]:
-    count = min(windows, len(training))
-    chosen = np.random.default_rng([seed, 7]).choice(len(training), count, replace=False)
-    for start in range(0, count, batch):
-        part = chosen[start : start + batch]
+    rows = np.concatenate(list(drawn_rows(len(training), windows, training.block, np.random.default_rng([seed, 7]))))
+    for start in range(0, len(rows), batch):
+        part = rows[start : start + batch]
         if len(part) > 1:
             yield part
 
@@ -73,5 +77,5 @@ def subnet_error(
     subjects: npt.NDArray[np.str_] | None = None,
 ) -> float:
     """The task's error of a calibrated subnet on normalized windows."""
-    estimate, _ = predict(subnet, input_of(inputs, arch), task)
+    estimate, _ = predict(subnet, Windows(input_of(inputs, arch), inputs.past), task)
     return task.error(estimate, targets, subjects)

@@ -42,22 +42,26 @@ class Disturbances:
     is_silent: Tensor
 
     @staticmethod
-    def drawn(count: int, rng: np.random.Generator, settings: Augmentation) -> Disturbances:
-        """Random ones for `count` windows."""
+    def drawn(
+        count: int, rng: np.random.Generator, settings: Augmentation, of: npt.NDArray[np.intp] | None = None
+    ) -> Disturbances:
+        """Random ones for `count` windows, all alike for those of a block: of (count,) numbers it."""
+        of = np.arange(count) if of is None else of
 
         def uniform(low: float, high: float, share: float = 1.0) -> Tensor:
             values = rng.uniform(low, high, count) * (rng.random(count) < share)
-            return torch.from_numpy(values.astype(np.float32))
+            return torch.from_numpy(values.astype(np.float32)[of])
 
+        first = np.searchsorted(of, of)
         return Disturbances(
-            partner=rng.integers(count, size=count),
+            partner=(rng.integers(count, size=count)[of] + np.arange(count) - first) % count,
             motion=uniform(0.25 * settings.motion_gain, settings.motion_gain, settings.motion_share),
             loss_at=uniform(0.0, 1.0),
             loss_s=uniform(min(_SHORTEST_LOSS_S, settings.contact_s), settings.contact_s, settings.contact_share),
             drift=uniform(0.0, settings.gain),
             drift_hz=uniform(*_DRIFT_HZ),
             drift_phase=uniform(0.0, 2 * math.pi),
-            is_silent=torch.from_numpy(rng.random(count) < settings.silence_share),
+            is_silent=torch.from_numpy((rng.random(count) < settings.silence_share)[of]),
         )
 
     def apply(

@@ -6,7 +6,7 @@ resumed training sees what an undisturbed one would.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, Protocol
@@ -29,18 +29,22 @@ from hwmodels.network.preparation import (
 )
 from hwmodels.signals.spectrum import RATE_HZ
 from supernet.compute.accelerator import CPU
-from supernet.distillation.observation import Observation
 from supernet.settings.augmentation import Augmentation
 from supernet.tasks.task import Task
 from supernet.windows.disturbances import Disturbances
+from supernet.windows.steps import Windows, blocks_of, past_of
 from supernet.windows.torch_spectrum import spectra_of
 
 _GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE = 1, 2, 3, 4
 
 
 class Inputs(dict[int, Tensor]):
-    """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate)."""
+    """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate).
 
+    past: (n,) steps before each, None where unknown.
+    """
+
+    past: Tensor | None = None
     _spectra: Tensor | None = None
 
     def spectra(self) -> Tensor:
@@ -91,7 +95,8 @@ class TrainingSet:
     inputs: rate in Hz -> float32 (n, 4, (window_s + 2 margin_s) * rate): band-passed PPG, then the
     accelerometer in g (zeros where has_acc is False). targets: (n,) BPM or class indices.
     subjects: (n,) names, by which errors are averaged, or None. device: where windows are held, varied and
-    read from.
+    read from. steps: (n,) as `step_numbers` has it, or None. block: windows drawn one after the other, 1 for
+    networks that read each by itself.
     """
 
     inputs: Mapping[int, npt.NDArray[np.float32]]
@@ -101,6 +106,8 @@ class TrainingSet:
     margin_s: float
     subjects: npt.NDArray[np.str_] | None = None
     device: torch.device = CPU
+    steps: npt.NDArray[np.int64] | None = None
+    block: int = 1
 
     def __post_init__(self) -> None:
         if not len(self) or not self.inputs:
@@ -125,6 +132,7 @@ class TrainingSet:
             has_acc=self.has_acc[chosen],
             targets=self.targets[chosen],
             subjects=None if self.subjects is None else self.subjects[chosen],
+            steps=None if self.steps is None else self.steps[chosen],
         )
 
     def on(self, device: torch.device) -> TrainingSet:
@@ -144,23 +152,21 @@ class TrainingSet:
 
     def normalized(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Inputs:
         """`windows` at every rate."""
-        return Inputs({rate: self.windows(rate, chosen) for rate in self.inputs})
+        inputs = Inputs({rate: self.windows(rate, chosen) for rate in self.inputs})
+        inputs.past = self.past(chosen)
+        return inputs
 
-    def read(self, reader: Reader, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor:
+    def past(self, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Tensor | None:
+        """Steps before each of some windows, within these."""
+        return None if self.steps is None or self.block == 1 else past_of(self.steps[chosen])
+
+    def read(self, reader: Reader, chosen: npt.NDArray[np.intp] | slice = slice(None)) -> Windows:
         """What `reader` reads of the windows proper: (n, channels, positions)."""
-        return input_of(Inputs({reader.rate_hz: self.windows(reader.rate_hz, chosen)}), reader)
+        x = input_of(Inputs({reader.rate_hz: self.windows(reader.rate_hz, chosen)}), reader)
+        return Windows(x, self.past(chosen))
 
 
 NO_AUGMENTATION = Augmentation(stretch_share=0.0, noise=0.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them."""
-
-    inputs: Inputs
-    targets: Tensor
-    teacher: Observation | None = None
 
 
 class Draw:
@@ -176,9 +182,17 @@ class Draw:
         labels = torch.from_numpy(np.asarray(training.targets, np.float32))
         reach = 1.0 + 2.0 * training.margin_s / training.window_s
         low, high = task.stretch_limits(labels, augmentation.slowest, min(augmentation.fastest, reach))
-        place = torch.from_numpy(rng.random(count, dtype=np.float32))
+        self.blocks = (
+            blocks_of(count, training.block, int(rng.integers(training.block))) if training.block > 1 else None
+        )
+        # Windows of a block are all varied alike, as they follow each other.
+        of = np.arange(count) if self.blocks is None else np.repeat(*_numbered(self.blocks))
+        if self.blocks is not None:
+            low, high = _of_all(low, self.blocks, torch.max), _of_all(high, self.blocks, torch.min)
+            high = high.maximum(low)
+        place = torch.from_numpy(rng.random(count, dtype=np.float32)[of])
         factor = torch.exp(low.log() + place * (high.log() - low.log()))
-        is_stretched = torch.from_numpy(rng.random(count) < augmentation.stretch_share)
+        is_stretched = torch.from_numpy((rng.random(count) < augmentation.stretch_share)[of])
         self.training = training
         self.identity = (seed, number, augmentation)
         self.factor = torch.where(is_stretched, factor, 1.0).to(training.device)
@@ -186,7 +200,7 @@ class Draw:
         self.disturbances: Disturbances | None = None
         if augmentation.disturbs:
             rng = np.random.default_rng([seed, _DISTURBANCE, number])
-            self.disturbances = Disturbances.drawn(count, rng, augmentation)
+            self.disturbances = Disturbances.drawn(count, rng, augmentation, of)
 
     def inputs(self, chosen: npt.NDArray[np.intp], rates: tuple[int, ...] | None = None) -> Inputs:
         """Normalized, varied windows `chosen` (indices) at `rates` (all by default)."""
@@ -198,6 +212,7 @@ class Draw:
             if self.disturbances is not None:
                 x = self.disturbances.apply(x, chosen, rate, partial(self._motion_of, rate))
             found[rate] = normalize_windows(x, rate)
+        found.past = self.training.past(chosen)
         return found
 
     def _motion_of(self, rate_hz: int, windows: npt.NDArray[np.intp]) -> Tensor:
@@ -208,11 +223,29 @@ class Draw:
         return torch.cat([explained, x[:, 1:] - x[:, 1:].mean(dim=2, keepdim=True)], dim=1)
 
 
-def epoch_order(count: int, batch: int, seed: int, epoch: int) -> Iterator[npt.NDArray[np.intp]]:
-    """Indices of each step of an epoch, shuffled; an incomplete last batch is left out if others exist."""
-    order = np.random.default_rng([seed, _ORDER, epoch]).permutation(count)
+def epoch_order(
+    count: int, batch: int, seed: int, epoch: int, blocks: list[npt.NDArray[np.intp]] | None = None
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Indices of each step of an epoch, shuffled; an incomplete last batch is left out if others exist.
+
+    With `blocks`, these are shuffled and not what they hold.
+    """
+    rng = np.random.default_rng([seed, _ORDER, epoch])
+    order = (
+        rng.permutation(count) if blocks is None else np.concatenate([blocks[k] for k in rng.permutation(len(blocks))])
+    )
     for step in range(max(1, count // batch)):
         yield order[step * batch : (step + 1) * batch]
+
+
+def _numbered(blocks: list[npt.NDArray[np.intp]]) -> tuple[npt.NDArray[np.intp], list[int]]:
+    return np.arange(len(blocks)), [len(block) for block in blocks]
+
+
+def _of_all(values: Tensor, blocks: list[npt.NDArray[np.intp]], of: Callable[[Tensor], Tensor]) -> Tensor:
+    """One value of each block's, for all of its windows."""
+    parts = values.split([len(block) for block in blocks])
+    return torch.cat([of(part).expand(len(part)) for part in parts])
 
 
 def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, step: int) -> Inputs:
@@ -228,6 +261,7 @@ def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, s
         x = x.clone()
         x[:, :2] += (level * noise)[:, None].to(x.device)
         corrupted[rate] = x
+    corrupted.past = inputs.past
     return corrupted
 
 

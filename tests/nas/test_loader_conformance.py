@@ -16,6 +16,7 @@ from nas.data.conformance import check_loader
 from nas.data.loader import LOADERS
 from tests.nas.test_data_loaders import _bami, _spc
 from tests.nas.test_data_pickle import _distributed
+from tests.nas.test_published_sets import exercise_edf, galaxy, wesad, wildppg
 from tests.nas.test_recording_formats import _empatica, _waveforms
 
 
@@ -63,15 +64,42 @@ def _edf(folder: Path) -> None:
     edfio.Edf([edfio.EdfSignal(pulse, 25, label="ppg", physical_dimension="mV")]).write(folder / "ride.edf")
 
 
+def _exercise(folder: Path) -> None:
+    for record in ("s2_walk", "s3_run"):
+        exercise_edf(folder, record)
+
+
+def _wesad(folder: Path) -> None:
+    pytest.importorskip("wfdb")
+    for person in ("S2", "S3"):
+        (folder / f"{person}.pkl").write_bytes(pickle.dumps(wesad(person=person), protocol=2))
+
+
+def _wildppg(folder: Path) -> None:
+    pytest.importorskip("wfdb")
+    for person in ("an0", "e61"):
+        wildppg(folder, person)
+
+
+def _galaxy(folder: Path) -> None:
+    pytest.importorskip("wfdb")
+    for person in ("P02", "P03"):
+        galaxy(folder, person)
+
+
 SAMPLES: dict[str, Callable[[Path], None]] = {
     "bami": _two_bami,
     "edf": _edf,
     "empatica_e4": _export,
+    "galaxy_ppg": _galaxy,
     "ieee_spc": _two_spc,
     "liu": _liu,
     "ppg_dalia": _dalia,
     "tabular": _csv,
+    "wesad": _wesad,
     "wfdb": _wfdb,
+    "wildppg": _wildppg,
+    "wrist_exercise": _exercise,
 }
 
 

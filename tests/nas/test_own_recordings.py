@@ -125,8 +125,9 @@ def test_what_was_done_to_recordings_reaches_whoever_runs_on_them(
         strap(tmp_path / f"p{person}.labels.csv", np.arange(4.0, 50.0, 2.0))
     config = tiny_config(tmp_path) | {"data": {"folds": 3, "sources": [{"kind": "tabular"}]}}
     given = [write_config(tmp_path / "own.yaml", config), "--data", tmp_path, "--run", tmp_path / "run"]
-    assert exit_code("run", *given, "--until", "prepare") == 0
+    assert exit_code("run", *given, "--until", "prepare") == 2
     said_aloud = capsys.readouterr().err
+    assert "p0.csv has no heart rates that can be used as labels" in said_aloud
     assert "note: p0.csv and 5 more: acceleration taken as mg, divided by 1000" in said_aloud
     assert "note: p0.csv: 0 of 23 labels lie within the signal: labels at 4 to 48 s" in said_aloud
 

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from hwmodels.basics.errors import InputError
+from supernet.training.batch import Batch
 from supernet.training.distributed import ALONE, Team
-from supernet.windows.training_set import Batch, Inputs
+from supernet.windows.training_set import Inputs
 from tests.supernet.team_training import train
 
 

@@ -2,17 +2,16 @@
    oldest step, then a ring of slots, words of four channels at one place, place by place for the first four
    channels, then for the next. The newest step takes the oldest one's slot once that has been read.
 
-   The data are, for every four channels: the first terms of their sums (the input's zero point folded in); for each
-   tap, oldest first, a word of two weights as int16 for the first and the third, and one for the others; then of
-   every channel a multiplier and the addend of rounding and zero point. Weights and first terms are scaled so that
-   the results of all channels lie 12 bits up. Channels come in the order first, third, second, fourth. */
+   The data are, for every four channels: twice their biases (the input's zero point folded in); for each tap, oldest
+   first, a word of twice the weights of the first and the third as int16, and one for the others; then of every
+   channel the multiplier, the offset and the shift less one. Channels come in the order first, third, second,
+   fourth. */
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
 /* Four channels at all places. `written` and `later` are bytes from an input to its output, and from the oldest
    step's word to those of the taps in between. The assembly knows the order. */
 typedef struct {
-    uint32_t lowest;
     intptr_t row, later[2];
     const ppgnet_word *record;
     const int8_t *input;
@@ -27,7 +26,7 @@ void ppgnet_context_four_4(const ppgnet_context_job *job);
 
 #if PPGNET_DSP
 
-/* On the stack the record, then lowest, row and later; r1 input, r2 written, r3 oldest, lr places. The order of
+/* On the stack the record, then row and later; r1 input, r2 written, r3 oldest, lr places. The order of
    instructions is the best found by search with the cycle model of hwmodels/device. */
 #define FUNCTION(name, body) \
     __asm__(".pushsection .text." name ", \"ax\", %progbits\n" \
@@ -42,21 +41,21 @@ void ppgnet_context_four_4(const ppgnet_context_job *job);
 #define FOUR(taps, words, body) \
     FUNCTION("ppgnet_context_four_" taps, \
             "push {r4-r11, lr}\n" \
-            "ldm r0!, {r4-r8}\n" \
-            "sub sp, sp, #4 * (" words " + 4)\n" \
+            "ldm r0!, {r4-r7}\n" \
+            "sub sp, sp, #4 * (" words " + 3)\n" \
             "add r9, sp, #4 * " words "\n" \
-            "stm r9, {r4-r7}\n" \
+            "stm r9, {r4-r6}\n" \
             "ldm r0, {r1, r2, r3, lr}\n" \
             "mov r9, sp\n" \
             "mov r10, #" words " / 2\n" \
             "2:\n" \
-            "ldm r8!, {r4, r5}\n" \
+            "ldm r7!, {r4, r5}\n" \
             "subs r10, #1\n" \
             "stm r9!, {r4, r5}\n" \
             "bne 2b\n" \
             ".p2align 2\n" \
             "1:\n" body \
-            "add sp, sp, #4 * (" words " + 4)\n" \
+            "add sp, sp, #4 * (" words " + 3)\n" \
             "pop {r4-r11, pc}\n")
 
 FUNCTION("ppgnet_copy_words",
@@ -80,188 +79,215 @@ FUNCTION("ppgnet_copy_words",
     "4:\n"
     "pop {r4-r10, pc}\n");
 
-FOUR("2", "16",
+FOUR("2", "20",
     "ldr r0, [r3]\n"
-    "ldr r4, [sp, #20]\n"
+    "ldr r4, [sp, #24]\n"
+    "ldr r5, [sp, #36]\n"
+    "sxtb16 r6, r0\n"
+    "ldr r7, [sp, #16]\n"
+    "ldr r8, [sp, #4]\n"
+    "ldr r9, [sp, #8]\n"
+    "ldr r10, [sp, #20]\n"
+    "ldr r11, [sp, #0]\n"
+    "ldr r12, [sp, #12]\n"
+    "smlatt r8, r6, r7, r8\n"
+    "sxtb16 r0, r0, ror #8\n"
+    "smlabb r11, r6, r7, r11\n"
+    "smlatt r12, r0, r10, r12\n"
+    "ldr r6, [r1]\n"
+    "sxtb16 r7, r6\n"
+    "smlabb r9, r0, r10, r9\n"
+    "sxtb16 r10, r6, ror #8\n"
+    "smlabb r11, r7, r4, r11\n"
+    "smlatt r8, r7, r4, r8\n"
+    "ldr r0, [sp, #28]\n"
+    "str r6, [r3], #4\n"
+    "ldr r4, [sp, #32]\n"
+    "smlatt r12, r10, r0, r12\n"
+    "ldr r7, [sp, #60]\n"
+    "add r6, r5, r11, asr #31\n"
+    "smmlar r11, r11, r4, r6\n"
+    "ldr r5, [sp, #48]\n"
+    "smlabb r9, r10, r0, r9\n"
+    "ldr r4, [sp, #52]\n"
+    "ldr r6, [sp, #56]\n"
+    "ldr r10, [sp, #44]\n"
+    "add r0, r5, r8, asr #31\n"
+    "ldr r5, [sp, #72]\n"
+    "add r7, r7, r9, asr #31\n"
+    "smmlar r9, r9, r6, r7\n"
+    "ldr r6, [sp, #64]\n"
+    "add r7, r5, r12, asr #31\n"
+    "ldr r5, [sp, #68]\n"
+    "smmlar r8, r8, r10, r0\n"
+    "ldr r10, [sp, #76]\n"
+    "ldr r0, [sp, #40]\n"
+    "asr r9, r9, r6\n"
+    "smmlar r12, r12, r5, r7\n"
+    "asr r11, r11, r0\n"
+    "ssat r9, #8, r9, asr #1\n"
+    "asr r8, r8, r4\n"
+    "ssat r8, #8, r8, asr #1\n"
+    "ssat r11, #8, r11, asr #1\n"
+    "asr r12, r12, r10\n"
+    "ssat r12, #8, r12, asr #1\n"
+    "subs lr, lr, #1\n"
+    "bfi r11, r9, #8, #8\n"
+    "ldr r6, [sp, #80]\n"
+    "bfi r11, r8, #16, #8\n"
+    "bfi r11, r12, #24, #8\n"
+    "str r11, [r1, r2]\n"
+    "add r1, r1, r6\n"
+    "bne 1b\n");
+FOUR("3", "22",
+    "ldr r0, [r3]\n"
+    "ldr r4, [sp, #92]\n"
     "ldr r5, [sp, #16]\n"
     "sxtb16 r6, r0, ror #8\n"
-    "ldr r7, [r1]\n"
-    "sxtb16 r8, r0\n"
-    "ldr r9, [sp, #4]\n"
-    "ldr r10, [sp, #0]\n"
-    "smlabb r10, r8, r5, r10\n"
-    "sxtb16 r11, r7\n"
-    "ldr r12, [sp, #24]\n"
-    "ldr r0, [sp, #8]\n"
-    "smlatt r9, r8, r5, r9\n"
-    "smlabb r10, r11, r12, r10\n"
-    "ldr r5, [sp, #12]\n"
-    "smlatt r9, r11, r12, r9\n"
-    "ldr r8, [sp, #28]\n"
-    "sxtb16 r11, r7, ror #8\n"
-    "smlabb r0, r6, r4, r0\n"
-    "smlatt r5, r6, r4, r5\n"
-    "ldr r12, [sp, #32]\n"
-    "smlatt r5, r11, r8, r5\n"
-    "ldr r4, [sp, #36]\n"
-    "smlabb r0, r11, r8, r0\n"
-    "ldr r6, [sp, #40]\n"
-    "ldr r8, [sp, #48]\n"
-    "smmla r10, r10, r12, r4\n"
-    "ldr r11, [sp, #56]\n"
-    "ldr r12, [sp, #52]\n"
-    "ldr r4, [sp, #44]\n"
-    "smmla r0, r0, r8, r12\n"
-    "smmla r9, r9, r6, r4\n"
-    "ldr r8, [sp, #60]\n"
-    "ssat r10, #8, r10, asr #12\n"
-    "smmla r5, r5, r11, r8\n"
-    "ssat r0, #8, r0, asr #12\n"
-    "ldr r12, [sp, #68]\n"
-    "ssat r9, #8, r9, asr #12\n"
-    "ldr r6, [sp, #64]\n"
-    "ssat r5, #8, r5, asr #12\n"
-    "bfi r10, r0, #8, #8\n"
-    "bfi r10, r9, #16, #8\n"
-    "bfi r10, r5, #24, #8\n"
-    "ssub8 r4, r10, r6\n"
-    "sel r11, r10, r6\n"
-    "str r7, [r3], #4\n"
-    "subs lr, lr, #1\n"
-    "str r11, [r1, r2]\n"
-    "add r1, r1, r12\n"
-    "bne 1b\n");
-FOUR("3", "18",
-    "ldr r0, [sp, #16]\n"
-    "ldr r4, [sp, #28]\n"
-    "ldr r5, [r3]\n"
-    "sxtb16 r6, r5\n"
-    "ldr r7, [sp, #4]\n"
-    "ldr r8, [sp, #20]\n"
-    "ldr r9, [sp, #0]\n"
-    "smlabb r9, r6, r0, r9\n"
-    "ldr r10, [sp, #80]\n"
-    "sxtb16 r11, r5, ror #8\n"
-    "ldr r12, [sp, #12]\n"
-    "smlatt r12, r11, r8, r12\n"
-    "ldr r5, [sp, #24]\n"
-    "smlatt r7, r6, r0, r7\n"
-    "ldr r0, [sp, #8]\n"
-    "smlabb r0, r11, r8, r0\n"
-    "ldr r6, [r3, r10]\n"
-    "sxtb16 r8, r6\n"
-    "ldr r11, [sp, #36]\n"
-    "ldr r10, [r1]\n"
-    "smlatt r7, r8, r5, r7\n"
-    "sxtb16 r6, r6, ror #8\n"
-    "smlabb r9, r8, r5, r9\n"
-    "ldr r5, [sp, #32]\n"
-    "smlabb r0, r6, r4, r0\n"
-    "sxtb16 r8, r10\n"
-    "smlatt r12, r6, r4, r12\n"
-    "smlabb r9, r8, r5, r9\n"
-    "ldr r4, [sp, #60]\n"
-    "sxtb16 r6, r10, ror #8\n"
-    "smlatt r7, r8, r5, r7\n"
-    "smlabb r0, r6, r11, r0\n"
-    "ldr r5, [sp, #48]\n"
-    "ldr r8, [sp, #56]\n"
-    "smlatt r12, r6, r11, r12\n"
-    "ldr r11, [sp, #40]\n"
-    "ldr r6, [sp, #44]\n"
-    "smmla r0, r0, r8, r4\n"
-    "ldr r4, [sp, #68]\n"
-    "smmla r9, r9, r11, r6\n"
-    "ldr r8, [sp, #64]\n"
-    "ldr r11, [sp, #52]\n"
-    "smmla r7, r7, r5, r11\n"
-    "ssat r0, #8, r0, asr #12\n"
-    "smmla r12, r12, r8, r4\n"
-    "ssat r9, #8, r9, asr #12\n"
-    "ldr r6, [sp, #72]\n"
-    "ssat r7, #8, r7, asr #12\n"
-    "ldr r5, [sp, #76]\n"
-    "ssat r12, #8, r12, asr #12\n"
-    "bfi r9, r0, #8, #8\n"
-    "str r10, [r3], #4\n"
-    "bfi r9, r7, #16, #8\n"
-    "bfi r9, r12, #24, #8\n"
-    "ssub8 r11, r9, r6\n"
-    "sel r4, r9, r6\n"
-    "str r4, [r1, r2]\n"
-    "add r1, r1, r5\n"
-    "subs lr, lr, #1\n"
-    "bne 1b\n");
-FOUR("4", "20",
-    "ldr r0, [sp, #8]\n"
-    "ldr r4, [sp, #20]\n"
-    "ldr r5, [r3]\n"
-    "ldr r6, [sp, #0]\n"
-    "ldr r7, [sp, #12]\n"
-    "sxtb16 r8, r5\n"
-    "ldr r9, [sp, #88]\n"
-    "sxtb16 r10, r5, ror #8\n"
-    "ldr r11, [sp, #4]\n"
-    "smlatt r7, r10, r4, r7\n"
-    "ldr r12, [sp, #16]\n"
-    "ldr r5, [sp, #92]\n"
-    "smlabb r0, r10, r4, r0\n"
-    "smlabb r6, r8, r12, r6\n"
-    "ldr r4, [sp, #24]\n"
-    "smlatt r11, r8, r12, r11\n"
-    "ldr r10, [r3, r9]\n"
-    "sxtb16 r8, r10\n"
-    "ldr r12, [r3, r5]\n"
-    "ldr r9, [sp, #28]\n"
-    "smlatt r11, r8, r4, r11\n"
-    "sxtb16 r5, r12, ror #8\n"
-    "smlabb r6, r8, r4, r6\n"
-    "sxtb16 r4, r10, ror #8\n"
-    "ldr r8, [sp, #32]\n"
-    "ldr r10, [sp, #44]\n"
-    "smlatt r7, r4, r9, r7\n"
-    "sxtb16 r12, r12\n"
-    "smlabb r0, r4, r9, r0\n"
-    "ldr r9, [sp, #36]\n"
-    "smlatt r11, r12, r8, r11\n"
-    "smlabb r6, r12, r8, r6\n"
+    "ldr r7, [sp, #20]\n"
+    "ldr r8, [sp, #8]\n"
+    "ldr r9, [sp, #12]\n"
+    "ldr r10, [r3, r4]\n"
+    "smlatt r9, r6, r7, r9\n"
+    "sxtb16 r11, r10, ror #8\n"
+    "ldr r12, [sp, #28]\n"
+    "smlabb r8, r6, r7, r8\n"
     "ldr r4, [r1]\n"
-    "ldr r8, [sp, #40]\n"
-    "smlatt r7, r5, r9, r7\n"
-    "sxtb16 r12, r4\n"
-    "smlabb r0, r5, r9, r0\n"
-    "sxtb16 r5, r4, ror #8\n"
-    "smlabb r6, r12, r8, r6\n"
-    "ldr r9, [sp, #60]\n"
-    "smlabb r0, r5, r10, r0\n"
-    "smlatt r7, r5, r10, r7\n"
-    "ldr r10, [sp, #64]\n"
-    "ldr r5, [sp, #48]\n"
-    "smlatt r11, r12, r8, r11\n"
-    "ldr r8, [sp, #56]\n"
-    "ldr r12, [sp, #52]\n"
-    "smmla r6, r6, r5, r12\n"
-    "ldr r5, [sp, #68]\n"
-    "ldr r12, [sp, #72]\n"
-    "smmla r0, r0, r10, r5\n"
-    "smmla r11, r11, r8, r9\n"
-    "ldr r10, [sp, #76]\n"
-    "ssat r6, #8, r6, asr #12\n"
-    "smmla r7, r7, r12, r10\n"
-    "ssat r0, #8, r0, asr #12\n"
-    "ssat r11, #8, r11, asr #12\n"
-    "ssat r7, #8, r7, asr #12\n"
+    "sxtb16 r6, r4, ror #8\n"
+    "smlatt r9, r11, r12, r9\n"
+    "sxtb16 r7, r0\n"
     "str r4, [r3], #4\n"
-    "bfi r6, r0, #8, #8\n"
-    "bfi r6, r11, #16, #8\n"
-    "bfi r6, r7, #24, #8\n"
-    "ldr r5, [sp, #80]\n"
-    "ssub8 r9, r6, r5\n"
-    "sel r8, r6, r5\n"
+    "ldr r0, [sp, #36]\n"
+    "smlabb r8, r11, r12, r8\n"
+    "sxtb16 r11, r10\n"
+    "ldr r12, [sp, #0]\n"
+    "smlatt r9, r6, r0, r9\n"
+    "ldr r10, [sp, #4]\n"
+    "smlabb r8, r6, r0, r8\n"
+    "ldr r6, [sp, #72]\n"
+    "smlabb r12, r7, r5, r12\n"
+    "ldr r0, [sp, #24]\n"
+    "sxtb16 r4, r4\n"
+    "smlatt r10, r7, r5, r10\n"
+    "smlabb r12, r11, r0, r12\n"
+    "ldr r5, [sp, #32]\n"
+    "smlatt r10, r11, r0, r10\n"
+    "ldr r7, [sp, #68]\n"
+    "smlabb r12, r4, r5, r12\n"
+    "ldr r11, [sp, #44]\n"
+    "smlatt r10, r4, r5, r10\n"
+    "ldr r0, [sp, #64]\n"
+    "ldr r4, [sp, #40]\n"
+    "add r5, r7, r8, asr #31\n"
+    "smmlar r8, r8, r0, r5\n"
+    "ldr r7, [sp, #56]\n"
+    "ldr r0, [sp, #52]\n"
+    "add r5, r11, r12, asr #31\n"
+    "add r11, r7, r10, asr #31\n"
+    "ldr r7, [sp, #80]\n"
+    "asr r8, r8, r6\n"
+    "ldr r6, [sp, #60]\n"
+    "ssat r8, #8, r8, asr #1\n"
+    "smmlar r10, r10, r0, r11\n"
+    "ldr r0, [sp, #48]\n"
+    "ldr r11, [sp, #76]\n"
+    "smmlar r12, r12, r4, r5\n"
+    "asr r10, r10, r6\n"
+    "add r4, r7, r9, asr #31\n"
+    "smmlar r9, r9, r11, r4\n"
+    "ssat r10, #8, r10, asr #1\n"
+    "ldr r5, [sp, #84]\n"
+    "asr r12, r12, r0\n"
+    "asr r9, r9, r5\n"
+    "ssat r12, #8, r12, asr #1\n"
+    "ldr r6, [sp, #88]\n"
+    "ssat r9, #8, r9, asr #1\n"
+    "bfi r12, r8, #8, #8\n"
+    "bfi r12, r10, #16, #8\n"
     "subs lr, lr, #1\n"
-    "str r8, [r1, r2]\n"
-    "ldr r12, [sp, #84]\n"
-    "add r1, r1, r12\n"
+    "bfi r12, r9, #24, #8\n"
+    "str r12, [r1, r2]\n"
+    "add r1, r1, r6\n"
+    "bne 1b\n");
+FOUR("4", "24",
+    "ldr r0, [sp, #100]\n"
+    "ldr r4, [sp, #16]\n"
+    "ldr r5, [r3]\n"
+    "ldr r6, [sp, #12]\n"
+    "ldr r7, [sp, #8]\n"
+    "sxtb16 r8, r5, ror #8\n"
+    "ldr r9, [r3, r0]\n"
+    "ldr r10, [sp, #104]\n"
+    "ldr r11, [sp, #20]\n"
+    "sxtb16 r12, r9, ror #8\n"
+    "ldr r0, [sp, #0]\n"
+    "sxtb16 r5, r5\n"
+    "smlabb r7, r8, r11, r7\n"
+    "smlatt r6, r8, r11, r6\n"
+    "ldr r8, [r3, r10]\n"
+    "ldr r11, [sp, #4]\n"
+    "smlatt r11, r5, r4, r11\n"
+    "ldr r10, [sp, #28]\n"
+    "smlabb r0, r5, r4, r0\n"
+    "sxtb16 r4, r9\n"
+    "ldr r5, [sp, #24]\n"
+    "sxtb16 r9, r8, ror #8\n"
+    "smlatt r6, r12, r10, r6\n"
+    "smlabb r7, r12, r10, r7\n"
+    "ldr r12, [r1]\n"
+    "smlabb r0, r4, r5, r0\n"
+    "ldr r10, [sp, #32]\n"
+    "sxtb16 r8, r8\n"
+    "smlatt r11, r4, r5, r11\n"
+    "smlatt r11, r8, r10, r11\n"
+    "ldr r4, [sp, #40]\n"
+    "smlabb r0, r8, r10, r0\n"
+    "ldr r5, [sp, #36]\n"
+    "ldr r10, [sp, #44]\n"
+    "str r12, [r3], #4\n"
+    "sxtb16 r8, r12\n"
+    "smlabb r7, r9, r5, r7\n"
+    "sxtb16 r12, r12, ror #8\n"
+    "smlatt r11, r8, r4, r11\n"
+    "smlatt r6, r9, r5, r6\n"
+    "ldr r9, [sp, #52]\n"
+    "smlabb r7, r12, r10, r7\n"
+    "ldr r5, [sp, #48]\n"
+    "smlabb r0, r8, r4, r0\n"
+    "ldr r4, [sp, #76]\n"
+    "ldr r8, [sp, #72]\n"
+    "smlatt r6, r12, r10, r6\n"
+    "ldr r10, [sp, #64]\n"
+    "add r12, r4, r7, asr #31\n"
+    "ldr r4, [sp, #84]\n"
+    "add r9, r9, r0, asr #31\n"
+    "smmlar r0, r0, r5, r9\n"
+    "ldr r5, [sp, #88]\n"
+    "add r9, r10, r11, asr #31\n"
+    "ldr r10, [sp, #60]\n"
+    "smmlar r7, r7, r8, r12\n"
+    "ldr r8, [sp, #68]\n"
+    "ldr r12, [sp, #56]\n"
+    "add r5, r5, r6, asr #31\n"
+    "smmlar r11, r11, r10, r9\n"
+    "ldr r9, [sp, #80]\n"
+    "asr r7, r7, r9\n"
+    "smmlar r6, r6, r4, r5\n"
+    "subs lr, lr, #1\n"
+    "ldr r10, [sp, #92]\n"
+    "ssat r7, #8, r7, asr #1\n"
+    "asr r11, r11, r8\n"
+    "ssat r11, #8, r11, asr #1\n"
+    "asr r0, r0, r12\n"
+    "ssat r0, #8, r0, asr #1\n"
+    "asr r6, r6, r10\n"
+    "ssat r6, #8, r6, asr #1\n"
+    "bfi r0, r7, #8, #8\n"
+    "ldr r9, [sp, #96]\n"
+    "bfi r0, r11, #16, #8\n"
+    "bfi r0, r6, #24, #8\n"
+    "str r0, [r1, r2]\n"
+    "add r1, r1, r9\n"
     "bne 1b\n");
 
 #else
@@ -277,24 +303,22 @@ PPGNET_INLINE void four(const ppgnet_context_job *job, uint32_t taps)
     const int8_t *in = job->input;
     int8_t *oldest = job->oldest;
     for (uintptr_t place = 0; place < job->places; place++, in += job->row, oldest += 4) {
-        const ppgnet_word *pair = job->record + 4, *last = pair + 2 * taps;
-        int32_t sums[4];
+        const ppgnet_word *pair = job->record + 4;
+        int32_t made[4];
         for (uint32_t channel = 0; channel < 4; channel++)
-            sums[channel] = (int32_t)job->record[channel];
+            made[channel] = (int32_t)job->record[channel];
         for (uint32_t tap = 0; tap < taps; tap++, pair += 2) {
             const int8_t *column = tap == 0 ? oldest : tap == taps - 1 ? in : oldest + job->later[tap - 1];
             uint32_t word = *(const ppgnet_word *)column, even = ppgnet_sxtb16(word), odd = ppgnet_sxtb16_odd(word);
-            sums[0] = ppgnet_smla_bottoms(even, pair[0], sums[0]);
-            sums[1] = ppgnet_smla_tops(even, pair[0], sums[1]);
-            sums[2] = ppgnet_smla_bottoms(odd, pair[1], sums[2]);
-            sums[3] = ppgnet_smla_tops(odd, pair[1], sums[3]);
+            made[0] = ppgnet_smla_bottoms(even, pair[0], made[0]);
+            made[1] = ppgnet_smla_tops(even, pair[0], made[1]);
+            made[2] = ppgnet_smla_bottoms(odd, pair[1], made[2]);
+            made[3] = ppgnet_smla_tops(odd, pair[1], made[3]);
         }
-        for (uint32_t channel = 0; channel < 4; channel++)
-            sums[channel] = ppgnet_saturated(
-                ppgnet_smmla(sums[channel], (int32_t)last[2 * channel], (int32_t)last[2 * channel + 1]) >> 12);
+        for (uint32_t channel = 0; channel < 4; channel++, pair += 3)
+            made[channel] = ppgnet_requantize(made[channel], (int32_t)pair[0], (int32_t)pair[2], (int32_t)pair[1]);
         *(ppgnet_word *)oldest = *(const ppgnet_word *)in;
-        *(ppgnet_word *)(uintptr_t)(in + job->written)
-            = ppgnet_larger_bytes(ppgnet_pack_bytes(sums[0], sums[2], sums[1], sums[3]), job->lowest);
+        *(ppgnet_word *)(uintptr_t)(in + job->written) = ppgnet_pack_bytes(made[0], made[2], made[1], made[3]);
     }
 }
 
@@ -340,14 +364,14 @@ PPGNET_UNIT void ppgnet_context(
     uint32_t first = slot_after(oldest, made->dilation, slots), next = slot_after(first, made->dilation, slots);
     state[0] = slot_after(oldest, 1, slots);
     ppgnet_copy_words(output, input, (uint32_t)made->length * made->channels / 4);
-    ppgnet_context_job job = {(uint8_t)made->zero_point * 0x01010101u, made->channels,
+    ppgnet_context_job job = {made->channels,
         {(intptr_t)(first * slot_bytes) - (intptr_t)(oldest * slot_bytes),
             (intptr_t)(next * slot_bytes) - (intptr_t)(oldest * slot_bytes)},
         made->data, input, (intptr_t)((uintptr_t)output - (uintptr_t)input),
         (int8_t *)(state + 1) + oldest * slot_bytes, made->length};
     for (uint32_t four = made->remembers / 4; four != 0; four--) {
         filter(&job);
-        job.record += 2 * made->kernel + 12;
+        job.record += 2 * made->kernel + 16;
         job.input += 4;
         job.oldest += 4 * made->length;
     }

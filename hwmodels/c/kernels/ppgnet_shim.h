@@ -66,14 +66,6 @@ PPGNET_INLINE int32_t ppgnet_smla_tops(uint32_t x, uint32_t y, int32_t sum)
     return result;
 }
 
-/* The larger of each two signed bytes. */
-PPGNET_INLINE uint32_t ppgnet_larger_bytes(uint32_t x, uint32_t y)
-{
-    uint32_t result;
-    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(result) : "r"(x), "r"(y));
-    return result;
-}
-
 PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)
 {
     int32_t result;
@@ -190,16 +182,6 @@ PPGNET_INLINE int32_t ppgnet_smla_bottoms(uint32_t x, uint32_t y, int32_t sum)
 PPGNET_INLINE int32_t ppgnet_smla_tops(uint32_t x, uint32_t y, int32_t sum)
 {
     return (int32_t)((uint32_t)sum + (uint32_t)(ppgnet_half(x, 1) * ppgnet_half(y, 1)));
-}
-
-PPGNET_INLINE uint32_t ppgnet_larger_bytes(uint32_t x, uint32_t y)
-{
-    uint32_t result = 0;
-    for (uint32_t at = 0; at < 32; at += 8) {
-        int8_t first = (int8_t)(uint8_t)(x >> at), other = (int8_t)(uint8_t)(y >> at);
-        result |= (uint32_t)(uint8_t)(first > other ? first : other) << at;
-    }
-    return result;
 }
 
 PPGNET_INLINE int32_t ppgnet_smmlar(int32_t x, int32_t y, int32_t sum)

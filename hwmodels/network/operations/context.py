@@ -23,8 +23,6 @@ from hwmodels.network.rounding import clamp_int8, multiply_by_quantized_multipli
 
 MOST_TAPS, MOST_STEPS = 8, 16
 _WORD_BYTES = 4
-_SHIFT, _MOST_UP = 12, 7
-"""Bits that the fast kernels shift results right by, and by which they scale weights up at most."""
 _ORDER = [0, 2, 1, 3]
 _HELPERS = frozenset({"ppgnet_forget_contexts", "ppgnet_stream_reset"})
 _UNROLLED = {
@@ -40,7 +38,10 @@ Int8s = NDArray[np.int8]
 
 
 class Context(OperationKind):
-    """Depthwise along the steps, with a ReLU; reads a window of the newest step and makes one."""
+    """Depthwise along the steps; reads a window of the newest step and makes one.
+
+    Output and input lie on one grid, which after a ReLU ends at zero: there the filtered channels do as well.
+    """
 
     name = "context"
     has_taps = True
@@ -48,9 +49,7 @@ class Context(OperationKind):
     keeps_grid = True
     spans_windows = True
     forgets = "ppgnet_forget_contexts"
-    largest_bias = (1 << 22) - 1
-    smallest_multiplier = 2.0**-_SHIFT
-    smallest_shift = _SHIFT - _MOST_UP
+    largest_bias = (1 << 30) - 1
     kernels = (*_UNROLLED.values(), CONTEXT_EXACT)
 
     # Shapes
@@ -63,7 +62,7 @@ class Context(OperationKind):
             return f"takes 2 to {MOST_TAPS} taps, up to {MOST_STEPS} steps apart; got {op.kernel} and {op.dilation}"
         if op.remembers % 4 or not 4 <= op.remembers <= op.channels_in:
             return f"remembers channels in fours, from 4 to all {op.channels_in}; got {op.remembers}"
-        return "" if (op.activation, op.padding) == ("relu", "causal") else "must be causal, with a relu"
+        return "" if (op.activation, op.padding) == ("none", "causal") else "must be causal, without a relu"
 
     def weight_shape(self, op: Op) -> tuple[int, ...]:
         """Tap first, the newest last."""
@@ -128,10 +127,10 @@ class Context(OperationKind):
         return LAYER_BYTES
 
     def data_bytes(self, op: Op) -> int:
-        """Two bytes a weight, and for each channel first term, multiplier and addend."""
+        """Two bytes a weight, and for each channel bias, multiplier, offset and shift."""
         if self.variants(op)[0] == CONTEXT_EXACT:
             return self.exact_data_bytes(op)
-        return STEP_BYTES + LAYER_BYTES + op.remembers * (2 * op.kernel + 12)
+        return STEP_BYTES + LAYER_BYTES + op.remembers * (2 * op.kernel + 16)
 
     def exact_data_bytes(self, op: Op) -> int:
         """Weights as bytes, and three words for each channel."""
@@ -149,32 +148,18 @@ class Context(OperationKind):
         return CRecord("ppgnet_context_parameters", "HHHHHHiP", (*sizes, grid.zero_point, data))
 
     def _packed(self, op: Op, given: Operands) -> NDArray[np.uint32]:
-        """For every four channels, in the order first, third, second, fourth: first terms of the sums, for each tap
-        the weights in pairs of int16, and of each channel multiplier and addend. Raises FastFormError.
-
-        A ReLU's result does not depend on how negative sums are rounded. For the others TFLite's two roundings are
-        one floor: ((sum << 1 + k) * multiplier >> 32) + addend >> k + right shift, for any k from 1 on.
+        """For every four channels, in the order first, third, second, fourth: twice the bias, for each tap twice the
+        weights in pairs of int16, and of each channel multiplier, offset and shift less one. Raises FastFormError.
         """
         assert given.parameters is not None
-        by_channel = given.parameters.weight.T.astype(np.int64)
-        made = requantization(op, given.parameters, by_channel, given.grids, clamps=True)
-        is_constant, up = ~made.rows.any(axis=1), _SHIFT - 1 - made.shift
-        if not (is_constant | ((up >= 1) & (up <= _MOST_UP))).all():
-            shifts = made.shift[~is_constant] + 1
-            raise FastFormError(
-                f"requantization shifts {shifts.min()} to {shifts.max()} leave {_SHIFT - _MOST_UP} to {_SHIFT - 1}"
-            )
-        up = np.where(is_constant, 1, up)
-        if (made.reach << up).max() >= 1 << 30:
-            raise FastFormError("an accumulator, scaled, can reach 2^31")
-        first = np.where(is_constant, made.bias << (_SHIFT - 1), made.bias << up)
-        pairs = (made.rows << (1 + up)[:, None]).T.reshape(op.kernel, -1, 4)[:, :, _ORDER]
-        addend = (1 << (up - 1)) + (1 << (_SHIFT - 1)) + (given.grids[1].zero_point << _SHIFT)
-        last = np.stack([made.multiplier, addend], axis=1).reshape(-1, 4, 2)[:, _ORDER]
-        weights = np.ascontiguousarray(pairs.transpose(1, 0, 2), "<i2").view("<u4").reshape(-1, 2 * op.kernel)
-        parts = (first.reshape(-1, 4)[:, _ORDER], last.reshape(-1, 8))
-        first, last = ((part & 0xFFFFFFFF).astype("<u4") for part in parts)
-        return np.concatenate([first, weights, last], axis=1).ravel()
+        made = requantization(op, given.parameters, given.parameters.weight.T.astype(np.int64), given.grids)
+        offset = (2 * given.grids[1].zero_point + 1) * (np.int64(1) << made.shift)
+        pairs = 2 * made.rows.T.reshape(op.kernel, -1, 4)[:, :, _ORDER].transpose(1, 0, 2)
+        weights = np.ascontiguousarray(pairs, "<i2").view("<u4").reshape(-1, 2 * op.kernel)
+        last = np.stack([made.multiplier, offset, made.shift], axis=1).reshape(-1, 4, 3)[:, _ORDER]
+        numbers = np.concatenate([made.bias.reshape(-1, 4)[:, _ORDER], last.reshape(-1, 12)], axis=1)
+        words = (numbers & 0xFFFFFFFF).astype("<u4")
+        return np.concatenate([words[:, :4], weights, words[:, 4:]], axis=1).ravel()
 
     def kernel_gap(self, op: Op) -> str:
         """Channels in fours, few taps."""
@@ -193,7 +178,7 @@ class Context(OperationKind):
         taps = int(rng.integers(2, 5 if rng.random() < 0.8 else MOST_TAPS + 1))
         steps = int(rng.integers(1, 5 if rng.random() < 0.8 else MOST_STEPS + 1))
         shape = (length, channels, length, channels, taps, 1, steps)
-        return Op("op", self.name, *shape, activation="relu", remembers=remembers)
+        return Op("op", self.name, *shape, remembers=remembers)
 
 
 register(Context())

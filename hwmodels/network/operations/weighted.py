@@ -150,17 +150,13 @@ class Requantization:
 
 
 def requantization(
-    op: Op,
-    parameters: IntegerParameters,
-    rows: NDArray[np.int64],
-    grids: Sequence[Quantization],
-    clamps: bool = False,
+    op: Op, parameters: IntegerParameters, rows: NDArray[np.int64], grids: Sequence[Quantization]
 ) -> Requantization:
     """Requantization as the fast kernels do it, of weights `rows` (filters, products).
 
-    A kernel that `clamps` makes a ReLU on any grid. Raises FastFormError where they would not be exact.
+    Raises FastFormError where they would not be exact.
     """
-    if op.activation == "relu" and grids[1].zero_point != -128 and not clamps:
+    if op.activation == "relu" and grids[1].zero_point != -128:
         raise FastFormError(f"relu with output zero point {grids[1].zero_point}, not -128")
     bias = parameters.bias.astype(np.int64) - grids[0].zero_point * rows.sum(axis=1)
     multiplier, shift = parameters.multiplier.astype(np.int64), -parameters.shift.astype(np.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,18 +68,29 @@ def find_edf_labels(path: Path) -> list[Path]:
 
 def load_wfdb(path: Path, with_labels: bool = True) -> list[Recording]:
     """Every WFDB record under a path. Raises InputError naming the file and the remedy."""
-    return [one for file in find_wfdb(Path(path)) for one in _load(file, "wfdb", "wfdb", _wfdb_signals, with_labels)]
+    return [one for file in find_wfdb(Path(path)) for one in _load(file, with_labels)]
 
 
 def load_edf(path: Path, with_labels: bool = True) -> list[Recording]:
     """Every EDF or BDF file under a path. Raises InputError naming the file and the remedy."""
-    return [one for file in find_edf(Path(path)) for one in _load(file, "edf", "edfio", _edf_signals, with_labels)]
+    return [one for file in find_edf(Path(path)) for one in _load(file, with_labels)]
 
 
-def _load(
-    path: Path, kind: str, package: str, signals_of: Callable[[Any, Path], list[Signal]], with_labels: bool
-) -> list[Recording]:
+def _load(path: Path, with_labels: bool) -> list[Recording]:
+    file = read_waveforms(path)
+    labels = labels_beside(path)
+    if with_labels and labels.exists():
+        file = replace(file, labels=read_labels(labels))
+    return recordings_of(file)
+
+
+def read_waveforms(path: Path) -> OwnFile:
+    """The light and the acceleration of one WFDB header's record, EDF or BDF file, without labels.
+
+    Raises InputError naming the file and the remedy, also where the library that reads it is not installed.
+    """
     refuse_lfs_pointer(path)
+    kind, package, signals_of = _READERS[path.suffix.lower()]
     try:
         library = importlib.import_module(package)
     except ImportError:
@@ -98,11 +109,7 @@ def _load(
         what = " ".join(str(error).split())[:_MOST_SHOWN] or type(error).__name__
         raise UndecodableError(f"{path}: not a readable {kind.upper()} file ({what}); copy it again") from None
     said = (" ".join(str(remark.message).split())[:_MOST_SHOWN] for remark in remarks)
-    file = replace(file, notes=(*file.notes, *dict.fromkeys(said)))
-    labels = labels_beside(path)
-    if with_labels and labels.exists():
-        file = replace(file, labels=read_labels(labels))
-    return recordings_of(file)
+    return replace(file, notes=(*file.notes, *dict.fromkeys(said)))
 
 
 def _wfdb_signals(wfdb: Any, path: Path) -> list[Signal]:
@@ -141,6 +148,13 @@ def _edf_signals(edfio: Any, path: Path) -> list[Signal]:
 
     content = read(path)
     return [signal(held) for held in content.signals]
+
+
+_READERS: Mapping[str, tuple[str, str, Callable[[Any, Path], list[Signal]]]] = {
+    ".hea": ("wfdb", "wfdb", _wfdb_signals),
+    **dict.fromkeys(_EDF_SUFFIXES, ("edf", "edfio", _edf_signals)),
+}
+"""By suffix: the kind, the package that reads it, and how its signals are had from there."""
 
 
 def _own_file(path: Path, kind: str, signals: Sequence[Signal]) -> OwnFile:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
+from nas.data.files.bracelet_pickle import is_wesad, number_array, with_neighbours, wrist_signals
 from nas.data.files.matlab import visible_files
 from nas.data.files.restricted_pickle import load_array_pickle
 from nas.data.loader import Loader
@@ -33,14 +34,11 @@ ACTIVITIES = (
 )
 WINDOW_S = 8.0
 STEP_S = 2.0
-PPG_HZ = 64
-ACC_HZ = 32
 _ACTIVITY_HZ = 4
-_ACC_COUNTS_PER_G = 64.0
 _WINDOW_FILE_HZ = 32
 _WINDOW_SAMPLES = 256
-_LARGEST = 1e12
 _STEP_SAMPLES = 64
+_OWNER = "PPG-DaLiA"
 
 
 def find_ppg_dalia(folder: Path) -> list[Path]:
@@ -51,6 +49,11 @@ def find_ppg_dalia(folder: Path) -> list[Path]:
         return (int(number.group(1)) if number else 10**6, str(path))
 
     return sorted(visible_files(folder, ".pkl"), key=key)
+
+
+def ppg_dalia_claims(path: Path) -> list[Path]:
+    """What surely is of this set: pickles that are not WESAD's, with what is distributed beside them."""
+    return [one for file in find_ppg_dalia(path) if not is_wesad(file) for one in with_neighbours(file)]
 
 
 def load_ppg_dalia(path: str | Path, with_labels: bool = True) -> list[Recording]:
@@ -70,11 +73,7 @@ def load_ppg_dalia_file(path: Path, with_labels: bool = True) -> list[Recording]
 
 
 def _array(path: Path, value: Any, field: str) -> NDArray:
-    if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.size == 0:
-        raise InputError(f"{path}: field {field!r} is no array of numbers; is it PPG-DaLiA's?")
-    if not (np.abs(value) <= _LARGEST).all():
-        raise InputError(f"{path}: field {field!r} holds numbers that no sensor gives; copy the file again")
-    return value
+    return number_array(path, value, field, _OWNER)
 
 
 def _activity_names(path: Path, codes: NDArray) -> NDArray[np.str_]:
@@ -85,22 +84,7 @@ def _activity_names(path: Path, codes: NDArray) -> NDArray[np.str_]:
 
 
 def _distributed(path: Path, content: dict[str, Any], with_labels: bool) -> Recording:
-    wrist = content["signal"].get("wrist") if isinstance(content["signal"], dict) else None
-    if not isinstance(wrist, dict):
-        raise InputError(f"{path}: field 'signal.wrist' is missing; is it PPG-DaLiA's?")
-    ppg = _array(path, wrist.get("BVP"), "signal.wrist.BVP").reshape(-1)
-    acc = _array(path, wrist.get("ACC"), "signal.wrist.ACC")
-    if acc.ndim != 2 or acc.shape[1] != 3:
-        raise InputError(f"{path}: field 'signal.wrist.ACC' has shape {acc.shape}; expected (M, 3)")
-    signals = Recording(
-        name=path.name,
-        source="ppg_dalia",
-        subject=f"ppg_dalia/{content.get('subject') or path.stem}",
-        ppg=ppg.astype(np.float32)[None],
-        ppg_hz=PPG_HZ,
-        acc=(acc.T / _ACC_COUNTS_PER_G).astype(np.float32),
-        acc_hz=ACC_HZ,
-    )
+    signals = wrist_signals(path, content, "ppg_dalia", _OWNER)
     return _labelled(path, signals, content) if with_labels else signals
 
 
@@ -110,7 +94,7 @@ def _labelled(path: Path, signals: Recording, content: dict[str, Any]) -> Record
     if bpm.size > 20 * max(windows, 1):
         raise InputError(
             f"{path}: field 'label' holds {bpm.size} values for {signals.duration_s:.0f} s, as WESAD's "
-            "affective states do; it is no heart rate, leave this file out"
+            "affective states do; it is no heart rate, read this file as kind wesad"
         )
     if bpm.size > windows:
         raise InputError(f"{path}: {bpm.size} labels for {windows} windows of signal.wrist.BVP; the file is cut short")
@@ -186,4 +170,4 @@ def _from_windows(path: Path, content: dict[str, Any], with_labels: bool) -> lis
     return recordings
 
 
-LOADER = Loader(find_ppg_dalia, load_ppg_dalia, reference="ECG", is_set=True)
+LOADER = Loader(find_ppg_dalia, load_ppg_dalia, claims=ppg_dalia_claims, reference="ECG", is_set=True)

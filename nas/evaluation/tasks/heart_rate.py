@@ -58,6 +58,20 @@ class HeartRate(TaskKind):
         """Heart rates in BPM."""
         return windows.heart_rate_bpm
 
+    def misfit(self, windows: WindowSet, settings: TaskSettings) -> str:
+        """A trusted heart rate beyond the bins."""
+        bpm = windows.heart_rate_bpm
+        beyond = np.flatnonzero(windows.trusted & ((bpm < settings.first_bpm) | (bpm > settings.last_bpm)))
+        if not beyond.size:
+            return ""
+        first = int(beyond[0])
+        more = f" ({beyond.size} such labels)" if beyond.size > 1 else ""
+        return (
+            f"{windows.recording_names[windows.recording[first]]}: the label at "
+            f"{windows.start_s[first] + windows.window_s / 2:g} s is {bpm[first]:.4g} BPM{more}, beyond the bins from "
+            f"{settings.first_bpm:g} to {settings.last_bpm:g}; correct it, or widen task.first_bpm and last_bpm"
+        )
+
     def head_settings(self, settings: TaskSettings) -> HeartRateSettings:
         """Bins, and the largest expected error of a valid window."""
         return HeartRateSettings(settings.first_bpm, settings.last_bpm, settings.max_spread_bpm)
