@@ -219,7 +219,7 @@ def test_what_does_not_fit_is_refused_in_one_line() -> None:
     rng = np.random.default_rng(6)
     model, windows, past = next(models(1, 7))
     with pytest.raises(InputError, match="past: expected 40 whole numbers"):
-        run(model, windows, past=past + 1)
+        run(model, windows, past=past - 1)
     with pytest.raises(InputError, match="give one of them"):
         run(model, windows, initial_states(model, STEPS), past)
     with pytest.raises(StreamingError, match="reads whole windows in turn"):

@@ -92,6 +92,7 @@ class Context(OperationKind):
     def in_turn(self, op: Op, x: Int8s, past: NDArray[np.integer], given: Operands) -> Int8s:
         """Taps that reach further back than there is a past read zero points."""
         newest, taken = x[:, :, : op.remembers], []
+        past = np.minimum(past, np.arange(len(x)))
         for tap in range(op.kernel):
             lag = (op.kernel - 1 - tap) * op.dilation
             earlier = newest[np.maximum(np.arange(len(x)) - lag, 0)]
