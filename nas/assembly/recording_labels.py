@@ -13,6 +13,7 @@ from nas.run.config import Config
 def labelled_recordings(recordings: Sequence[Recording], config: Config, origin: str) -> list[Recording]:
     """The recordings with labels of the task, less unlabelled stretches of files that have labels elsewhere.
 
+    Recordings shorter than a window stay: what makes windows says so where there is nothing else.
     Raises InputError, naming `origin`, for a recording with labels of another task and for a file without any.
     """
     kind = config.task_kind.label_kind
@@ -23,16 +24,17 @@ def labelled_recordings(recordings: Sequence[Recording], config: Config, origin:
                 f"{origin}: {one.name} of data.sources ({one.source}) is labelled with {_words(others.pop())}, but the "
                 f"task is {config.task.kind}; remove its source, or correct task.kind"
             )
-    labelled = [one for one in recordings if kind in _label_kinds(one)]
+    short = [one for one in recordings if one.duration_s < config.data.window_s]
+    labelled = [one for one in recordings if kind in _label_kinds(one) or one in short]
     files = {_file(one) for one in labelled}
     bare = [one for one in recordings if _file(one) not in files]
     if bare:
         source = [one for one in recordings if one.source == bare[0].source]
-        who = bare[0].name if len(source) > len(bare) else f"none of its {len(source)} recordings"
-        verb = "has no" if len(source) > len(bare) else "has"
+        is_whole = len(source) == len([one for one in bare if one.source == bare[0].source]) > 1
+        who = f"none of its {len(source)} recordings has" if is_whole else f"{bare[0].name} has no"
         raise InputError(
-            f"{origin}: data.sources, {bare[0].source}: {who} {verb} {_words(kind)} that can be used as labels; add "
-            "some, or list the source under data.unlabelled"
+            f"{origin}: data.sources, {bare[0].source}: {who} {_words(kind)} that can be used as labels; add some, or "
+            "list the source under data.unlabelled"
         )
     return labelled
 

@@ -21,6 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     synthetic.add_argument("--subjects", type=positive_count, default=12, help="people (default 12)")
     synthetic.add_argument("--minutes", type=positive_number, default=10.0, help="minutes each (default 10)")
     synthetic.add_argument("--task", choices=("heart_rate", "rhythm"), default="heart_rate", help="what is labelled")
+    synthetic.add_argument("--population", choices=("plain", "wide"), default="plain", help="which people")
     synthetic.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     synthetic.add_argument("--json", action="store_true", help="print JSON")
     synthetic.set_defaults(execute=simulate_recordings)
@@ -59,7 +60,9 @@ def simulate_recordings(options: argparse.Namespace) -> int:
         raise InputError(f"{out}: is a file; choose a new folder for simulated recordings")
     if out.exists() and any(out.iterdir()):
         raise InputError(f"{out}: the folder is not empty; choose a new one for simulated recordings")
-    recordings = simulate(options.subjects, options.seed, minutes=options.minutes, task=options.task)
+    recordings = simulate(
+        options.subjects, options.seed, minutes=options.minutes, task=options.task, population=options.population
+    )
     out.mkdir(parents=True, exist_ok=True)
     rows = []
     for recording in recordings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("model", type=Path, help="folder of a bundle or of a finished run")
+    parser.add_argument("model", type=Path, help="folder of a bundle or of a finished run, or: shipped")
     parser.add_argument("recording", type=Path, help="file or folder that the loaders read, or your own CSV")
     parser.add_argument("--track", action="store_true", help="follow the wearer (causal tracker)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write every window as CSV")
@@ -34,14 +35,17 @@ def execute(options: argparse.Namespace) -> int:
     from nas.predict.inference import infer, load_network
     from nas.run.run_files import replace_file, write_text
 
-    model, tracker = load_network(options.model)
-    if options.track and tracker is None:
+    by_sensors = cache(partial(load_network, options.model))
+    if options.track and by_sensors(True)[1] is None:
         raise InputError(f"{options.model}: has no tracker; leave --track out")
     recordings = detect_and_load(options.recording, needs_labels=False)
     print_notes([with_remarks(recording) for recording in recordings])
     if options.plot and len(recordings) != 1:
         raise InputError(f"--plot draws one recording, {options.recording} holds {len(recordings)}")
-    found = [infer(model, recording, tracker if options.track else None) for recording in recordings]
+    found = []
+    for recording in recordings:
+        model, tracker = by_sensors(recording.acc is not None)
+        found.append(infer(model, recording, tracker if options.track else None))
     if options.out:
         write_text(options.out, _csv(found))
     if options.plot:

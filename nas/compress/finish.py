@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.network.interpreter import IntegerModel, load_model, save_model
@@ -29,6 +30,7 @@ from nas.compress.quantize import input_settings
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
+from nas.evaluation.verdict import limit_of
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, write_json, write_text
 from supernet.network.subnet import Subnet
@@ -217,6 +219,14 @@ def _keep_if_made_from(folder: Path, origin: str) -> None:
 
 
 def _with_limit(run: RunDirectory, model: IntegerModel, windows: WindowSet) -> IntegerModel:
-    """Set what counts as invalid so that 95 % of the validation windows pass, where nothing is set."""
-    limit = float(np.quantile(integer_estimates(model, windows).spread, _SHARE_VALID))
+    """Set what counts as invalid, where nothing is set: of rhythms so that 95 % of the validation windows pass."""
+    if run.config.task_kind.tracks:
+        limit = limit_of(lambda some: _estimated(model, some), windows, round(model.input.rate_hz))
+    else:
+        limit = float(np.quantile(integer_estimates(model, windows).spread, _SHARE_VALID))
     return dataclasses.replace(model, head=run.config.task_kind.with_limit(model.head, limit))
+
+
+def _estimated(model: IntegerModel, windows: WindowSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    found = integer_estimates(model, windows)
+    return found.estimate, found.spread

@@ -5,7 +5,7 @@ Between windows and training; the protocol of every reported figure rests on it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,15 @@ def subject_folds(
     *,
     strata: Sequence[str] | None = None,
     validation_share: float = 0.2,
+    always_training: Collection[str] = (),
 ) -> list[Fold]:
-    """n_folds folds in which every subject is tested exactly once.
+    """n_folds folds in which every subject is tested exactly once, but for those that only ever train.
 
     subjects: one name per window or per recording, repeats allowed. strata: as long, usually the source;
     every stratum is spread evenly over the folds, and over training and validation. validation_share is
-    of the subjects that a fold does not test. The same seed gives the same folds whatever the order.
-    Raises InputError if a subject has two strata or a side of a fold would be empty.
+    of the subjects that a fold does not test. always_training: subjects that train in every fold and change
+    nothing of the others' sides (simulated people beside real ones). The same seed gives the same folds whatever
+    the order. Raises InputError if a subject has two strata or a side of a fold would be empty.
     """
     if n_folds < 2:
         raise InputError(f"folds: {n_folds} folds leave nobody to train on; use at least 2")
@@ -58,6 +60,8 @@ def subject_folds(
     for subject, group in zip(subjects, groups, strict=True):
         if stratum_of.setdefault(str(subject), str(group)) != str(group):
             raise InputError(f"folds: subject {subject!r} is in two strata; give each subject one source")
+    extra = sorted({name for name in stratum_of if name in set(always_training)})
+    stratum_of = {name: group for name, group in stratum_of.items() if name not in set(always_training)}
     largest_test = -(-len(stratum_of) // n_folds)
     if len(stratum_of) < n_folds or len(stratum_of) - largest_test < 2:
         raise InputError(
@@ -78,7 +82,7 @@ def subject_folds(
     for number, test in enumerate(tested):
         held = _validation_subjects(members, set(test), validation_share, np.random.default_rng([seed, number]))
         train = [subject for subject in sorted(stratum_of) if subject not in held and subject not in test]
-        folds.append(Fold(tuple(train), tuple(sorted(held)), tuple(sorted(test))))
+        folds.append(Fold(tuple(sorted(train + extra)), tuple(sorted(held)), tuple(sorted(test))))
     return folds
 
 

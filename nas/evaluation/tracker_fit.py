@@ -17,6 +17,7 @@ from hwmodels.firmware.tracker import Tracker, led, track
 from hwmodels.network.interpreter import HeartRateSettings, IntegerModel
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import Estimates, integer_logits
+from nas.evaluation.verdict import limit_of
 
 _REACH = 16
 _LONGEST_GAP_S = 10.0
@@ -24,7 +25,6 @@ _BLURS_BINS = (1.8, 3.0, 4.5)
 _SHARPNESSES = (0.3, 0.45, 0.6, 0.8, 1.0)
 _FLOOR = 1
 _LEADS = (0.0, 0.25, 0.5, 0.75)
-_SHARE_VALID = 0.95
 
 
 def in_order(windows: WindowSet) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -79,8 +79,12 @@ def fit_tracker(
             if error < least:
                 best, least = replace(tracker, lead=lead), error
     assert best is not None
-    rows = track(best, model, parts[1].logits, parts[1].starts)
-    return replace(best, max_spread_bpm=round(float(np.quantile(head.decoded(rows)[1], _SHARE_VALID)), 2))
+
+    def estimated(windows: WindowSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        found = tracked_estimates(model, best, windows, read)
+        return found.estimate, found.spread
+
+    return replace(best, max_spread_bpm=round(limit_of(estimated, validation, round(model.input.rate_hz)), 2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,6 +28,7 @@ from nas.deploy.bundle import read_bundle
 from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import Estimates, integer_estimates
 from nas.evaluation.tracker_fit import tracked_estimates
+from nas.predict import shipped
 from nas.predict.sensor_counts import continued, counts_of
 from nas.run.run_directory import RunDirectory
 
@@ -36,7 +37,6 @@ MODEL_VARIABLE = "PPG_NAS_MODEL"
 NO_PULSE = 1 << 16
 """A reason of this program alone, beside the bits that firmware gives."""
 _REASONS = {**REASONS, NO_PULSE: "no pulse"}
-_RUNS = Path("runs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +90,11 @@ class Inference:
         return float((self.estimate == self.reference_class)[known].mean())
 
 
-def load_network(path: Path) -> tuple[IntegerModel, Tracker | None]:
+def load_network(path: Path, has_acceleration: bool = True) -> tuple[IntegerModel, Tracker | None]:
     """The integer network of a finished run or of a bundle, and its tracker where it has one.
 
+    The path `shipped`, where nothing of that name lies, means the network that comes with the program, of which one
+    is for recordings with an accelerometer and one for those without.
     Raises InputError naming the folder when it is neither, or unfinished, or altered.
     """
     if (path / MANIFEST).exists():
@@ -102,7 +104,9 @@ def load_network(path: Path) -> tuple[IntegerModel, Tracker | None]:
         run = RunDirectory.open(path)
         arch = chosen_arch(run)
         return finished_model(run, arch), finished_tracker(run, arch)
-    raise InputError(f"{path}: neither a run nor a bundle; give the folder of one")
+    if path == Path(shipped.NAME) and not path.exists():
+        return shipped.shipped_for(has_acceleration).load()
+    raise InputError(f"{path}: neither a run nor a bundle; give the folder of one, or {shipped.NAME}")
 
 
 def infer(
@@ -224,12 +228,13 @@ def infer_heart_rate(
     """Heart rate of raw samples, every 2 s: `infer_heart_rate(ppg, 64, acc, 32).estimate` in BPM.
 
     ppg: (n,), (channels, n) or (n, channels), any unit; acc: (3, n) or (n, 3) in g; rates in Hz, acc_hz that
-    of the PPG if left out. `model` is the folder of a run or a bundle; by default that of the environment
-    variable PPG_NAS_MODEL, else the newest finished run in ./runs. track: follow the wearer by the tracker.
+    of the PPG if left out. `model` is the folder of a run or a bundle, or "shipped"; by default that of
+    the environment variable PPG_NAS_MODEL, else the network that comes with the program. track: follow the
+    wearer by the tracker.
     Warns (UserWarning) of what may be a fault of the samples. Raises InputError naming what does not fit.
     """
-    folder = _default_model() if model is None else Path(model)
-    network, tracker = load_network(folder)
+    folder = Path(os.environ.get(MODEL_VARIABLE) or shipped.NAME) if model is None else Path(model)
+    network, tracker = load_network(folder, acc is not None)
     if not isinstance(network.head, HeartRateSettings):
         raise InputError(f"{folder}: this network tells rhythms apart; give the folder of one for heart rates")
     if track and tracker is None:
@@ -266,13 +271,3 @@ def _channels(name: str, samples: ArrayLike, channels: int | None = None) -> NDA
     if values.ndim != 2 or values.size == 0 or channels not in (None, values.shape[0]):
         raise InputError(f"{name}: has shape {np.shape(samples)}; give {wanted}")
     return values
-
-
-def _default_model() -> Path:
-    given = os.environ.get(MODEL_VARIABLE)
-    if given:
-        return Path(given)
-    finished = list(_RUNS.glob("*/stages/finish.json"))
-    if not finished:
-        raise InputError(f"no model given: pass model=, set {MODEL_VARIABLE}, or finish a run in ./runs (ppg-nas run)")
-    return max(finished, key=lambda path: (path.stat().st_mtime, path)).parent.parent

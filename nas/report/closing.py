@@ -61,8 +61,8 @@ def made_with() -> dict[str, str]:
 
 
 def is_synthetic(run: RunDirectory) -> bool:
-    """Whether any of the recordings are simulated."""
-    return any(source.kind == "synthetic" for source in run.config.data.sources)
+    """Whether the people of the tests are simulated: beside real ones, simulated people only train."""
+    return all(source.kind == "synthetic" for source in run.config.data.sources)
 
 
 def closing_lines(run: RunDirectory) -> list[str]:

@@ -11,6 +11,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 
@@ -35,13 +36,21 @@ class ConfigError(InputError):
 
 
 class Source(Settings):
-    """One data set. `path` is relative to the folder given with --data (or PPG_DATA)."""
+    """One data set. `path` is relative to the folder given with --data (or PPG_DATA).
+
+    Simulated people beside real ones train, and are neither validated on nor tested. `share` of the training windows
+    come from them: whole people in order, the last one cut in time (nas/data/synthetic/shares.py).
+    """
+
+    later = frozenset({"population", "share"})
 
     kind: str
     path: str = "."
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
     minutes: float = Field(default=6.0, gt=0.5, description="synthetic only: minutes per subject")
+    population: Literal["plain", "wide"] = Field(default="plain", description="synthetic only: which people")
+    share: float | None = Field(default=None, gt=0, lt=1, description="synthetic only: of all training windows")
 
     @field_validator("kind")
     @classmethod
@@ -49,6 +58,12 @@ class Source(Settings):
         if kind != "synthetic" and kind not in LOADERS:
             raise ValueError(f"{LOADERS.unknown(kind)}; synthetic simulates recordings")
         return kind
+
+    @model_validator(mode="after")
+    def _simulates_if_it_says_so(self) -> Source:
+        if self.kind != "synthetic" and self.model_fields_set & {"population", "share"}:
+            raise ValueError(f"population and share are of synthetic sources, not of {self.kind}; remove them")
+        return self
 
 
 class Data(Settings):
@@ -72,6 +87,20 @@ class Data(Settings):
         if fold >= folds:
             raise ValueError(f"fold {fold} does not exist among {folds} folds (they count from 0)")
         return fold
+
+    @field_validator("sources")
+    @classmethod
+    def _sources_mix(cls, sources: tuple[Source, ...]) -> tuple[Source, ...]:
+        simulated = [source for source in sources if source.kind == "synthetic"]
+        populations = [source.population for source in simulated]
+        shares = [source.share for source in simulated if source.share is not None]
+        if len(set(populations)) < len(populations):
+            raise ValueError("two synthetic sources simulate the same people; give one more subjects instead")
+        if shares and len(simulated) == len(sources):
+            raise ValueError("a synthetic source has a share beside real sources only; remove share")
+        if sum(shares) >= 1:
+            raise ValueError(f"shares of synthetic sources sum to {sum(shares):g}; leave some to real recordings")
+        return sources
 
 
 class Budgets(Settings):

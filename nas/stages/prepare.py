@@ -15,6 +15,7 @@ from nas.data.recording import Recording
 from nas.data.remarks import with_remarks
 from nas.data.sources import find_source_files, load_source
 from nas.data.synthetic import simulate
+from nas.data.synthetic.shares import within_shares
 from nas.data.windows import WindowSet, make_windows
 from nas.run.config import Source
 from nas.run.run_directory import RunDirectory, RunError
@@ -44,7 +45,8 @@ def products(run: RunDirectory) -> tuple[Path, ...]:
 def execute(run: RunDirectory) -> dict[str, Any]:
     """Load every source, cut windows, split subjects; writes data/windows.npz, and data/unlabelled.npz if asked for."""
     data = run.config.data
-    recordings = [with_remarks(recording) for source in data.sources for recording in _load(run, source)]
+    loaded = [(source, with_remarks(recording)) for source in data.sources for recording in _load(run, source)]
+    recordings = [recording for _, recording in loaded]
     print_notes(recordings)
     windows = _windows(run, labelled_recordings(recordings, run.config, str(run.path)))
     if windows.label_kind != run.config.task_kind.label_kind:
@@ -55,6 +57,8 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     if misfit := run.config.task_kind.misfit(windows, run.config.task):
         raise RunError(f"{run.path}: data.sources, {misfit}")
     fold = split(windows, run)
+    shares = {one.source: source.share for source, one in loaded if source.share is not None}
+    windows = windows.subset(within_shares(windows.source, np.isin(windows.subject, fold.train), shares))
     replace_file(run.path / "data" / "windows.npz", windows.save)
     return {
         "recordings": len(recordings),
@@ -68,9 +72,20 @@ def execute(run: RunDirectory) -> dict[str, Any]:
 
 
 def split(windows: WindowSet, run: RunDirectory) -> Fold:
-    """The fold of the configuration: disjoint train, validation and test subjects."""
+    """The fold of the configuration: disjoint train, validation and test subjects.
+
+    Simulated people beside real ones train, and are neither validated on nor tested.
+    """
     data = run.config.data
-    folds = subject_folds(windows.subject.tolist(), data.folds, data.split_seed, strata=windows.source.tolist())
+    simulated = set(windows.subject[np.char.startswith(windows.source, "synthetic")].tolist())
+    beside = simulated if any(source.kind != "synthetic" for source in data.sources) else ()
+    folds = subject_folds(
+        windows.subject.tolist(),
+        data.folds,
+        data.split_seed,
+        strata=windows.source.tolist(),
+        always_training=beside,
+    )
     return folds[data.fold]
 
 
@@ -107,7 +122,9 @@ def _without_labels(run: RunDirectory, fold: Fold) -> dict[str, Any]:
 def _load(run: RunDirectory, source: Source, with_labels: bool = True) -> list[Recording]:
     if source.kind == "synthetic":
         data, task = run.config.data, run.config.task_kind.label_kind
-        return simulate(source.subjects, data.split_seed, minutes=source.minutes, task=task)
+        return simulate(
+            source.subjects, data.split_seed, minutes=source.minutes, task=task, population=source.population
+        )
     return load_source(source.kind, _folder(run, source), source.splits, with_labels)
 
 

@@ -70,7 +70,7 @@ class SharedPrefixes:
     ) -> None:
         self._supernet = supernet.eval()
         self._calibration, self._windows = calibration, windows
-        self._past = [part.past for part in calibration], _split(windows.past, batch)
+        self._past = [part.past for part in calibration], _split(windows, batch)
         self._memory_bytes, self._batch = memory_bytes, batch
         self._held: dict[Path, Features] = {}
         self._held_bytes = 0
@@ -140,7 +140,7 @@ class SharedPrefixes:
             return with_passing(y, x) if op.remembers else y
 
         evaluation = []
-        for x, past in zip(before.evaluation, self._past[1] or [None] * len(before.evaluation), strict=True):
+        for x, past in zip(before.evaluation, self._past[1], strict=True):
             evaluation.append(_run(nodes, x, partial(evaluated, past)))
         return Features(tuple(calibration), tuple(evaluation))
 
@@ -163,8 +163,10 @@ class SharedPrefixes:
             self._held_bytes -= self._held.pop(least).bytes
 
 
-def _split(past: Tensor | None, batch: int) -> list[Tensor]:
-    return [] if past is None else list(past.split(batch))
+def _split(windows: Inputs, batch: int) -> list[Tensor | None]:
+    """Steps before each window, batch by batch."""
+    count = len(next(iter(windows.values())))
+    return [None] * -(-count // batch) if windows.past is None else list(windows.past.split(batch))
 
 
 def _is_normed(op: Op) -> bool:

@@ -19,6 +19,11 @@ class Augmentation(Settings):
     another one is added, artifact and acceleration, by up to motion_gain; in contact_share, the pulse is
     lost for up to contact_s; the amplitude drifts by up to exp(gain); in silence_share, the accelerometer
     reads nothing.
+
+    For networks over spectra, rate_share of the windows (or of the blocks of windows that follow each other) are
+    given another heart rate anywhere between slowest_bpm and fastest_bpm, even in the logarithm: what a spectrum has
+    at f it then has at f times the factor. In pulseless_share of the blocks, there is no pulse for a while, and
+    every heart rate is to be believed alike (supernet/windows/pulseless.py).
     """
 
     slowest: float = Field(default=0.75, gt=0, le=1)
@@ -31,6 +36,11 @@ class Augmentation(Settings):
     contact_s: float = Field(default=1.5, gt=0, le=8, description="longest loss")
     gain: float = Field(default=0.0, ge=0, le=3, description="deviation of the log of a slow drift")
     silence_share: float = Field(default=0.0, ge=0, le=1, description="without accelerometer")
+
+    rate_share: float = Field(default=0.0, ge=0, le=1, description="given another heart rate, over spectra")
+    slowest_bpm: float = Field(default=42.0, gt=0, description="of the rates given")
+    fastest_bpm: float = Field(default=195.0, gt=0, description="of the rates given")
+    pulseless_share: float = Field(default=0.0, ge=0, le=1, description="with a stretch of noise instead of a pulse")
 
     @property
     def disturbs(self) -> bool:

@@ -50,8 +50,17 @@ def block_nodes(
     """
     stream, nodes = source, list[Node]()
     if block.remembers:
-        taps = {"kernel": block.taps, "dilation": block.steps, "remembers": block.remembers}
-        context = Op(f"{name}.context", "context", length, channels, length, channels, **taps)
+        context = Op(
+            f"{name}.context",
+            "context",
+            length,
+            channels,
+            length,
+            channels,
+            kernel=block.taps,
+            dilation=block.steps,
+            remembers=block.remembers,
+        )
         nodes, source = [(context, (source,))], context.name
     length_out = -(-length // stride)
 

@@ -81,8 +81,8 @@ class HeartRateTask:
         return torch.linspace(self.first_bpm, self.last_bpm, self.bins).to(device)
 
     def soft_labels(self, targets: Tensor) -> Tensor:
-        """Gaussian beliefs (n, bins) around heart rates (n,) in BPM."""
-        distance = (self.centres(targets.device) - targets[:, None]) / self.sigma_bpm
+        """Gaussian beliefs (n, bins) around heart rates (n,) in BPM; even ones where there is none (NaN)."""
+        distance = ((self.centres(targets.device) - targets[:, None]) / self.sigma_bpm).nan_to_num(nan=0.0)
         return functional.softmax(-0.5 * distance**2, dim=1)
 
     def beliefs(self, targets: Tensor) -> Tensor:

@@ -51,6 +51,10 @@ class Method(Protocol):
         """The sampling rates in Hz that it reads."""
 
     @property
+    def reads(self) -> Reads:
+        """Samples or spectra."""
+
+    @property
     def helpers(self) -> nn.Module | None:
         """What is trained beside the module and thrown away; None or empty where nothing is."""
 
@@ -169,6 +173,11 @@ class Sandwich:
     def rates(self) -> tuple[int, ...]:
         """Every rate of the space."""
         return self.supernet.space.rates
+
+    @property
+    def reads(self) -> Reads:
+        """What the space says."""
+        return self.supernet.space.reads
 
     @property
     def helpers(self) -> nn.Module | None:

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,10 @@ def fit(
     missing = set(method.rates) - set(training.inputs)
     if missing:
         raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
+    if settings.augmentation.rate_share and method.reads != "spectrum":
+        raise InputError("augmentation.rate_share: only spectra can be given another heart rate; set it to 0 here")
+    if settings.augmentation.pulseless_share and task.band_per_min is None:
+        raise InputError("augmentation.pulseless_share: a task of rhythms has no belief for it; set it to 0")
     method.prepare(settings, teacher, training.window_s)
     device = device or accelerator.chosen()
     training = training.on(device)
@@ -166,6 +170,8 @@ def _epoch(
     """Train one epoch; returns the mean loss and the number of windows seen."""
     draw = Draw(training, settings.augmentation, task, settings.seed, epoch % settings.draws)
     known = None if teacher is None else teacher.of(draw, with_maps=method.needs_maps)
+    if known is not None and teacher is not None and teacher.reads == "samples":
+        known = replace(known, logits=draw.corrected(known.logits, task.band_per_min))
     parameters = list(method.module.parameters())
     parameters += [] if method.helpers is None else list(method.helpers.parameters())
     order = list(epoch_order(len(training), settings.batch, settings.seed, epoch, draw.blocks))

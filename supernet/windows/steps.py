@@ -38,8 +38,10 @@ class Windows:
     def parts(self, batch: int, lead: int) -> Iterator[tuple[Windows, int]]:
         """Batches, each with up to `lead` of the windows before it, and how many these are."""
         for start in range(0, len(self.x), batch):
-            known = 0 if self.past is None else min(lead, int(self.past[start]))
-            yield self[start - known : start + batch], known
+            known = 0 if self.past is None else min(lead, start, int(self.past[start]))
+            part = self[start - known : start + batch]
+            past = None if part.past is None else part.past.minimum(torch.arange(len(part), device=part.past.device))
+            yield Windows(part.x, past), known
 
 
 Given = Tensor | Windows

@@ -27,30 +27,37 @@ from hwmodels.network.preparation import (
     SMALLEST_REMAINDER,
     lag_samples,
 )
-from hwmodels.signals.spectrum import RATE_HZ
+from hwmodels.signals.spectrum import FIRST_POSITION, PLACES, RATE_HZ
 from supernet.compute.accelerator import CPU
 from supernet.settings.augmentation import Augmentation
 from supernet.tasks.task import Task
 from supernet.windows.disturbances import Disturbances
+from supernet.windows.pulseless import Pulseless
 from supernet.windows.steps import Windows, blocks_of, past_of
 from supernet.windows.torch_spectrum import spectra_of
 
-_GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE = 1, 2, 3, 4
+_GEOMETRY, _CORRUPTION, _ORDER, _DISTURBANCE, _RATE, _PULSELESS = 1, 2, 3, 4, 5, 6
+_MOST_SCALE = 2.5
 
 
 class Inputs(dict[int, Tensor]):
     """Normalized windows by rate in Hz: float32 (n, 4, window_s * rate).
 
-    past: (n,) steps before each, None where unknown.
+    past: (n,) steps before each, None where unknown. scale: (n,) what their spectra's frequencies are multiplied by,
+    None for nothing.
     """
 
     past: Tensor | None = None
+    scale: Tensor | None = None
     _spectra: Tensor | None = None
 
     def spectra(self) -> Tensor:
         """Their spectra (n, channels, positions), made when first asked for."""
         if self._spectra is None:
-            self._spectra = spectra_of(self[RATE_HZ])
+            made = spectra_of(self[RATE_HZ])
+            if self.scale is not None:
+                made = torch.cat([made[:, :PLACES], moved(made[:, PLACES:], self.scale, FIRST_POSITION)], dim=1)
+            self._spectra = made
         return self._spectra
 
 
@@ -197,6 +204,17 @@ class Draw:
         self.identity = (seed, number, augmentation)
         self.factor = torch.where(is_stretched, factor, 1.0).to(training.device)
         self.targets = task.stretched(labels.to(training.device), self.factor)
+        self.scale: Tensor | None = None
+        blocks = list(np.arange(count)[:, None]) if self.blocks is None else self.blocks
+        if augmentation.rate_share:
+            rng = np.random.default_rng([seed, _RATE, number])
+            self.scale = _scales(self.targets.cpu(), blocks, augmentation, task, rng).to(training.device)
+            self.targets = task.stretched(self.targets, self.scale)
+        self.pulseless: Pulseless | None = None
+        if augmentation.pulseless_share:
+            rng = np.random.default_rng([seed, _PULSELESS, number])
+            self.pulseless = Pulseless.drawn(blocks, augmentation.pulseless_share, rng, (seed, _PULSELESS, number))
+            self.targets = self.targets.masked_fill(self.pulseless.is_noise().to(training.device), float("nan"))
         self.disturbances: Disturbances | None = None
         if augmentation.disturbs:
             rng = np.random.default_rng([seed, _DISTURBANCE, number])
@@ -211,9 +229,25 @@ class Draw:
             x = _play(self.training.held[rate][chosen], factor, samples)
             if self.disturbances is not None:
                 x = self.disturbances.apply(x, chosen, rate, partial(self._motion_of, rate))
+            if self.pulseless is not None:
+                x = self.pulseless.apply(x, chosen, rate)
             found[rate] = normalize_windows(x, rate)
         found.past = self.training.past(chosen)
+        found.scale = None if self.scale is None else self.scale[chosen]
         return found
+
+    def corrected(self, logits: Tensor, task_band: tuple[float, float] | None) -> Tensor:
+        """Logits (n, outputs) of a network over the samples of this draw, moved to the heart rates that the spectra
+        are moved to; where there is no pulse, no opinion.
+
+        task_band: the rates of the first and last of the outputs, as `Task.band_per_min` has them.
+        """
+        if self.scale is not None and task_band is not None:
+            step = (task_band[1] - task_band[0]) / (logits.shape[1] - 1)
+            logits = moved(logits[:, None], self.scale.to(logits.device), task_band[0] / step)[:, 0]
+        if self.pulseless is not None:
+            logits = logits.masked_fill(self.pulseless.is_noise().to(logits.device)[:, None], 0.0)
+        return logits
 
     def _motion_of(self, rate_hz: int, windows: npt.NDArray[np.intp]) -> Tensor:
         """What acceleration explains of the PPG of some windows, and the acceleration: (m, 4, samples)."""
@@ -236,6 +270,35 @@ def epoch_order(
     )
     for step in range(max(1, count // batch)):
         yield order[step * batch : (step + 1) * batch]
+
+
+def moved(x: Tensor, scale: Tensor, first: float) -> Tensor:
+    """x (n, channels, positions), whose positions stand for frequencies `first`, `first` + 1, .. of some unit: what
+    was at f is at `scale` (n,) times f. Between positions straight lines, beyond the ends what is there.
+    """
+    last = x.shape[2] - 1
+    at = torch.arange(last + 1, dtype=torch.float32, device=x.device) + first
+    source = (at / scale[:, None] - first).clamp(0, last)
+    below = source.floor().clamp(max=last - 1)
+    above = (source - below)[:, None]
+    index = below.long()[:, None].expand(-1, x.shape[1], -1)
+    return x.gather(2, index) * (1 - above) + x.gather(2, index + 1) * above
+
+
+def _scales(
+    rates: Tensor, blocks: list[npt.NDArray[np.intp]], settings: Augmentation, task: Task, rng: np.random.Generator
+) -> Tensor:
+    """For each window what its heart rate (n,) is multiplied by, alike within a block and 1 for most: so that rates
+    are log-uniform, as far as the task knows all of a block's.
+    """
+    wanted = np.exp(rng.uniform(np.log(settings.slowest_bpm), np.log(settings.fastest_bpm), len(blocks)))
+    scales = torch.ones(len(rates))
+    low, high = task.stretch_limits(rates, 1 / _MOST_SCALE, _MOST_SCALE)
+    for number in np.flatnonzero(rng.random(len(blocks)) < settings.rate_share):
+        rows = torch.from_numpy(blocks[number])
+        scale = float(wanted[number]) / float(rates[rows].median())
+        scales[rows] = min(max(scale, float(low[rows].max())), max(float(high[rows].min()), 1.0))
+    return scales
 
 
 def _numbered(blocks: list[npt.NDArray[np.intp]]) -> tuple[npt.NDArray[np.intp], list[int]]:
@@ -261,7 +324,7 @@ def corrupt(inputs: Inputs, augmentation: Augmentation, seed: int, epoch: int, s
         x = x.clone()
         x[:, :2] += (level * noise)[:, None].to(x.device)
         corrupted[rate] = x
-    corrupted.past = inputs.past
+    corrupted.past, corrupted.scale = inputs.past, inputs.scale
     return corrupted
 
 

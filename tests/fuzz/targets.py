@@ -41,6 +41,7 @@ from search.archive.rows import Row
 from supernet.space.search_space import load_space
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from tests.fuzz.mutations import mutated
+from tests.fuzz.published import PUBLISHED
 from tests.fuzz.recordings import RECORDINGS
 
 
@@ -256,7 +257,7 @@ TARGETS = {
     "windows": Target(".npz", _windows, WindowSet.load),
     "measured": Target(".csv", _measured, lambda path: read_measurements(path, _table(), "cortex-m7-64mhz")),
 }
-TARGETS |= {name: Target(*parts) for name, parts in RECORDINGS.items()}
+TARGETS |= {name: Target(*parts) for name, parts in (RECORDINGS | PUBLISHED).items()}
 if find_spec("tflite"):
     TARGETS["tflite"] = Target(".tflite", _tflite_models, _tflite_layers)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from nas.data.windows import make_windows
 from nas.evaluation.baselines import power_spectra, spectral_argmax
 from tests.nas.test_data_loaders import _one_line, _real
 from tests.nas.test_data_pickle import _distributed
+from tests.nas.test_recording_formats import _empatica
 
 SECONDS = 60
 
@@ -249,14 +251,14 @@ def test_heart_rates_from_the_ecg_agree_with_annotated_beats_and_with_published_
 # WESAD
 
 
-def wesad(bpm: float = 84.0, person: str = "S2") -> dict[str, object]:
+def wesad(bpm: float = 84.0, person: str = "S2", seconds: int = SECONDS) -> dict[str, object]:
     """A pickle's content: light at 64 Hz, acceleration at 32 Hz in 1/64 g, a chest ECG and states at 700 Hz."""
-    chest = ecg(700, bpm)
+    chest = ecg(700, bpm, seconds)
     states = np.repeat([0, 1, 2, 4, 6], chest.size // 5)
     return {
         "subject": person,
         "signal": {
-            "wrist": {"BVP": pulse(64, bpm)[:, None], "ACC": gravity(32, 64.0).T},
+            "wrist": {"BVP": pulse(64, bpm, seconds)[:, None], "ACC": gravity(32, 64.0, seconds).T},
             "chest": {"ECG": chest[:, None]},
         },
         "label": states,
@@ -334,6 +336,14 @@ def test_wesads_bracelet_exports_are_recordings_without_labels(tmp_path: Path, p
     assert [one.name for one in load_source("wesad", tmp_path, with_labels=False)] == ["S4.pkl"]
 
 
+def test_wesads_archives_of_the_bracelet_are_its_own_wherever_kinds_are_recognized(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "S5_E4_Data.zip", "w") as archive:
+        for name, text in _empatica().items():
+            archive.writestr(name, text)
+    (one,) = detect_and_load(tmp_path)
+    assert (one.source, one.subject, one.label_count) == ("wesad", "wesad/S5", 0)
+
+
 @pytest.mark.real_data
 def test_the_real_bracelet_exports_of_wesad_have_no_labels() -> None:
     root = _real("wesad_e4")
@@ -346,16 +356,16 @@ def test_the_real_bracelet_exports_of_wesad_have_no_labels() -> None:
 # WildPPG
 
 
-def wildppg(folder: Path, person: str = "an0", bpm: float = 84.0, **changed: object) -> None:
+def wildppg(folder: Path, person: str = "an0", bpm: float = 84.0, seconds: int = SECONDS, **changed: object) -> None:
     """A participant's file: structures of structures of samples `v` and a rate `fs`."""
 
     def sensor(samples: NDArray[np.float64]) -> dict[str, object]:
         return {"v": samples[None], "fs": 128}
 
-    light = {f"ppg_{colour}": sensor(pulse(128, bpm)) for colour in ("g", "ir", "r")}
-    axes = {f"acc_{axis}": sensor(values) for axis, values in zip("xyz", gravity(128), strict=True)}
+    light = {f"ppg_{colour}": sensor(pulse(128, bpm, seconds)) for colour in ("g", "ir", "r")}
+    axes = {f"acc_{axis}": sensor(values) for axis, values in zip("xyz", gravity(128, 1.0, seconds), strict=True)}
     wrist = {**light, **axes, **changed}
-    content = {"id": person, "notes": "", "wrist": wrist, "sternum": {**wrist, "ecg": sensor(ecg(128, bpm))}}
+    content = {"id": person, "notes": "", "wrist": wrist, "sternum": {**wrist, "ecg": sensor(ecg(128, bpm, seconds))}}
     savemat(folder / f"WildPPG_Part_{person}.mat", content)
 
 
@@ -399,23 +409,22 @@ def _csv(path: Path, header: str, rows: Sequence[Sequence[object]]) -> None:
     path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
 
 
-def galaxy(folder: Path, person: str = "P02", bpm: float = 84.0) -> Path:
+def galaxy(folder: Path, person: str = "P02", bpm: float = 84.0, seconds: int = SECONDS) -> Path:
     """A participant's folder; the strap's clock is nine hours ahead, and sends its ECG in packets of 73."""
     root = folder / person
-    watch = [START_MS + 40 * k for k in range(25 * SECONDS)]
-    light, axes = pulse(25, bpm), gravity(25, 4096.0)
+    watch = [START_MS + 40 * k for k in range(25 * seconds)]
+    light, axes = pulse(25, bpm, seconds), gravity(25, 4096.0, seconds)
     received = START_MS + 5000
     _csv(root / "GalaxyWatch/PPG.csv", "dataReceived,timestamp,ppg,status",
          [(received, t, round(v), 0) for t, v in zip(watch, light, strict=True)])  # fmt: skip
     _csv(root / "GalaxyWatch/ACC.csv", "dataReceived,timestamp,x,y,z",
          [(received, t, *np.round(v).astype(int)) for t, v in zip(watch, axes.T, strict=True)])  # fmt: skip
     _csv(root / "GalaxyWatch/HR.csv", "dataReceived,timestamp,hr,hrStatus", [(received, watch[0], 200, 1)])
-    strap = [START_MS + KOREA_MS + round(73 * (k // 73) / 0.13) for k in range(130 * SECONDS)]
+    strap = [START_MS + KOREA_MS + round(73 * (k // 73) / 0.13) for k in range(130 * seconds)]
     _csv(root / "PolarH10/ECG.csv", "phoneTimestamp,sensorTimestamp,ecg",
-         [(t, 0, round(1000 * v)) for t, v in zip(strap, ecg(130, bpm), strict=True)])  # fmt: skip
-    seconds = range(SECONDS)
+         [(t, 0, round(1000 * v)) for t, v in zip(strap, ecg(130, bpm, seconds), strict=True)])  # fmt: skip
     _csv(root / "PolarH10/HR.csv", "phoneTimestamp,hr,hrv",
-         [(START_MS + KOREA_MS + 1000 * k, round(bpm), "") for k in seconds])  # fmt: skip
+         [(START_MS + KOREA_MS + 1000 * k, round(bpm), "") for k in range(seconds)])  # fmt: skip
     _csv(root / "Event.csv", "timestamp,session,status",
          [(START_MS, "baseline", "ENTER"), (START_MS + 30_000, "baseline", "EXIT"),
           (START_MS + 31_000, "walking", "ENTER"), (START_MS + 60_000, "walking", "EXIT")])  # fmt: skip

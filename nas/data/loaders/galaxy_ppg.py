@@ -143,7 +143,9 @@ def _of_strap(path: Path, start_s: float) -> Labels:
     order = np.argsort(times, kind="stable")
     times, bpm = times[order], bpm[order]
     least = round(WINDOW_S / STEP_S)
-    starts = np.arange(times[0], times[-1] - WINDOW_S + 1e-9, STEP_S) if times.size else np.empty(0)
+    # Windows begin where something was said: damaged times may be far apart.
+    starts = np.unique((times - times[:1]) // STEP_S) * STEP_S + times[:1]
+    starts = starts[starts + WINDOW_S <= times[-1:] + STEP_S / 2]
     first, last = np.searchsorted(times, starts), np.searchsorted(times, starts + WINDOW_S)
     means = [bpm[a:b].mean() if b - a >= least else np.nan for a, b in zip(first.tolist(), last.tolist(), strict=True)]
     rates = np.array(means, np.float64)

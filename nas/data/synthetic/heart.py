@@ -7,6 +7,7 @@ Heart-rate trends follow effort with time constants of tens of seconds; variabil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,15 @@ from nas.data.synthetic.subject import Subject
 
 COURSE_HZ = 4
 _AF_MEAN_BPM, _AF_DEVIATION_BPM = 94.7, 19.4
+
+
+class Breather(Protocol):
+    """Whose beats vary: how much, and with which breath."""
+
+    @property
+    def variability(self) -> float: ...
+    @property
+    def breathing_hz(self) -> float: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +49,7 @@ def rate_course(effort: NDArray[np.float64], subject: Subject, rng: np.random.Ge
     return np.clip(rate, 40.0, 205.0)
 
 
-def sinus_beats(course_bpm: NDArray[np.float64], subject: Subject, rng: np.random.Generator) -> Beats:
+def sinus_beats(course_bpm: NDArray[np.float64], subject: Breather, rng: np.random.Generator) -> Beats:
     """Beats of a sinus rhythm along a rate course; variability shrinks as the rate rises."""
     samples = course_bpm.size
     calm = np.clip((130.0 - course_bpm) / 70.0, 0.1, 1.0) * subject.variability
@@ -52,7 +62,7 @@ def sinus_beats(course_bpm: NDArray[np.float64], subject: Subject, rng: np.rando
     return Beats(times_s, 1.0 + 0.05 * rng.standard_normal(times_s.size))
 
 
-def breathing_phase(samples: int, hz: float, subject: Subject, rng: np.random.Generator) -> NDArray[np.float64]:
+def breathing_phase(samples: int, hz: float, subject: Breather, rng: np.random.Generator) -> NDArray[np.float64]:
     """Phase of a breath that wanders about the person's own frequency: (samples,) radians."""
     frequency = subject.breathing_hz * (1.0 + 0.1 * drift(samples, hz, 20.0, rng))
     return 2.0 * np.pi * np.cumsum(frequency) / hz

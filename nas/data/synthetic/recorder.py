@@ -1,4 +1,4 @@
-"""simulate: people, activities and rhythms into recordings, as a wrist-worn sensor would give them.
+"""The plain population: people, activities and rhythms into recordings, as a wrist-worn sensor would give them.
 
 The embedded default data set. A figure on it never stands beside one on real recordings.
 """
@@ -39,7 +39,7 @@ class Signals:
     acc: NDArray[np.float64]
 
 
-def simulate(
+def simulate_plain(
     n_subjects: int,
     seed: int,
     *,
@@ -47,22 +47,12 @@ def simulate(
     task: str = "heart_rate",
     activities: Sequence[str] = EIGHT_ACTIVITIES,
 ) -> list[Recording]:
-    """One recording per simulated person.
-
-    task "heart_rate": the activities one after another in a random order, with transitions, in sinus rhythm;
-    heart-rate labels per 8 s window every 2 s. task "rhythm": episodes of 30 s of sinus rhythm, AF, ectopics
-    or noise at rest; a label per 10 s. Person i of a seed is the same whatever n_subjects is.
-    Raises InputError for an unknown task or activity or less than half a minute.
-    """
+    """One recording per person of the plain population; arguments and errors as of `simulate`."""
     names = [activity.name for activity in ACTIVITIES]
     unknown = [name for name in activities if name not in names]
     if unknown or not activities:
         what = f"unknown activity {unknown[0]!r}" if unknown else "no activities"
         raise InputError(f"synthetic: {what}; choose from {', '.join(names)}")
-    if task not in ("heart_rate", "rhythm"):
-        raise InputError(f"synthetic: unknown task {task!r}; choose heart_rate or rhythm")
-    if n_subjects < 1 or minutes < 0.5:
-        raise InputError("synthetic: ask for at least 1 subject and half a minute")
     codes = [names.index(name) for name in activities]
     make = _heart_rate_recording if task == "heart_rate" else _rhythm_recording
     return [make(number, minutes, codes, np.random.default_rng([seed, number, 0x5EED])) for number in range(n_subjects)]
