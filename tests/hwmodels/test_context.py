@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from hwmodels.basics.errors import InputError
-from hwmodels.c.toolchain import compile_host
+from hwmodels.c.toolchain import compile_host, run_compiler
 from hwmodels.codegen.network_source import default_plan, entry_points, generate
 from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import RAM_BASE, Emulator
@@ -27,7 +30,7 @@ from hwmodels.schedule.step_graph import StreamingError, streaming_step
 from hwmodels.signals.spectrum import spectrum_channels
 from hwmodels.validation.network_check import random_model
 from tests.hwmodels.test_codegen import toolchain
-from tests.hwmodels.test_front import TRACKER, needs_host_compiler, noise
+from tests.hwmodels.test_front import DRIVER, SANITIZED, TRACKER, needs_host_compiler, noise
 
 STEPS = 40
 
@@ -185,6 +188,21 @@ def test_firmware_reads_what_its_twin_reads_from_each_start(tracker: Tracker | N
             host.readings(ppg[late:], acc[late:]), readings(front, model, ppg[late:], acc[late:], tracker)
         )
         assert len(kept) == 26
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_firmware_is_clean_under_sanitizers(cc: str, tmp_path: Path) -> None:
+    if shutil.which(cc) is None or sys.platform != "linux":
+        pytest.skip(f"no {cc}")
+    model, front = watch(2)
+    sources = generate_firmware(front, model, TRACKER) | {"driver.c": DRIVER}
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    units = sorted(name for name in sources if name.endswith(".c"))
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *SANITIZED]
+    run_compiler([cc, *flags, *units, "-lm", "-o", "driver"], tmp_path)
+    done = subprocess.run([tmp_path / "driver"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "11\n", "")
 
 
 @pytest.mark.arm

@@ -7,17 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from hwmodels.basics.errors import InputError
-from hwmodels.network.interpreter import IntegerModel, run
+from hwmodels.network.interpreter import HeartRateSettings, InputSettings, IntegerModel, quantize_input, run
 from hwmodels.validation.network_check import random_model
+from nas.compress.fake_quantization import FakeQuantNetwork
 from nas.deploy.bundle import read_bundle
 from nas.deploy.formats.registry import written as file_of
 from nas.deploy.golden import golden_past
+from nas.deploy.verification.torch_runtime import qat_tensors
 from nas.deploy.verification.verify import verify_bundle
+from supernet.network.subnet import Subnet
+from supernet.space.search_space import load_space
+from supernet.windows.steps import Windows
 from tests.hwmodels.test_codegen import toolchain
 from tests.hwmodels.test_context import graph
 from tests.nas.test_bundle import library, needs_host_compiler, written
+
+SPACE = Path(__file__).parents[2] / "configs" / "spaces" / "context.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +62,22 @@ def test_it_is_verified_by_every_implementation(bundle: Path) -> None:
     assert found["mismatches"] == 0 and found["firmware"]["mismatches"] == 0
     compared = {row["witness"] for row in found["witnesses"] if row["elements"]}
     assert {"C on this machine", "C on the emulated core", "the bundle's C on the emulated core"} <= compared
+
+
+def test_the_quantized_module_computes_what_the_interpreter_does_after_any_restart() -> None:
+    space, rng = load_space(str(SPACE)), np.random.default_rng(3)
+    graph = next(g for g in map(space.lower, space.decode(space.sample(30, rng))) if g.spans_windows)
+    x = torch.from_numpy(rng.normal(0, 1, (40, graph.input.channels_in, graph.input.length_in)).astype(np.float32))
+    past = np.where(np.arange(40) < 17, np.arange(40), np.arange(40) - 17)
+    network = FakeQuantNetwork(Subnet(graph, rng).eval())
+    network.calibrate([Windows(x, torch.from_numpy(past))])
+    settings = InputSettings(16, 8, "ppg_acc", (0.4, 8.0), 0.3, reads="spectrum", positions=graph.input.length_in)
+    model = network.eval().export(HeartRateSettings(30, 220, 20), settings)
+    assert model.input.context_step_s == 2.0
+    windows = quantize_input(model, x.numpy().transpose(0, 2, 1))
+    expected = run(model, windows, past=past)
+    for name, values in qat_tensors(network, model, windows, past).items():
+        np.testing.assert_array_equal(values, expected[name], name)
 
 
 @pytest.mark.parametrize("file", ["tflite", "onnx"])

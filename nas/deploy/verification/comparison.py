@@ -121,7 +121,9 @@ def _quantized_module(bundle: Bundle, expected: dict[str, Any], run: Path | None
     network = module_of(bundle, run)
     if isinstance(network, str):
         return Testimony("quantized module", _EVERY, None, network)
-    found = qat_tensors(network, bundle.model, bundle.golden_inputs)
+    found = qat_tensors(
+        network, bundle.model, bundle.golden_inputs, golden_past(bundle.model, len(bundle.golden_inputs))
+    )
     return Testimony("quantized module", _EVERY, agreement(expected, found))
 
 
