@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwmodels.basics.errors import InputError
 from hwmodels.firmware.tracker import Tracker, track
 from hwmodels.network.integer_model import InputSettings, IntegerModel
-from hwmodels.network.interpreter import initial_states, run
+from hwmodels.network.interpreter import initial_states, run, run_in_turn
 from hwmodels.network.preparation import prepare_window
 from hwmodels.signals.filters import (
     LEAST_ACC_HZ,
@@ -84,8 +84,9 @@ class Front:
 
     @classmethod
     def of(cls, sensors: Sensors, settings: InputSettings) -> Front:
-        """With the network's own step: that of its streaming, else 2 s or a shorter window's length."""
-        return cls(sensors, settings, settings.step_s or min(DEFAULT_STEP_S, settings.window_s))
+        """With the network's own step: that of its streaming or context, else 2 s or a shorter window's length."""
+        own = settings.step_s or settings.context_step_s
+        return cls(sensors, settings, own or min(DEFAULT_STEP_S, settings.window_s))
 
     def __post_init__(self) -> None:
         samples = self.step_s * self.input.rate_hz
@@ -93,6 +94,11 @@ class Front:
             raise InputError(f"step_s: {self.step_s} s is no whole number of samples of the network's window")
         if self.input.step_s is not None and self.input.step_s != self.step_s:
             raise InputError(f"step_s: this streaming network steps by {self.input.step_s} s")
+        if self.input.context_step_s not in (None, self.step_s):
+            raise InputError(
+                f"step_s: this network remembers windows {self.input.context_step_s:g} s apart, as it was trained on, "
+                f"and cannot step by {self.step_s:g} s; leave step_s out"
+            )
         require_band_rate("ppg_hz", self.sensors.ppg_hz, self.input.band_hz)
         if self.reads_motion and self.sensors.acc_hz < LEAST_ACC_HZ:
             raise InputError(
@@ -320,7 +326,8 @@ def readings(
 ) -> NDArray[np.int64]:
     """What firmware reads of a recording: (n, 3) estimate, confidence and invalid bits, one row every step_s.
 
-    With `tracker`, what ppgnet_track makes of them. A streaming network's first window runs in steps.
+    With `tracker`, what ppgnet_track makes of them. A streaming network's first window runs in steps; a network
+    with context starts with no past.
     """
     found = windows(front, signals(front, ppg, acc))
     if not len(found.pulse):
@@ -337,7 +344,9 @@ def readings(
 def run_windows(
     model: IntegerModel, inputs: NDArray[np.int8], batch: int = 256
 ) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Successive windows (n, window samples, channels) -> the head's rows (n, 3), its logits (n, outputs)."""
+    """Successive windows (n, window samples, channels) of one recording -> the head's rows (n, 3), its logits
+    (n, outputs).
+    """
     head = model.graph.output.name
     last = model.graph.sources(head)[0]
     new = model.graph.input.length_in
@@ -347,7 +356,9 @@ def run_windows(
         rows.append(tensors[head])
         logits.append(tensors[last].reshape(len(tensors[last]), -1))
 
-    if model.graph.state_bytes:
+    if model.graph.spans_windows:
+        keep(run_in_turn(model, inputs, np.arange(len(inputs)), (head, last), batch))
+    elif model.graph.state_bytes:
         states = initial_states(model, 1)
         for chunk in np.split(inputs[0], inputs.shape[1] // new)[:-1]:
             run(model, chunk[None], states)

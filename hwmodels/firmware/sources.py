@@ -47,7 +47,7 @@ def generate_firmware(
     """
     require_small_filters(front)
     sources = generate(model) | sources_in(SOURCES)
-    if model.graph.state_bytes:
+    if _streams(model):
         sources["ppgnet_model.c"] = (
             sources["ppgnet_model.c"].replace(
                 '#include "ppgnet_model.h"', '#include "ppgnet_front_model.h"\n#include "ppgnet_model.h"'
@@ -57,12 +57,19 @@ def generate_firmware(
     if tracker is not None:
         sources |= generate_tracker(tracker, model)
     if learner is not None:
+        if model.graph.spans_windows:
+            raise InputError("personalization does not learn of networks with context; export without it")
         if model.graph.state_bytes:
             raise InputError("personalization reads whole windows; export the network in window mode")
         sources = with_learner(sources, model, learner)
     sources["ppgnet_front_model.h"] = _header(front, model, tracker is not None, learner is not None)
     sources["ppgnet_front_model.c"] = _source(front)
     return sources
+
+
+def _streams(model: IntegerModel) -> bool:
+    """Whether a step reads the newest samples alone."""
+    return model.graph.state_bytes > 0 and not model.graph.spans_windows
 
 
 def require_small_filters(front: Front) -> None:
@@ -97,7 +104,7 @@ def context_parts(front: Front, model: IntegerModel, tracker: Tracker | None = N
     }
     if channels > 1:
         parts["light channels, combined"] = 4 * window
-    if model.graph.state_bytes:
+    if _streams(model):
         parts["first window of streaming"] = aligned(window * front.input.channels)
     if tracker is not None:
         parts["tracker"] = 2 * model.graph.output.channels_in
@@ -128,7 +135,8 @@ def _header(front: Front, model: IntegerModel, has_tracker: bool, has_learner: b
 #define PPGNET_THIN_TAPS {front.thin.taps}
 #define PPGNET_ACC_TAPS {front.acc.taps}
 #define PPGNET_SECTIONS {len(front.sections)}
-#define PPGNET_STREAMING {int(bool(model.graph.state_bytes))}
+#define PPGNET_STREAMING {int(_streams(model))}
+#define PPGNET_HAS_CONTEXT {int(model.graph.spans_windows)}
 #define PPGNET_HAS_TRACKER {int(has_tracker)}
 #define PPGNET_HAS_PERSONAL {int(has_learner)}
 

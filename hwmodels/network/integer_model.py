@@ -119,7 +119,8 @@ class InputSettings:
     """What the input stands for: the pulse, and with an accelerometer the three signals of `preparation`.
 
     A streaming network reads the last `step_s` of a window alone, normalized over the whole window. One that
-    reads spectra is given those of the signals at `positions` frequencies (hwmodels.signals.spectrum).
+    reads spectra is given those of the signals at `positions` frequencies (hwmodels.signals.spectrum). One with
+    context is given windows `context_step_s` apart, as it was trained on.
     """
 
     rate_hz: float
@@ -130,12 +131,17 @@ class InputSettings:
     step_s: float | None = None
     reads: Reads = "samples"
     positions: int | None = None
+    context_step_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.sensors not in ("ppg", "ppg_acc"):
             raise QuantizationError(f"sensors must be ppg or ppg_acc, got {self.sensors!r}")
         if not (self.rate_hz > 0 and self.window_s > 0 and self.acc_scale_g > 0):
             raise QuantizationError("rate_hz, window_s and acc_scale_g must be positive")
+        if self.context_step_s is not None and not (0 < self.context_step_s <= self.window_s and self.step_s is None):
+            raise QuantizationError(
+                f"context_step_s must lie in (0, {self.window_s:g}], without step_s, got {self.context_step_s}"
+            )
         if self.step_s is not None and not 0 < self.step_s <= self.window_s:
             raise QuantizationError(f"step_s must lie in (0, {self.window_s:g}], got {self.step_s}")
         if (self.reads == "spectrum") != (self.positions is not None):
@@ -191,6 +197,8 @@ class IntegerModel:
         for op in self.graph:
             _check_op(op, self)
         _check_head(self.graph.output, self.head)
+        if self.graph.spans_windows != (self.input.context_step_s is not None):
+            raise QuantizationError("context_step_s must be given for networks with context, and for no others")
         op, said = self.graph.input, (self.input.reads, self.input.length, self.input.channels)
         if (op.reads, op.length_in, op.channels_in) != said:
             raise QuantizationError(

@@ -50,6 +50,7 @@ __all__ = [
     "quantize_input",
     "quantize_parameters",
     "run",
+    "run_in_turn",
     "save_model",
     "weight_shape",
 ]
@@ -75,7 +76,7 @@ def run(
     Tensors are int8 (n, length, channels); the head's entry is int32 (n, 3) as hwmodels.network.heads describes.
     `states` holds what was kept of the n streams (`initial_states` by default) and is brought up to date. With
     `past`, x is n successive windows instead, all at once: past (n,) says how many rows directly before each
-    row are the steps directly before it, 0 at a start and after a gap.
+    row are the steps directly before it, 0 at a start and after a gap; what lies before the first row is not known.
     Raises InputError when x does not fit the graph's input, or past does not fit x.
     """
     op = model.graph.input
@@ -100,12 +101,27 @@ def run(
     return outputs
 
 
+def run_in_turn(
+    model: IntegerModel, x: NDArray[np.int8], past: NDArray[np.integer], names: Sequence[str], batch: int = 256
+) -> dict[str, NDArray]:
+    """As `run` with `past`, of any number of windows in little memory: the outputs of the ops `names` alone."""
+    _require_past(past, len(x), None)
+    made: dict[str, list[NDArray]] = {name: [] for name in names}
+    for at in range(0, len(x), batch):
+        first = max(0, at - model.graph.remembered_steps)
+        windows = x[first : at + batch]
+        found = run(model, windows, past=past[first : at + batch])
+        for name in names:
+            made[name].append(found[name][at - first :])
+    return {name: np.concatenate(parts) for name, parts in made.items()}
+
+
 def _require_past(past: NDArray[np.integer], count: int, states: object) -> None:
     if states is not None:
         raise InputError("past and states: give one of them, as each says what came before")
     is_whole = isinstance(past, np.ndarray) and past.shape == (count,) and np.issubdtype(past.dtype, np.integer)
-    if not is_whole or (past < 0).any() or (past > np.arange(count)).any():
-        raise InputError(f"past: expected {count} whole numbers, each of at most the rows before its own")
+    if not is_whole or (past < 0).any():
+        raise InputError(f"past: expected {count} whole numbers from 0 on, one a window")
 
 
 def _given(model: IntegerModel, op: Op) -> Operands:

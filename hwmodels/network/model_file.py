@@ -41,7 +41,7 @@ def save_model(model: IntegerModel, path: str | Path) -> None:
         "graph": [{"op": _fields(op, model.form), "sources": list(sources)} for op, sources in model.graph.nodes()],
         "quantization": {name: asdict(grid) for name, grid in sorted(model.quantization.items())},
         "head": {"type": type(model.head).__name__, **asdict(model.head)},
-        "input": asdict(model.input),
+        "input": {name: value for name, value in asdict(model.input).items() if name != "context_step_s" or value},
         "parameters": sorted(model.parameters),
     }
     text = json.dumps(description, sort_keys=True).encode()

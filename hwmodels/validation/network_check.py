@@ -173,15 +173,18 @@ def run_window(
 
 
 def run_network(
-    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], paint: int = 0
+    model: IntegerModel, emulator: Emulator, window: npt.NDArray[np.int8], paint: int = 0, kept: bytes = b""
 ) -> tuple[Execution, tuple[int, int, int], npt.NDArray[np.uint8]]:
     """Call ppgnet_run with `window` (T, C) in an arena otherwise filled with the byte `paint`.
 
-    Returns the execution, the head's result, and the painted arena and margin as they were before.
+    What the network keeps between windows is as at a start, or `kept`. Returns the execution, the head's result,
+    and the painted arena and margin as they were before.
     """
     places = default_plan(model)
     start = places.offsets[model.graph.input.name]
     before = _fresh_arena(model, places, paint)
+    if kept:
+        before[places.arena_bytes - len(kept) : places.arena_bytes] = np.frombuffer(kept, np.uint8)
     before[start : start + window.size] = window.ravel().view(np.uint8)
     arguments = (RAM_BASE, RAM_BASE + start, _RESULT)
     execution = emulator.call("ppgnet_run", arguments, [(RAM_BASE, before.tobytes())])
@@ -315,6 +318,8 @@ def random_model(graph: LayerGraph, rng: np.random.Generator) -> IntegerModel:
     if graph.input.reads == "spectrum":
         sensors = "ppg" if channels == spectrum_channels(1) else "ppg_acc"
         settings = InputSettings(RATE_HZ, WINDOW_S, sensors, (0.4, 8.0), 0.3, reads="spectrum", positions=samples)
+    if graph.spans_windows:
+        settings = replace(settings, context_step_s=min(2.0, settings.window_s))
     return quantize(graph, parameters, grids, head, settings)
 
 

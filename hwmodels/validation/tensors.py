@@ -61,19 +61,23 @@ class Compiled:
         return cls(toolchain, toolchain.objects(kernel_sources()))
 
 
-def host_tensors(model: IntegerModel, windows: NDArray[np.int8], host: Compiled) -> Tensors:
+def host_tensors(
+    model: IntegerModel, windows: NDArray[np.int8], host: Compiled, past: NDArray[np.integer] | None = None
+) -> Tensors:
     """Every tensor but the input, int8 (n, length, channels), and the head's int32 (n, 3), on this machine.
 
-    `host` is of hwmodels.c.toolchain.host_toolchain.
+    `host` is of hwmodels.c.toolchain.host_toolchain. past: (n,), steps directly before each window; where there are
+    some, what the network keeps is left as the window before left it.
     """
     plan = spread_plan(model)
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "network.so"
         link_shared(host.toolchain, generate(model, plan), host.kernels, library)
         loaded = ctypes.CDLL(str(library))
-    arenas, results = [], []
-    for window in windows:
-        arena, result = _fresh(plan, model, window), np.zeros(3, np.int32)
+    arenas: list[NDArray[np.uint8]] = []
+    results = []
+    for window, before in zip(windows, _or_none(past, windows), strict=True):
+        arena, result = _fresh(plan, model, window, arenas[-1] if before else None), np.zeros(3, np.int32)
         start = arena.ctypes.data
         given = start + plan.offsets[model.graph.input.name]
         loaded.ppgnet_run(*(ctypes.c_void_p(at) for at in (start, given, result.ctypes.data)))
@@ -82,33 +86,50 @@ def host_tensors(model: IntegerModel, windows: NDArray[np.int8], host: Compiled)
     return _tensors(model, plan, np.stack(arenas), np.stack(results))
 
 
-def core_tensors(model: IntegerModel, windows: NDArray[np.int8], core: Compiled) -> Tensors:
+def _or_none(past: NDArray[np.integer] | None, windows: NDArray[np.int8]) -> NDArray[np.integer]:
+    return np.zeros(len(windows), np.int64) if past is None else past
+
+
+def core_tensors(
+    model: IntegerModel, windows: NDArray[np.int8], core: Compiled, past: NDArray[np.integer] | None = None
+) -> Tensors:
     """As `host_tensors`, on the emulated Cortex-M7; `core` is of hwmodels.c.toolchain.find_toolchain."""
     plan = spread_plan(model)
     image = core.toolchain.link(generate(model, plan), entry_points(model), compiled=core.kernels)
     emulator = Emulator(image)
     given = RAM_BASE + plan.offsets[model.graph.input.name]
-    arenas, results = [], []
-    for window in windows:
-        content = [(RAM_BASE, _fresh(plan, model, window).tobytes())]
+    arenas: list[NDArray[np.uint8]] = []
+    results = []
+    for window, before in zip(windows, _or_none(past, windows), strict=True):
+        content = [(RAM_BASE, _fresh(plan, model, window, arenas[-1] if before else None).tobytes())]
         emulator.call("ppgnet_run", (RAM_BASE, given, _RESULT), content)
         arenas.append(np.frombuffer(emulator.read(RAM_BASE, plan.arena_bytes), np.uint8))
         results.append(np.frombuffer(emulator.read(_RESULT, 12), "<i4"))
     return _tensors(model, plan, np.stack(arenas), np.stack(results))
 
 
-def deployed_results(model: IntegerModel, image: ElfImage, windows: NDArray[np.int8]) -> NDArray[np.int32]:
+def deployed_results(
+    model: IntegerModel, image: ElfImage, windows: NDArray[np.int8], past: NDArray[np.integer] | None = None
+) -> NDArray[np.int32]:
     """Results (n, 3) of an image linked from the code of `model`, in the arena that is deployed."""
-    emulator = Emulator(image)
-    return np.array([run_network(model, emulator, window)[1] for window in windows], np.int32)
+    emulator, results = Emulator(image), []
+    places = default_plan(model)
+    start = min(places.state_offsets.values(), default=places.arena_bytes)
+    for window, before in zip(windows, _or_none(past, windows), strict=True):
+        kept = emulator.read(RAM_BASE + start, places.arena_bytes - start) if before else b""
+        results.append(run_network(model, emulator, window, kept=kept)[1])
+    return np.array(results, np.int32)
 
 
-def _fresh(plan: MemoryPlan, model: IntegerModel, window: NDArray[np.int8]) -> NDArray[np.uint8]:
-    """A painted arena with the window in its place and histories as at a recording's start."""
+def _fresh(
+    plan: MemoryPlan, model: IntegerModel, window: NDArray[np.int8], before: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """A painted arena with the window in its place; what is kept is as at a start, or as in the arena `before`."""
     arena = np.full(aligned(plan.arena_bytes) // 4, _PAINT * 0x01010101, np.uint32).view(np.uint8)
     for name, state in initial_states(model, 1).items():
         image, start = kind_of(model.graph[name]).state_image(model.graph[name], state), plan.state_offsets[name]
-        arena[start : start + len(image)] = np.frombuffer(image, np.uint8)
+        span = slice(start, start + len(image))
+        arena[span] = np.frombuffer(image, np.uint8) if before is None else before[span]
     start = plan.offsets[model.graph.input.name]
     arena[start : start + window.size] = window.ravel().view(np.uint8)
     return arena

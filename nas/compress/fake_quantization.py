@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -27,7 +28,7 @@ from hwmodels.network.operation_kind import FastFormError, kind_of
 from hwmodels.network.preparation import on_input_grid
 from nas.compress.integer_arithmetic import integer_tensors
 from supernet.network.subnet import OnTensor, Subnet, execute, observed
-from supernet.windows.steps import Given, Windows, given
+from supernet.windows.steps import STEP_S, Given, Windows, given
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127
@@ -299,6 +300,8 @@ class FakeQuantNetwork(nn.Module):
     def export(self, head: HeadSettings, inputs: InputSettings) -> IntegerModel:
         """The integer network this module stands for, after `settle`."""
         self.settle()
+        if self.graph.spans_windows:
+            inputs = replace(inputs, context_step_s=STEP_S)
         return quantize(self.graph, self.float_parameters(), self.quantizations(), head, inputs)
 
 

@@ -25,11 +25,12 @@ from hwmodels.firmware.front_end import Front, Sensors
 from hwmodels.firmware.learner import PersonalSettings
 from hwmodels.firmware.sources import context_parts, generate_firmware
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
-from hwmodels.network.interpreter import IntegerModel, load_model, run, save_model
+from hwmodels.network.interpreter import IntegerModel, load_model, save_model
 from nas.deploy.destination import BOARD, README, check_destination, check_replacement, digest, identity_of, users_files
 from nas.deploy.example import example_files
 from nas.deploy.formats.description import logits_of, readme_section
 from nas.deploy.formats.registry import CODE, FILES, FORMATS, written
+from nas.deploy.golden import golden_tensors, golden_vectors
 from nas.deploy.manifest import EXPORT_AGAIN, FORMAT, MANIFEST, BundleError, Manifest, read_manifest
 from nas.deploy.self_test import self_test
 from nas.deploy.texts import cmake_lists, memory_map, readme
@@ -93,24 +94,16 @@ class Bundle:
     learner: PersonalSettings | None = None
 
 
-def golden_vectors(model: IntegerModel, windows: NDArray[np.int8]) -> NDArray[np.int8]:
-    """`windows` int8 (n, T, C) and three adversarial ones: all lowest, all highest, alternating."""
-    low, high = np.full_like(windows[:1], -128), np.full_like(windows[:1], 127)
-    alternating = np.where(np.arange(low[0].size).reshape(low.shape) % 2, low, high)
-    return np.concatenate([windows, low, high, alternating])
-
-
 def bundle_sources(
     front: Front,
     model: IntegerModel,
     tracker: Tracker | None,
     learner: PersonalSettings | None,
-    golden: tuple[NDArray[np.int8], NDArray[np.int32]],
+    golden: NDArray[np.int8],
 ) -> dict[str, str]:
-    """Every C file of a bundle, licensed; `golden` are all golden inputs and outputs, of which the last are tested."""
-    last = slice(-SELF_TEST_VECTORS, None)
+    """Every C file of a bundle, licensed; `golden` are all golden inputs, of which the last are tested."""
     sources = generate_firmware(front, model, tracker, learner)
-    sources |= self_test(front, model, tracker, golden[0][last], golden[1][last])
+    sources |= self_test(front, model, tracker, golden[-SELF_TEST_VECTORS:])
     return {name: SPDX_LINE + text for name, text in sources.items()}
 
 
@@ -125,11 +118,11 @@ def write_bundle(path: Path, contents: Contents, is_forced: bool = False) -> tup
     kept = users_files(path)
     model, formats = contents.model, contents.formats
     inputs = golden_vectors(model, contents.windows)
-    tensors = run(model, inputs)
+    tensors = golden_tensors(model, inputs)
     outputs = tensors[model.graph.output.name].astype(np.int32)
     sources: dict[str, str] = {}
     if CODE in formats:
-        sources = bundle_sources(contents.front, model, contents.tracker, contents.learner, (inputs, outputs))
+        sources = bundle_sources(contents.front, model, contents.tracker, contents.learner, inputs)
     files = {FILES[name].file: written(name, model) for chosen in formats for name in FORMATS[chosen]}
     manifest: dict[str, Any] = {
         "format": FORMAT,

@@ -49,6 +49,8 @@ def export_bundle(
     windows = windows_of(run, "validation")
     count = min(run.config.finish.golden_vectors, len(windows))
     chosen = np.linspace(0, len(windows) - 1, count).round().astype(int)
+    if model.graph.spans_windows:
+        chosen = np.arange(count)
     inputs = integer_inputs(model, windows.subset(chosen))
     mode = "window"
     if streamed is not None:

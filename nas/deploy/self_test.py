@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwmodels.firmware.front_end import Front, readings
 from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import IntegerModel
+from nas.deploy.golden import golden_past, golden_tensors
 
 READINGS = 3
 _BEATS_PER_MINUTE = 84
@@ -212,9 +213,8 @@ def self_test(
     model: IntegerModel,
     tracker: Tracker | None,
     inputs: NDArray[np.int8],
-    outputs: NDArray[np.int32],
 ) -> dict[str, str]:
-    """C source and header of the self-test with golden vectors, inputs (n, T, C) and outputs (n, 3)."""
+    """C source and header of the self-test with golden vectors (n, T, C)."""
     wrapped = [_wrap(",".join(map(str, vector.reshape(-1).tolist()))) for vector in inputs]
     ppg, acc = made_up_samples(front)
     rows = readings(front, model, ppg, acc if front.reads_motion else None, tracker)[:READINGS]
@@ -226,11 +226,21 @@ def self_test(
         half=half,
         slope=slope,
         inputs="\n".join(f"    {{{row}}}," for row in wrapped),
-        expected=_rows(outputs),
+        expected=_rows(golden_tensors(model, inputs)[model.graph.output.name]),
         rows=_rows(rows),
-        reset="        ppgnet_stream_reset(context->arena);\n" if model.graph.state_bytes else "",
+        reset=_reset(model, len(inputs)),
     )
     return {"ppgnet_selftest.c": source, "ppgnet_selftest.h": _HEADER}
+
+
+def _reset(model: IntegerModel, vectors: int) -> str:
+    """The line that starts the network anew before a golden vector that is a start."""
+    if not model.graph.state_bytes:
+        return ""
+    starts = np.flatnonzero(golden_past(model, vectors) == 0)
+    condition = " || ".join(f"vector == {start}" for start in starts)
+    indent = "" if len(starts) == vectors else f"        if ({condition})\n    "
+    return f"{indent}        ppgnet_stream_reset(context->arena);\n"
 
 
 def _rows(values: NDArray) -> str:

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import ctypes
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hwmodels.basics.errors import InputError
-from hwmodels.c.toolchain import compile_host
+from hwmodels.c.toolchain import compile_host, run_compiler
 from hwmodels.codegen.network_source import default_plan, entry_points, generate
+from hwmodels.device.device import load_device
 from hwmodels.emulation.emulator import RAM_BASE, Emulator
+from hwmodels.firmware.emulated_firmware import HostFirmware, run_firmware
+from hwmodels.firmware.front_end import Front, Sensors, readings
+from hwmodels.firmware.learner import PersonalSettings
+from hwmodels.firmware.sources import entry_points as front_entry_points
+from hwmodels.firmware.sources import generate_firmware
+from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.graph import GraphError, LayerGraph, Op
-from hwmodels.network.interpreter import IntegerModel, initial_states, run
+from hwmodels.network.interpreter import IntegerModel, initial_states, load_model, run, run_in_turn, save_model
 from hwmodels.schedule.step_graph import StreamingError, streaming_step
 from hwmodels.signals.spectrum import spectrum_channels
 from hwmodels.validation.network_check import random_model
 from tests.hwmodels.test_codegen import toolchain
+from tests.hwmodels.test_front import DRIVER, SANITIZED, TRACKER, needs_host_compiler, noise
 
 STEPS = 40
 
@@ -145,11 +157,87 @@ def test_steps_on_the_emulated_core_equal_the_interpreter_and_take_the_same_inst
         assert len(counts) == 1, "instructions depend on the data or the step"
 
 
+def test_a_recording_in_batches_equals_the_same_run_whole() -> None:
+    for model, windows, past in models(2, 8):
+        for names, batch in ((["head"], 7), (["head", "logits"], 40)):
+            found = run_in_turn(model, windows, past, names, batch)
+            whole = run(model, windows, past=past)
+            assert list(found) == names and all((found[name] == whole[name]).all() for name in names)
+
+
+def watch(channels: int) -> tuple[IntegerModel, Front]:
+    """A network over spectra of a watch's pulse and motion, and its front end."""
+    rng = np.random.default_rng(channels)
+    model = random_model(graph(rng), rng)
+    return model, Front.of(Sensors(ppg_hz=50, ppg_channels=channels, acc_hz=50), model.input)
+
+
+@needs_host_compiler
+@pytest.mark.parametrize("tracker", [None, TRACKER])
+def test_firmware_reads_what_its_twin_reads_from_each_start(tracker: Tracker | None) -> None:
+    for channels in (1, 2):
+        model, front = watch(channels)
+        host = HostFirmware(front, model, tracker)
+        for seed in range(3):  # each recording but the first is a restart
+            ppg, acc = noise(front, 60, seed)
+            np.testing.assert_array_equal(host.readings(ppg, acc), readings(front, model, ppg, acc, tracker))
+        kept = host.readings(ppg, acc)
+        assert host.call("ppgnet_restart") == 0
+        late = len(ppg) // 2
+        np.testing.assert_array_equal(
+            host.readings(ppg[late:], acc[late:]), readings(front, model, ppg[late:], acc[late:], tracker)
+        )
+        assert len(kept) == 26
+
+
+@pytest.mark.parametrize("cc", ["gcc", "clang"])
+def test_firmware_is_clean_under_sanitizers(cc: str, tmp_path: Path) -> None:
+    if shutil.which(cc) is None or sys.platform != "linux":
+        pytest.skip(f"no {cc}")
+    model, front = watch(2)
+    sources = generate_firmware(front, model, TRACKER) | {"driver.c": DRIVER}
+    for name, text in sources.items():
+        (tmp_path / name).write_text(text)
+    units = sorted(name for name in sources if name.endswith(".c"))
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", *SANITIZED]
+    run_compiler([cc, *flags, *units, "-lm", "-o", "driver"], tmp_path)
+    done = subprocess.run([tmp_path / "driver"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "11\n", "")
+
+
+@pytest.mark.arm
+def test_firmware_on_the_emulated_core_reads_the_same_and_each_reading_takes_as_long() -> None:
+    model, front = watch(1)
+    image = toolchain().link(generate_firmware(front, model), front_entry_points())
+    ppg, acc = noise(front, 40)
+    found = run_firmware(front, Emulator(image), load_device("cortex-m7-64mhz").target, ppg, acc, tracks=False)
+    np.testing.assert_array_equal(found.readings, readings(front, model, ppg, acc))
+    assert abs(found.first_cycles / found.estimate_cycles - 1) < 0.02
+
+
+def test_windows_of_another_step_than_trained_on_are_refused() -> None:
+    model, front = watch(1)
+    with pytest.raises(InputError, match="2 s apart, as it was trained on, and cannot step by 1 s"):
+        Front(front.sensors, model.input, 1.0)
+    with pytest.raises(InputError, match="context_step_s must be given"):
+        replace(model, input=replace(model.input, context_step_s=None))
+    with pytest.raises(InputError, match="personalization does not learn"):
+        generate_firmware(front, model, learner=PersonalSettings())
+
+
+def test_a_model_file_keeps_it(tmp_path: Path) -> None:
+    model, windows, past = next(models(1, 9))
+    save_model(model, tmp_path / "model.npz")
+    read = load_model(tmp_path / "model.npz")
+    assert read.graph == model.graph and read.input == model.input
+    assert (run(read, windows, past=past)["head"] == run(model, windows, past=past)["head"]).all()
+
+
 def test_what_does_not_fit_is_refused_in_one_line() -> None:
     rng = np.random.default_rng(6)
     model, windows, past = next(models(1, 7))
     with pytest.raises(InputError, match="past: expected 40 whole numbers"):
-        run(model, windows, past=past + 1)
+        run(model, windows, past=past - 1)
     with pytest.raises(InputError, match="give one of them"):
         run(model, windows, initial_states(model, STEPS), past)
     with pytest.raises(StreamingError, match="reads whole windows in turn"):

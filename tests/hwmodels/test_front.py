@@ -223,7 +223,7 @@ def test_a_network_of_ppg_alone_refuses_an_accelerometer() -> None:
     assert host.push("acc", np.zeros((5, 3), np.int16)) == SENSORS
 
 
-_DRIVER = """
+DRIVER = """
 #include "ppgnet.h"
 #include <stdio.h>
 
@@ -292,7 +292,7 @@ def test_firmware_is_clean_under_sanitizers(cc: str, form: str, tmp_path: Path) 
     front = Front(Sensors(ppg_hz=50, ppg_channels=2, acc_hz=50), model.input)
     # A learner too, where it fits: over spectra.
     learner = PersonalSettings(fewest=46, iterations=8) if form == "spectra" else None
-    sources = generate_firmware(front, model, TRACKER, learner) | {"driver.c": _DRIVER}
+    sources = generate_firmware(front, model, TRACKER, learner) | {"driver.c": DRIVER}
     for name, text in sources.items():
         (tmp_path / name).write_text(text)
     units = sorted(name for name in sources if name.endswith(".c"))

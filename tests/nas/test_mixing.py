@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from nas.data.loaders.tabular import save_recording
 from nas.data.synthetic import POPULATIONS, simulate
 from nas.data.synthetic.shares import within_shares
 from nas.data.windows import WindowSet
+from nas.report.closing import is_synthetic
 from nas.run.config import ConfigError, Source, parse_config
 from tests.nas.tiny_run import exit_code, refusal, tiny_config, write_config
 
@@ -144,3 +146,17 @@ def test_a_configuration_without_populations_is_written_as_before() -> None:
     written = parse_config({"name": "a", "data": {"sources": [{"kind": "synthetic"}]}}, "here").to_yaml()
     assert "population:" not in written.split("search")[0] and "share" not in written.split("teacher")[0]
     assert set(Source.model_fields["population"].annotation.__args__) == set(POPULATIONS)  # type: ignore[union-attr]
+
+
+def test_wide_people_are_written_as_files_that_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ("data", "simulate", "--out", tmp_path / "out", "--subjects", 2, "--minutes", 1)
+    assert exit_code(*given, "--population", "wide") == 0
+    assert exit_code("data", "check", tmp_path / "out") == 0
+    line = refusal(capsys, *given[:3], tmp_path / "other", *given[4:], "--population", "wide", "--task", "rhythm")
+    assert "for rhythms choose plain" in line
+
+
+@pytest.mark.parametrize(("real", "said"), [([], True), ([{"kind": "tabular"}], False)])
+def test_figures_are_of_simulated_people_only_where_nobody_was_recorded(real: list[dict[str, Any]], said: bool) -> None:
+    config = parse_config({"name": "a", "data": {"sources": [*real, {"kind": "synthetic"}]}}, "here")
+    assert is_synthetic(SimpleNamespace(config=config)) is said  # type: ignore[arg-type]

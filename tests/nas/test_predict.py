@@ -96,8 +96,6 @@ def test_what_does_not_fit_is_told_in_one_line(
     file: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    recording: Recording,
 ) -> None:
     def refusal(*arguments: object) -> str:
         assert main(["predict", *map(str, arguments)]) == 2
@@ -109,10 +107,6 @@ def test_what_does_not_fit_is_told_in_one_line(
     bundle.mkdir()
     (bundle / MANIFEST).write_text("{}")
     assert "not a bundle" in refusal(bundle, file)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PPG_NAS_MODEL", raising=False)
-    with pytest.raises(InputError, match="no model given"):
-        nas.infer_heart_rate(recording.ppg, recording.ppg_hz)
     with pytest.raises(AttributeError, match="nothing"):
         _ = nas.nothing
 

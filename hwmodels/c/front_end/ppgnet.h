@@ -106,7 +106,8 @@ extern const uint32_t ppgnet_context_bytes;
    sizeof(ppgnet) as the caller sees it. */
 ppgnet_status ppgnet_init(ppgnet *context, const ppgnet_sensors *sensors, uint32_t bytes);
 
-/* Forget all samples: after a gap in the recording, or when the watch was put on again. */
+/* Forget all samples, and what the network remembers of windows before: after a gap in the recording, or when the
+   watch was put on again. */
 ppgnet_status ppgnet_restart(ppgnet *context);
 
 /* Up to PPGNET_MOST_PPG_FRAMES frames of PPGNET_PPG_CHANNELS samples each, the oldest first. */

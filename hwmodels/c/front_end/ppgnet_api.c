@@ -235,6 +235,9 @@ ppgnet_status ppgnet_restart(ppgnet *context)
 #if PPGNET_STREAMING
     context->is_running = 0;
 #endif
+#if PPGNET_HAS_CONTEXT
+    ppgnet_stream_reset(context->arena);
+#endif
 #if PPGNET_HAS_TRACKER
     ppgnet_tracker_reset(&context->tracker);
 #endif

@@ -23,9 +23,14 @@ from hwmodels.network.rounding import clamp_int8, multiply_by_quantized_multipli
 
 MOST_TAPS, MOST_STEPS = 8, 16
 _WORD_BYTES = 4
+_ORDER = [0, 2, 1, 3]
 _HELPERS = frozenset({"ppgnet_forget_contexts", "ppgnet_stream_reset"})
 _UNROLLED = {
-    taps: KernelVariant(f"context_{taps}", f"ppgnet_context_{taps}", _HELPERS | {"ppgnet_copy_words"})
+    taps: KernelVariant(
+        f"context_{taps}",
+        f"ppgnet_context_{taps}",
+        _HELPERS | {"ppgnet_copy_words", "ppgnet_context", f"ppgnet_context_four_{taps}"},
+    )
     for taps in (2, 3, 4)
 }
 CONTEXT_EXACT = KernelVariant("context_exact", "ppgnet_context_exact", _HELPERS)
@@ -87,6 +92,7 @@ class Context(OperationKind):
     def in_turn(self, op: Op, x: Int8s, past: NDArray[np.integer], given: Operands) -> Int8s:
         """Taps that reach further back than there is a past read zero points."""
         newest, taken = x[:, :, : op.remembers], []
+        past = np.minimum(past, np.arange(len(x)))
         for tap in range(op.kernel):
             lag = (op.kernel - 1 - tap) * op.dilation
             earlier = newest[np.maximum(np.arange(len(x)) - lag, 0)]
@@ -143,20 +149,18 @@ class Context(OperationKind):
         return CRecord("ppgnet_context_parameters", "HHHHHHiP", (*sizes, grid.zero_point, data))
 
     def _packed(self, op: Op, given: Operands) -> NDArray[np.uint32]:
-        """For every four channels: per tap the weights of the first and third, and of the others, as int16 pairs
-        doubled; then of each pair's channels bias, multiplier, offset and shift less one."""
+        """For every four channels, in the order first, third, second, fourth: twice the bias, for each tap twice the
+        weights in pairs of int16, and of each channel multiplier, offset and shift less one. Raises FastFormError.
+        """
         assert given.parameters is not None
-        weight = given.parameters.weight.astype(np.int64)
-        made = requantization(op, given.parameters, weight.T, given.grids)
-        doubled = 2 * made.rows.T.reshape(op.kernel, -1, 4)[:, :, [0, 2, 1, 3]]
-        pairs = np.ascontiguousarray(doubled, "<i2").view("<u4")
+        made = requantization(op, given.parameters, given.parameters.weight.T.astype(np.int64), given.grids)
         offset = (2 * given.grids[1].zero_point + 1) * (np.int64(1) << made.shift)
-        rest = np.stack([made.bias, made.multiplier, offset, made.shift], axis=1) & 0xFFFFFFFF
-        rest = rest.astype("<u4").reshape(-1, 4, 4)[:, [0, 2, 1, 3]]
-        words = [pairs.transpose(1, 2, 0)[:, half] for half in (0, 1)]
-        return np.concatenate(
-            [words[0], rest[:, :2].reshape(-1, 8), words[1], rest[:, 2:].reshape(-1, 8)], axis=1
-        ).ravel()
+        pairs = 2 * made.rows.T.reshape(op.kernel, -1, 4)[:, :, _ORDER].transpose(1, 0, 2)
+        weights = np.ascontiguousarray(pairs, "<i2").view("<u4").reshape(-1, 2 * op.kernel)
+        last = np.stack([made.multiplier, offset, made.shift], axis=1).reshape(-1, 4, 3)[:, _ORDER]
+        numbers = np.concatenate([made.bias.reshape(-1, 4)[:, _ORDER], last.reshape(-1, 12)], axis=1)
+        words = (numbers & 0xFFFFFFFF).astype("<u4")
+        return np.concatenate([words[:, :4], weights, words[:, 4:]], axis=1).ravel()
 
     def kernel_gap(self, op: Op) -> str:
         """Channels in fours, few taps."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from hwmodels.c.toolchain import Toolchain, ToolchainError, host_toolchain
 from hwmodels.codegen.network_source import entry_points
-from hwmodels.network.interpreter import run as interpret
 from hwmodels.validation.tensors import Compiled, core_tensors, deployed_results, host_tensors
 from nas.deploy.bundle import Bundle
 from nas.deploy.formats.description import logits_of
 from nas.deploy.formats.registry import MissingPackageError, written
+from nas.deploy.golden import golden_past, golden_tensors
 from nas.deploy.verification.runtimes import (
     Agreement,
     activations,
@@ -26,6 +26,7 @@ from nas.deploy.verification.runtimes import (
 COLUMNS = ("witness", "compared", "elements", "mismatches", "max_ulp", "note")
 _EVERY = "every tensor"
 _RESULTS = "results"
+_WHOLE_WINDOWS = "holds whole windows, not streaming steps"
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Testimony:
 
 def of_files(bundle: Bundle) -> list[Testimony]:
     """The network files of a bundle, run by their runtimes. Raises InputError when one is not installed."""
-    expected = interpret(bundle.model, bundle.golden_inputs)
+    expected = golden_tensors(bundle.model, bundle.golden_inputs)
     return [said() for kind, said in _of_files(bundle, expected).items() if kind in bundle.files]
 
 
@@ -65,14 +66,15 @@ def of_everyone(bundle: Bundle, toolchain: Toolchain, run: Path | None) -> list[
     is not at hand has a note instead of figures. Raises InputError when a file of the bundle cannot be run.
     """
     model, inputs = bundle.model, bundle.golden_inputs
-    expected = interpret(model, inputs)
+    expected = golden_tensors(model, inputs)
     stored = {model.graph.output.name: bundle.golden_outputs}
     said = [Testimony("interpreter", "stored results", agreement(expected, stored))]
     said.append(_quantized_module(bundle, expected, run))
     said += _c_code(bundle, expected, toolchain)
     for kind, hear in _of_files(bundle, expected).items():
         if model.graph.state_bytes:
-            said.append(Testimony(_NAMES[kind], _EVERY, None, "holds whole windows, not streaming steps"))
+            note = "holds nothing between windows" if model.graph.spans_windows else _WHOLE_WINDOWS
+            said.append(Testimony(_NAMES[kind], _EVERY, None, note))
         elif kind in bundle.files:
             said.append(hear())
         else:
@@ -119,26 +121,29 @@ def _quantized_module(bundle: Bundle, expected: dict[str, Any], run: Path | None
     network = module_of(bundle, run)
     if isinstance(network, str):
         return Testimony("quantized module", _EVERY, None, network)
-    found = qat_tensors(network, bundle.model, bundle.golden_inputs)
+    found = qat_tensors(
+        network, bundle.model, bundle.golden_inputs, golden_past(bundle.model, len(bundle.golden_inputs))
+    )
     return Testimony("quantized module", _EVERY, agreement(expected, found))
 
 
 def _c_code(bundle: Bundle, expected: dict[str, Any], toolchain: Toolchain) -> list[Testimony]:
     model, windows = bundle.model, bundle.golden_inputs
+    past = golden_past(model, len(windows))
     result = model.graph.output.name
 
     def on_host() -> Testimony:
         host = Compiled.by(host_toolchain())
-        found = agreement(expected, host_tensors(model, windows, host))
+        found = agreement(expected, host_tensors(model, windows, host, past))
         return Testimony("C on this machine", _EVERY, found, host.toolchain.version)
 
     def on_core() -> Testimony:
-        found = agreement(expected, core_tensors(model, windows, Compiled.by(toolchain)))
+        found = agreement(expected, core_tensors(model, windows, Compiled.by(toolchain), past))
         return Testimony("C on the emulated core", _EVERY, found, toolchain.version)
 
     def as_it_is() -> Testimony:
         image = toolchain.link(firmware_sources(bundle), entry_points(model))
-        results = deployed_results(model, image, windows)
+        results = deployed_results(model, image, windows, past)
         found = agreement(expected, {result: results})
         return Testimony("the bundle's C on the emulated core", _RESULTS, found, toolchain.version)
 

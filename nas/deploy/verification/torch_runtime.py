@@ -18,19 +18,23 @@ from nas.run.run_directory import RunDirectory, RunError
 
 
 def qat_tensors(
-    network: FakeQuantNetwork, model: IntegerModel, windows: NDArray[np.int8]
+    network: FakeQuantNetwork, model: IntegerModel, windows: NDArray[np.int8], past: NDArray[np.int64] | None = None
 ) -> dict[str, NDArray[np.int64]]:
-    """What the quantized module that `model` was exported of computes of windows on its input grid."""
+    """What the quantized module that `model` was exported of computes of windows on its input grid.
+
+    past: (n,), steps directly before each window, for a network with context.
+    """
     grid = model.quantization[model.graph.input.name]
     real = (windows.astype(np.float32) - grid.zero_point) * np.float32(grid.scale)
-    tensors = network.integer_tensors(torch.from_numpy(real.transpose(0, 2, 1).copy()))
+    before = None if past is None else torch.from_numpy(past)
+    tensors = network.integer_tensors(torch.from_numpy(real.transpose(0, 2, 1).copy()), before)
     return {name: tensors[name][:, :, 0].permute(0, 2, 1).numpy() for name in activations(model)}
 
 
 def module_of(bundle: Bundle, given: Path | None) -> FakeQuantNetwork | str:
     """The module that a bundle's network was exported of, or why it is not at hand."""
     path = given or bundle.path.resolve().parent.parent.parent
-    if bundle.model.graph.state_bytes:
+    if bundle.model.graph.state_bytes and not bundle.model.graph.spans_windows:
         return "kept for window networks only"
     if given is None and not (path / "config.yaml").exists():
         return "name the run with --run"

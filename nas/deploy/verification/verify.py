@@ -13,13 +13,13 @@ from hwmodels.codegen.network_source import entry_points
 from hwmodels.cost.network_cost import CostModel, readable_cost
 from hwmodels.cost.stripe_profiling import build_with_stripes
 from hwmodels.emulation.emulator import Emulator
-from hwmodels.network.interpreter import run as interpret
 from hwmodels.schedule.stripes import scheduled
 from hwmodels.validation.network_check import check_image, run_preparation
 from nas.assembly.layer_costs import layer_rows
 from nas.deploy.bundle import Bundle, bundle_sources, read_bundle
 from nas.deploy.destination import VERIFICATION
 from nas.deploy.formats.registry import written
+from nas.deploy.golden import golden_tensors
 from nas.deploy.manifest import BundleError
 from nas.deploy.verification.comparison import firmware_sources, of_everyone, of_files
 from nas.deploy.verification.firmware_check import check_firmware, tell_in_readme
@@ -49,7 +49,7 @@ def verify_bundle(
     (nas.deploy.verification.learner_check, of a bundle that has one), fallbacks, fallback_pct (of the layers), layers.
     """
     bundle = read_bundle(path)
-    expected = interpret(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
+    expected = golden_tensors(bundle.model, bundle.golden_inputs)[bundle.model.graph.output.name]
     if not np.array_equal(expected, bundle.golden_outputs):
         raise BundleError(f"{path / 'golden.npz'}: not what model.npz computes; export the subnet again")
     if not is_trusted:
@@ -87,8 +87,7 @@ def require_own_code(bundle: Bundle) -> None:
     """Raise BundleError naming a source or network file that is not what this version makes of the bundle's model."""
     made: dict[str, str | bytes] = {}
     if bundle.sources:
-        golden = bundle.golden_inputs, bundle.golden_outputs
-        made |= bundle_sources(bundle.front, bundle.model, bundle.tracker, bundle.learner, golden)
+        made |= bundle_sources(bundle.front, bundle.model, bundle.tracker, bundle.learner, bundle.golden_inputs)
     made |= {kind: written(kind, bundle.model) for kind in bundle.files}
     held: dict[str, str | bytes] = {**bundle.sources, **bundle.files}
     for name in sorted({*made, *held}):
