@@ -46,8 +46,9 @@ from nas.compress.quantize import quantized
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates
 from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
+from nas.evaluation.verdict import MOST_FAR
 from nas.report.closing import made_with
-from nas.report.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, new_axes
+from nas.report.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, quiet
 from nas.run.config import Config, load_config, parse_config
 from nas.run.overrides import overridden
 from nas.run.processor import take
@@ -62,6 +63,7 @@ RESULTS = Path("docs/results/transfer")
 ARCH = "16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2m8k3s2,i7d1e2m4k3s4/20:i5d1e2,i7d1e2,i7d1e2m4k3s8"
 """Near the middle of the space context, with memories of 2 s to half a minute in four of its six blocks."""
 _ALL = "all"
+_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
 _KEPT = ("mae_bpm", "bias_bpm", "beyond_10", "beyond_20", "valid", "valid_beyond_10")
 _HEADER = ("MAE", "bias", "off by > 10", "off by > 20", "valid", "valid, but off by > 10")
 
@@ -173,22 +175,32 @@ def readme_table(folder: Path) -> str:
 
 
 def picture(told: Sequence[Judgement]) -> Figure:
-    """Risk against coverage of the tracked network, a curve for each tested part that was left out with its set."""
-    figure, axes = new_axes(6.4, 4.0)
-    rows = [row for row in rows_of(told) if not row[1].startswith("simulated")]
-    for (part, trained_on, own), colour in zip(rows, (BLUE, ORANGE, GREEN, PURPLE, RED, MUTED), strict=False):
-        coverage, risk = risk_curve(own, TRACKED)
-        valid = own.valid[TRACKED]
-        far = np.abs(own.estimate_bpm[TRACKED] - own.reference_bpm) > FAR_BPM
-        axes.plot(100 * coverage, 100 * risk, color=colour, label=f"{part}; trained on {trained_on}")
-        if valid.any():
-            axes.plot(100 * valid.mean(), 100 * far[valid].mean(), "o", color=colour)
-    axes.axhline(2, color=MUTED, linewidth=1, linestyle="--")
-    axes.set_xlabel("windows kept, most confident first, % (dot: those called valid)")
-    axes.set_ylabel("of these off by more than 10 BPM, %")
-    axes.set_xlim(0, 100)
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8)
+    """Risk against coverage of the tracked network, a curve for each tested part: trained on real people, and on few."""
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    rows = rows_of(told)
+    simulated = [row for row in rows if row[1].startswith("simulated")]
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, curves in zip(
+        panels, ([row for row in rows if not row[1].startswith("simulated")], simulated), strict=True
+    ):
+        quiet(axes)
+        for number, (part, trained_on, own) in enumerate(curves):
+            colour, style = _COLOURS[number % len(_COLOURS)], "-" if number < len(_COLOURS) else ":"
+            coverage, risk = risk_curve(own, TRACKED)
+            axes.plot(100 * coverage, 100 * risk, style, color=colour, label=f"{part}; {trained_on}")
+            valid = own.valid[TRACKED]
+            if valid.any():
+                far = np.abs(own.estimate_bpm[TRACKED] - own.reference_bpm) > FAR_BPM
+                axes.plot(100 * valid.mean(), 100 * far[valid].mean(), "o", color=colour)
+        axes.axhline(100 * MOST_FAR, color=MUTED, linewidth=1, linestyle="--")
+        axes.set_xlabel("windows kept, most confident first, %")
+        axes.set_xlim(0, 100)
+        if curves:
+            axes.legend(
+                frameon=False, fontsize=8, title="tested; trained on (dot: those called valid)", title_fontsize=8
+            )
+    panels[0].set_ylabel("of these off by more than 10 BPM, %")
+    panels[0].set_ylim(bottom=0)
     return figure
 
 

@@ -53,6 +53,8 @@ class Judgement:
         return _mapped([self], lambda held: held[0][chosen])
 
 
+OTHER_SETS = "the other sets"
+"""What is trained on where a set is left out: such rows come first."""
 _ARRAYS = ("subject", "part", "activity", "reference_bpm", "motion_g")
 _BY_ESTIMATOR = ("estimate_bpm", "spread_bpm", "valid")
 
@@ -135,12 +137,13 @@ def load_judgements(folder: Path) -> list[Judgement]:
 
 
 def rows_of(told: Sequence[Judgement]) -> list[tuple[str, str, Judgement]]:
-    """(tested part, what was trained on, its windows): people of several trainings and seeds together."""
+    """(tested part, what was trained on, its windows), sets that were left out first; trainings and seeds together."""
     by_row: dict[tuple[str, str], list[Judgement]] = {}
     for one in told:
         for part in sorted(set(one.part.tolist())):
             by_row.setdefault((str(one.facts["trained_on"]), part), []).append(one.subset(one.part == part))
-    return [(part, trained_on, _joined(held)) for (trained_on, part), held in by_row.items()]
+    order = sorted(by_row, key=lambda row: (row[0].startswith("simulated"), row[0] != OTHER_SETS, *row))
+    return [(part, trained_on, _joined(by_row[trained_on, part])) for trained_on, part in order]
 
 
 def groups_of(told: Judgement) -> Iterator[tuple[str, str, NDArray[np.bool_]]]:

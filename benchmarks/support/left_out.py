@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.support.judgements import OTHER_SETS
 from benchmarks.support.noises import NOISES, noise
 from benchmarks.support.trials import TrialError
 from nas.assembly.recording_labels import labelled_recordings
@@ -108,7 +109,7 @@ def splits_of(parts: Sequence[Part], folds: int = 0, seed: int = 0) -> list[Spli
         kept = tuple(part.name for part in listed if part.of != name)
         tested = tuple(part.name for part in parts if part.of == name)
         if kept:
-            found.append(Split(f"without {name}", "the other sets", kept, tested))
+            found.append(Split(f"without {name}", OTHER_SETS, kept, tested))
     if others:
         found.append(Split("all sets", "all sets, other people", every, others))
     for part in real:
