@@ -155,10 +155,18 @@ def document_tables(folder: Path) -> dict[str, str]:
     kinds = list(dict.fromkeys(row["noise"] for row in result["noise"]))
     shares = [[one.facts["split"], str(one.facts["seed"]), *(_both(one.noise[kind]) for kind in kinds)] for one in told]
     return {
-        "all": table(["tested", "trained on", "estimator", "people", *_HEADER], estimators),
+        "all": f"{_about(result)}\n\n{table(['tested', 'trained on', 'estimator', 'people', *_HEADER], estimators)}",
         "groups": table(["tested", "trained on", "windows of", "number", *_HEADER], grouped),
         "noise": table(["training", "seed", *kinds], shares),
     }
+
+
+def _about(result: Mapping[str, Any]) -> str:
+    """What was trained, in a sentence."""
+    cost = result["cost"]
+    costs = f" ({cost['flash_kb']:.1f} KB of flash, {cost['latency_ms']:.1f} ms for the network)" if cost else ""
+    seeds = ", ".join(map(str, result["seeds"]))
+    return f"`{result['arch']}`{costs}; {result['recipe']}; seed {seeds}."
 
 
 def readme_table(folder: Path) -> str:
@@ -175,7 +183,7 @@ def readme_table(folder: Path) -> str:
 
 
 def picture(told: Sequence[Judgement]) -> Figure:
-    """Risk against coverage of the tracked network, a curve for each tested part: trained on real people, and on few."""
+    """Risk against coverage of the tracked network, a curve for each tested part; few real people at the right."""
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     rows = rows_of(told)
     simulated = [row for row in rows if row[1].startswith("simulated")]
