@@ -65,7 +65,7 @@ ARCH = "16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2m8k3s2,i7d1e2m4k3s4/20:i5
 _ALL = "all"
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
 _KEPT = ("mae_bpm", "bias_bpm", "beyond_10", "beyond_20", "valid", "valid_beyond_10")
-_HEADER = ("MAE", "bias", "off by > 10", "off by > 20", "valid", "valid, but off by > 10")
+HEADER = ("MAE", "bias", "off by > 10", "off by > 20", "valid", "valid, but off by > 10")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,7 +132,7 @@ def show(result: dict[str, Any]) -> None:
             "tested": row["tested"],
             "trained on": row["trained_on"],
             "estimator": row["estimator"],
-            **dict(zip(_HEADER, _cells(row), strict=True)),
+            **dict(zip(HEADER, cells(row), strict=True)),
         }
         for row in result["rows"]
         if row["group"] == "all"
@@ -149,14 +149,14 @@ def document_tables(folder: Path) -> dict[str, str]:
     every = [row for row in result["rows"] if row["group"] == "all"]
     groups = [row for row in result["rows"] if row["group"] != "all" and row["estimator"] == TRACKED]
     estimators = [
-        [row["tested"], row["trained_on"], row["estimator"], str(row["people"]), *_cells(row)] for row in every
+        [row["tested"], row["trained_on"], row["estimator"], str(row["people"]), *cells(row)] for row in every
     ]
-    grouped = [[row["tested"], row["trained_on"], row["value"], str(row["windows"]), *_cells(row)] for row in groups]
+    grouped = [[row["tested"], row["trained_on"], row["value"], str(row["windows"]), *cells(row)] for row in groups]
     kinds = list(dict.fromkeys(row["noise"] for row in result["noise"]))
     shares = [[one.facts["split"], str(one.facts["seed"]), *(_both(one.noise[kind]) for kind in kinds)] for one in told]
     return {
-        "all": f"{_about(result)}\n\n{table(['tested', 'trained on', 'estimator', 'people', *_HEADER], estimators)}",
-        "groups": table(["tested", "trained on", "windows of", "number", *_HEADER], grouped),
+        "all": f"{_about(result)}\n\n{table(['tested', 'trained on', 'estimator', 'people', *HEADER], estimators)}",
+        "groups": table(["tested", "trained on", "windows of", "number", *HEADER], grouped),
         "noise": table(["training", "seed", *kinds], shares),
     }
 
@@ -167,19 +167,6 @@ def _about(result: Mapping[str, Any]) -> str:
     costs = f" ({cost['flash_kb']:.1f} KB of flash, {cost['latency_ms']:.1f} ms for the network)" if cost else ""
     seeds = ", ".join(map(str, result["seeds"]))
     return f"`{result['arch']}`{costs}; {result['recipe']}; seed {seeds}."
-
-
-def readme_table(folder: Path) -> str:
-    """The tracked network on each tested part beside the best spectral baseline; empty without files."""
-    if not any(folder.glob("*.json")):
-        return ""
-    rows = []
-    for part, trained_on, own in rows_of(load_judgements(folder)):
-        spectral = {name: figures(own, name)["mae_bpm"] for name in BASELINES}
-        best = min(spectral.values(), key=lambda interval: float(interval["value"]))
-        ours = figures(own, TRACKED)
-        rows.append([part, trained_on, str(ours["people"]), _cell(best, 1, ""), *_cells(ours)])
-    return table(["test recordings", "networks trained on", "people", "best spectral estimator, MAE", *_HEADER], rows)
 
 
 def picture(told: Sequence[Judgement]) -> Figure:
@@ -348,12 +335,14 @@ def _estimates(model: IntegerModel, tracker: Tracker, windows: WindowSet) -> dic
     return {INT8: integer_estimates(model, windows), TRACKED: tracked_estimates(model, tracker, windows)}
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
-    bpm = [_cell(row[key], 1, "") for key in _KEPT[:2]]
-    return [*bpm, *(_cell(row.get(key), 100, " %") for key in _KEPT[2:])]
+def cells(row: Mapping[str, Any]) -> list[str]:
+    """Figures of windows as tables write them, under HEADER."""
+    bpm = [cell(row[key], 1, "") for key in _KEPT[:2]]
+    return [*bpm, *(cell(row.get(key), 100, " %") for key in _KEPT[2:])]
 
 
-def _cell(interval: Mapping[str, Any] | None, scale: float, unit: str) -> str:
+def cell(interval: Mapping[str, Any] | None, scale: float, unit: str) -> str:
+    """One of them with its interval."""
     if interval is None or interval["value"] is None:
         return "-"
     digits = 2 if scale == 1 else 1

@@ -1,7 +1,7 @@
-"""Rewrite the README's tables: the int8 network on sets it was not trained on, and on other people of those it was.
+"""Rewrite the README's one table: the exported int8 network, tracked, beside the best classical estimator.
 
-docs/results/transfer holds trainings of `python -m benchmarks transfer`, docs/results/accuracy folds, split by
-subject, of `python -m benchmarks accuracy`. Beside the network stands the best classical estimator.
+docs/results/transfer holds trainings of `python -m benchmarks transfer`, which head the table: sets that the networks
+were not trained on. docs/results/accuracy holds folds, split by subject, of `python -m benchmarks accuracy`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy_studies import transfer
-from benchmarks.support.fold_results import FoldResult, assemble, metrics_of
+from benchmarks.accuracy_studies.transfer import HEADER, cell, cells
+from benchmarks.support.fold_results import FoldResult, assemble
+from benchmarks.support.judgements import BASELINES, Judgement, figures, load_judgements, rows_of
 from benchmarks.support.markdown import rewrite, table
 from benchmarks.support.run_tables import fold_groups
 from nas.evaluation.estimates import TRACKED
 
-_MISSING = "Not measured yet."
-_BASELINES = ("spectral argmax", "spectral tracker")
 _HEADER = ("test recordings", "networks trained on", "people", "best classical estimator", "its MAE, BPM")
-_OURS = ("MAE of the int8 subnet, tracked, BPM", "its windows within 5 BPM")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,25 +30,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Rewrite README.md; returns how many rows its table has."""
     results = options.root / "docs" / "results"
-    rows = []
+    tested = rows_of(load_judgements(results / "transfer")) if any((results / "transfer").glob("*.json")) else []
     for folds in fold_groups(results / "accuracy").values():
-        rows += _rows(assemble(folds), f"other people, {len(folds)} of {folds[0].folds} folds")
-    accuracy = table([*_HEADER, *_OURS], rows) if rows else _MISSING
-    parts = {"transfer": transfer.readme_table(results / "transfer") or _MISSING, "accuracy": accuracy}
-    rewrite(options.root / "README.md", parts, "give the checkout with --root")
+        tested += _of_folds(assemble(folds), f"other people, {len(folds)} of {folds[0].folds} folds")
+    rows = [_row(part, trained_on, own) for part, trained_on, own in tested if _is_complete(own)]
+    accuracy = table([*_HEADER, *HEADER], rows) if rows else "Not measured yet."
+    rewrite(options.root / "README.md", {"accuracy": accuracy}, "give the checkout with --root")
     return {"rows": len(rows)}
 
 
-def _rows(tested: FoldResult, trained_on: str) -> list[list[str]]:
-    """A row for each set of recordings that was tested and has both estimators."""
-    baselines = [name for name in _BASELINES if name in tested.estimate_bpm]
-    if not baselines or TRACKED not in tested.estimate_bpm:
-        return []
-    rows = []
-    for source in np.unique(tested.source).tolist():
-        classical = {name: metrics_of(tested, name, source) for name in baselines}
-        best = min(baselines, key=lambda name: classical[name].mae_bpm.value)
-        ours = metrics_of(tested, TRACKED, source)
-        people, errors = str(ours.subjects), str(classical[best].mae_bpm)
-        rows.append([source, trained_on, people, best, errors, str(ours.mae_bpm), str(ours.share_within_5)])
-    return rows
+def _of_folds(tested: FoldResult, trained_on: str) -> list[tuple[str, str, Judgement]]:
+    """Each set of recordings of the folds; their files hold no verdicts."""
+    whole = Judgement(
+        facts={},
+        subject=tested.subject,
+        part=tested.source,
+        activity=tested.activity,
+        reference_bpm=tested.reference_bpm,
+        motion_g=np.full(tested.subject.size, np.nan),
+        estimate_bpm=tested.estimate_bpm,
+        spread_bpm={},
+        valid={},
+        noise={},
+    )
+    return [(source, trained_on, whole.subset(whole.part == source)) for source in np.unique(whole.part).tolist()]
+
+
+def _is_complete(tested: Judgement) -> bool:
+    """Whether there are both a tracked network and a classical estimator."""
+    return TRACKED in tested.estimate_bpm and any(name in tested.estimate_bpm for name in BASELINES)
+
+
+def _row(part: str, trained_on: str, tested: Judgement) -> list[str]:
+    classical = {name: figures(tested, name)["mae_bpm"] for name in BASELINES if name in tested.estimate_bpm}
+    best = min(classical, key=lambda name: float(classical[name]["value"]))
+    ours = figures(tested, TRACKED)
+    return [part, trained_on, str(ours["people"]), best, cell(classical[best], 1, ""), *cells(ours)]

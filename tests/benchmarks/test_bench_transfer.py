@@ -1,6 +1,7 @@
 """Sets and people that are left out: who trains never is tested, and tables come from files alone."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -157,7 +158,13 @@ def test_tables_and_picture_come_from_files_alone(
     assert (trained / "plots" / "risk_coverage.png").stat().st_size > 0
     tables = transfer.document_tables(trained / "results")
     assert "| field | the other sets | int8 subnet, tracked | 6 |" in tables["all"] and tables["noise"]
-    assert "| field | the other sets | 6 |" in transfer.readme_table(trained / "results")
+
+
+def test_sets_that_were_left_out_head_the_readme(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "results", tmp_path / "docs" / "results" / "transfer")
+    (tmp_path / "README.md").write_text("<!-- accuracy begin --><!-- accuracy end -->")
+    assert benchmark("readme", "--root", tmp_path) == 0
+    assert "| --- |\n| field | the other sets | 6 | spectral" in (tmp_path / "README.md").read_text()
 
 
 def test_what_was_trained_is_not_trained_again(

@@ -60,8 +60,7 @@ ERRORS = {"spectral argmax": 9.0, "spectral tracker": 4.0, "int8 subnet": 3.0, "
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     (tmp_path / "docs" / "results").mkdir(parents=True)
-    parts = "".join(f"<!-- {part} begin -->\nold\n<!-- {part} end -->\n" for part in ("transfer", "accuracy"))
-    (tmp_path / "README.md").write_text(f"before\n{parts}after\n")
+    (tmp_path / "README.md").write_text("before\n<!-- accuracy begin -->\nold\n<!-- accuracy end -->\nafter\n")
     return tmp_path
 
 
@@ -70,7 +69,7 @@ def test_the_readme_sets_the_tracked_int8_subnet_beside_the_best_baseline_over_a
         save_fold_result(result("mine", fold, ERRORS), checkout / "docs" / "results" / "accuracy")
     assert benchmark("readme", "--root", checkout) == 0
     text = (checkout / "README.md").read_text()
-    row = "| set | other people, 2 of 2 folds | 6 | spectral tracker | 4.00 [4.00, 4.00] | 2.00 [2.00, 2.00] | 1.00"
+    row = "| set | other people, 2 of 2 folds | 6 | spectral tracker | 4.00 [4.00, 4.00] | 2.00 [2.00, 2.00] | 2.00"
     assert row in text and text.startswith("before\n") and text.endswith("\nafter\n") and "\nold\n" not in text
     assert benchmark("readme", "--root", checkout) == 0
     assert (checkout / "README.md").read_text() == text
@@ -86,7 +85,7 @@ def test_a_fold_without_a_baseline_makes_no_row(checkout: Path) -> None:
 def test_a_readme_without_markers_is_refused_and_left_alone(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (checkout / "README.md").write_text("nothing here\n")
     assert benchmark("readme", "--root", checkout) == 2
-    assert "the markers <!-- transfer begin -->" in capsys.readouterr().err
+    assert "the markers <!-- accuracy begin -->" in capsys.readouterr().err
     assert (checkout / "README.md").read_text() == "nothing here\n"
 
 
