@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         if options.plots.exists() and not options.plots.is_dir():
             raise InputError(f"--plots {options.plots}: is a file; name a folder")
         options.plots.mkdir(parents=True, exist_ok=True)
-        picture(told).savefig(options.plots / "risk_coverage.png", dpi=150)
+        picture(told).savefig(options.plots / "risk_coverage.png", dpi=100)
     return summary(told)
 
 
