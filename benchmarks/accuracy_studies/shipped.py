@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def document_table(result: dict[str, Any]) -> str:
     """The rows in Markdown."""
-    return table(list(result["rows"][0]), [list(row.values()) for row in result["rows"]])
+    return table(list(result["rows"][0]), [[str(value) for value in row.values()] for row in result["rows"]])
 
 
 def _sets(data: Path) -> Iterator[tuple[str, Iterator[Recording]]]:
@@ -135,7 +135,9 @@ def _card(shipped: Shipped, rows: list[dict[str, Any]]) -> str:
     model, _ = shipped.load()
     assert isinstance(model.head, HeartRateSettings) and model.head.max_spread_bpm is not None
     cost = graph_cost(model.graph, "cortex-m7-64mhz")
-    figures = table(list(rows[0]), [list(row.values()) for row in rows]) if rows else "Not measured."
+    figures = (
+        table(list(rows[0]), [[str(value) for value in row.values()] for row in rows]) if rows else "Not measured."
+    )
     return _TEXT.format(
         name=shipped.name,
         reads=_reads(model.input),
