@@ -80,7 +80,7 @@ def _row(shipped: Shipped, tested: str, recordings: list[Recording]) -> dict[str
     model, tracker = shipped.load()
     found: dict[str, list[Any]] = {"estimate": [], "tracked": [], "reference": [], "valid": [], "subject": []}
     for recording in recordings:
-        given = recording if shipped.name == WITH_ACCELEROMETER else replace(recording, acc=None, acc_hz=None)
+        given = recording if shipped.name == WITH_ACCELEROMETER else replace(recording, acc=None)
         one, tracked = infer(model, given), infer(model, given, tracker)
         known = np.isfinite(one.reference_bpm)
         for name, values in (
