@@ -46,7 +46,7 @@ def test_all_witnesses_agree_on_random_networks_of_the_default_space() -> None:
 @pytest.mark.arm
 def test_all_witnesses_agree_on_networks_over_spectra() -> None:
     compilers()
-    config = Path(__file__).parents[2] / "configs" / "bami.yaml"
+    config = Path(__file__).parents[2] / "configs" / "full.yaml"
     found = integer.run(argparse.Namespace(archs=4, seed=3, config=config, workers=1))
     assert found["mismatches"] == {"qat": 0, "c_host": 0, "c_m7": 0, "litert": 0}
     assert found["onnx"]["exact_file_mismatches"] == 0 and found["onnx_max_ulp"] <= 1

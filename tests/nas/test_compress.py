@@ -86,7 +86,7 @@ def test_every_operation_rounds_as_the_integer_network_does(arch: Arch) -> None:
         return (theirs - own.zero_point) * own.scale  # the next operation starts from equal inputs
 
     with torch.no_grad():
-        network.subnet(x, _on_weight_grid, compare)
+        network.subnet(x, None, _on_weight_grid, compare)
     # Float and integer may part where a value falls on the edge between two steps.
     assert min(shares.values()) > 0.97, shares
 
