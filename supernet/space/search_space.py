@@ -336,6 +336,7 @@ def load_space(
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise SpaceError(f"search space {path}, {field}: {first['msg']}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SpaceError(f"search space {path}, {field}: {reason}") from None
     except GraphError as error:
         raise SpaceError(f"search space {path}: its networks cannot be built: {error}") from None
