@@ -33,6 +33,7 @@ _COMMANDS = {
     "verify": "execute an exported bundle on an emulated Cortex-M7",
     "predict": "run an exported or finished network over recordings",
     "personalize": "fit a run's network to each wearer, and judge it on what follows",
+    "explore": "look into a run, or two side by side, as a page",
     "report": "write the report of a run again and print its summary",
 }
 

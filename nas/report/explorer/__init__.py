@@ -1,0 +1,1 @@
+"""The explorer: a run as one page that answers questions."""

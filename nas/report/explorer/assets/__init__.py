@@ -1,0 +1,1 @@
+"""The files that the page is put together from."""
