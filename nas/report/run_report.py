@@ -10,6 +10,8 @@ import numpy as np
 from nas.data.sources import reference_of
 from nas.report.closing import COST_ROWS, STAGES, is_synthetic
 from nas.report.comparison import comparison_lines, training_line
+from nas.report.explorer.page import explorer_page
+from nas.report.explorer.records import EXPLORER, run_records
 from nas.report.front_rows import query_run, rows_for_pictures
 from nas.report.page import Page
 from nas.report.plots import (
@@ -41,7 +43,7 @@ _FRONT_COLUMNS = {
 
 
 def write_report(run: RunDirectory) -> tuple[Path, Path]:
-    """Write report.html and front.png into the run directory and return their paths."""
+    """Write report.html, explorer.html and front.png into the run directory; returns the first and the last."""
     error_name = run.config.task_kind.error_name
     chosen = run.summary("finish")["chosen"]
     verified = run.summary("verify")
@@ -82,35 +84,32 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     _test_section(page, run)
 
     page.heading("Training")
-    histories = {
-        name: run.json(*folder, "history.json")
-        for name, folder in {
-            "teacher": ("teacher",),
-            "supernet": ("supernet",),
-            "fine-tuning": ("subnets", chosen, "float"),
-        }.items()
-    }
+    trained = {"teacher": ("teacher",), "supernet": ("supernet",), "fine-tuning": ("subnets", chosen, "float")}
+    histories = {name: run.json(*folder, "history.json") for name, folder in trained.items()}
     page.figures(training_curves(histories, error_name))
 
     page.heading("Provenance")
+    page.fields(_provenance(run))
+    write_text(run.path / "report.html", page.html())
+    write_text(run.path / EXPLORER, explorer_page([run_records(run)]))
+    return run.path / "report.html", picture
+
+
+def _provenance(run: RunDirectory) -> dict[str, Any]:
     prepared = run.summary("prepare")
     bare = {key: prepared[f"unlabelled_{key}"] for key in ("recordings", "windows") if "unlabelled_windows" in prepared}
-    page.fields(
-        {
-            "recordings, windows": f"{prepared['recordings']}, {prepared['windows']}",
-            **({"without labels": f"{bare['recordings']}, {bare['windows']}"} if bare else {}),
-            "training subjects": ", ".join(prepared["train_subjects"]),
-            "validation subjects": ", ".join(prepared["validation_subjects"]),
-            "test subjects": ", ".join(prepared["test_subjects"]),
-            "seed, fold": f"{run.config.seed}, {run.config.data.fold} of {run.config.data.folds}",
-            **run.summary("profile"),
-            "seconds per stage": ", ".join(
-                f"{stage} {stamp.seconds:.0f}" for stage in STAGES if (stamp := run.stamp(stage))
-            ),
-        }
-    )
-    write_text(run.path / "report.html", page.html())
-    return run.path / "report.html", picture
+    return {
+        "recordings, windows": f"{prepared['recordings']}, {prepared['windows']}",
+        **({"without labels": f"{bare['recordings']}, {bare['windows']}"} if bare else {}),
+        "training subjects": ", ".join(prepared["train_subjects"]),
+        "validation subjects": ", ".join(prepared["validation_subjects"]),
+        "test subjects": ", ".join(prepared["test_subjects"]),
+        "seed, fold": f"{run.config.seed}, {run.config.data.fold} of {run.config.data.folds}",
+        **run.summary("profile"),
+        "seconds per stage": ", ".join(
+            f"{stage} {stamp.seconds:.0f}" for stage in STAGES if (stamp := run.stamp(stage))
+        ),
+    }
 
 
 def _steps(run: RunDirectory, chosen: str) -> dict[str, float]:

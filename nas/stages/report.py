@@ -28,7 +28,7 @@ def inputs(run: RunDirectory) -> object:
 
 def products(run: RunDirectory) -> tuple[Path, ...]:
     """The page and the picture."""
-    return (run.path / "report.html", run.path / "front.png")
+    return tuple(run.path / name for name in ("report.html", "explorer.html", "front.png"))
 
 
 def execute(run: RunDirectory) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -28,9 +29,17 @@ def explorer_page(runs: Sequence[dict[str, Any]], poll_s: float | None = None) -
 
 
 def as_json(content: Any) -> str:
-    """JSON that may stand inside of a script element."""
-    text = json.dumps(content, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    """JSON that may stand inside of a script element; numbers that are none become null."""
+    text = json.dumps(_finite(content), separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _escaped(text: str) -> str:

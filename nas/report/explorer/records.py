@@ -21,6 +21,7 @@ from search.costs.budgets import KB
 from supernet.space.arch import parse_arch
 from supernet.space.search_space import SearchSpace
 
+EXPLORER = "explorer.html"
 COSTS = ("latency_ms", "flash_kb", "ram_kb", "energy_mj")
 _MOST_DRAWN = 80
 """Architectures whose layers are in the page; of others it names the command that shows them."""
@@ -50,7 +51,7 @@ def run_records(run: RunDirectory, devices: Iterable[Device] | None = None) -> d
         "device": device.name,
         "objectives": list(run.config.search.objectives),
         "budgets": _budgets(run),
-        "chosen": (_finished(run) or [None])[0],
+        "chosen": next(iter(_finished(run)), None),
         "genes": gene_labels(space),
         "archs": _columns(answer),
         "costs": {device.name: _own_costs(answer), **{o.name: _costs_on(run, o, answer) for o in others}},
@@ -152,7 +153,7 @@ def _test(run: RunDirectory) -> dict[str, Any] | None:
 
 
 def _risk(figures: dict[str, Any]) -> bool:
-    return bool(figures.get("risk_coverage"))
+    return bool((figures.get("risk_coverage") or {}).get("mae_bpm"))
 
 
 def _merged(groups: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
