@@ -36,6 +36,7 @@ _COMMANDS = {
     "explore": "look into a run, or two side by side, as a page",
     "report": "write the report of a run again and print its summary",
 }
+_OF_HARDWARE = ("hw", "cost", "lut")
 
 
 class _Version(argparse.Action):
@@ -62,7 +63,8 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
     for name, summary in _COMMANDS.items():
         inner = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
         if name == wanted:
-            importlib.import_module(f"nas.commands.{name}").declare(inner)
+            shelf = "hardware." if name in _OF_HARDWARE else ""
+            importlib.import_module(f"nas.commands.{shelf}{name}").declare(inner)
     return parser
 
 

@@ -268,6 +268,6 @@ def test_the_command_prints_totals_and_names_what_is_not_supported(tmp_path: Pat
 
 def test_costing_a_model_needs_neither_torch_nor_search_spaces() -> None:
     heavy = {"torch", "supernet", "search", "scipy"}
-    code = f"import sys, nas.commands.cost; print(*(sys.modules.keys() & {heavy}))"
+    code = f"import sys, nas.commands.hardware.cost; print(*(sys.modules.keys() & {heavy}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

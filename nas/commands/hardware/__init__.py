@@ -1,0 +1,1 @@
+"""Commands about devices and kernels, which need no run."""
