@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.integer_model import InputSettings, IntegerModel, Quantization
-from hwmodels.signals.spectrum import spectra
+from hwmodels.signals.spectrum import spectra_on_grid
 
 SMALLEST_DEVIATION = np.float32(1e-6)
 ACC_SCALE_G = 0.3
@@ -142,7 +142,8 @@ def prepare_window(
     motion = acc_g if settings.signals > 1 else None
     signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)[:, :, : settings.signals]
     if settings.positions is not None:
-        signals = spectra(signals, settings.positions)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return spectra_on_grid(signals, settings.positions, quantization.scale, quantization.zero_point)
     inverse = _FLOAT(1 / quantization.scale)
     with np.errstate(invalid="ignore", over="ignore"):
         out = _to_grid(signals * inverse, quantization)

@@ -11,8 +11,13 @@ from hwmodels.network.integer_model import Quantization
 from hwmodels.network.operation_kind import KernelVariant, OperationKind, UnsupportedOpError, register
 from hwmodels.signals.spectrum import PADDED, spectrum_channels
 
-SPECTRUM_CODE_UNITS = frozenset({"ppgnet_prepare_spectrum", "ppgnet_spectrum_pair", "ppgnet_transform"})
-SPECTRUM_DATA_BYTES = 12 + 4 * (PADDED // 4 + 1)
+SPECTRUM_CODE_UNITS = frozenset(
+    f"ppgnet_{part}"
+    for part in (
+        "prepare_spectrum", "spectrum_stretch", "make_turns", "weigh", "fold_half", "fold_whole", "residue",
+    )
+)
+SPECTRUM_DATA_BYTES = 28 + 4 * (PADDED // 4 + 1)
 MOTION_CODE_UNITS = frozenset(
     {"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlate_axes", "ppgnet_correlate_pulse"}
 )
