@@ -178,8 +178,8 @@ void ppgnet_forget_contexts(const ppgnet_network *network, int8_t *arena);
    its parts where there is acceleration. */
 void ppgnet_prepare_motion(
     const ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy);
-void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[9]);
-void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[3]);
+void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross);
+void ppgnet_reduce(float *values, const float *rows, const float *columns, uint32_t count, uint32_t length);
 float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
 void ppgnet_prepare_signals(
     const ppgnet_input_settings *settings, void *to, const float *pulse, const float *acceleration);
@@ -190,7 +190,8 @@ void ppgnet_make_turns(struct ppgnet_turns *made, const float *cosines);
 void ppgnet_weigh(float *to, const float *from, uint32_t length, const float *cosines);
 void ppgnet_fold_half(float *to, const float *from, const float *turn);
 void ppgnet_fold_whole(float *to, const float *from, const float *turn);
-void ppgnet_residue(float *values, const float *turn, float *powers, uint32_t residue);
+void ppgnet_residue(
+    float *values, const float *turn, float *powers, uint32_t residue);
 void ppgnet_spectrum_stretch(
     const ppgnet_input_settings *settings, int8_t *to, const float *signal, uint32_t length,
     const struct ppgnet_turns *made);

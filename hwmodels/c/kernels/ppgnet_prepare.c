@@ -9,7 +9,8 @@
 #define REACH 4
 #define LAGS (2 * REACH + 1)
 #define UNKNOWNS (LAGS * AXES)
-#define ROW(i) ((i) * ((i) + 1) / 2)
+/* Where the rows of a lag begin in Cholesky's factor, each as long as their last one. */
+#define ROWS(lag) (AXES * AXES * (lag) * ((lag) + 1) / 2)
 
 struct ppgnet_window {
     const float *pulse, *acceleration;
@@ -29,68 +30,94 @@ PPGNET_INLINE float axis_at(const window *w, uint32_t axis, uint32_t t)
     return w->acceleration[t * AXES + axis] - w->centre[axis];
 }
 
-/* Sums of each axis times each axis `ahead` samples later; times wrap around. */
-PPGNET_UNIT void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[AXES * AXES])
+/* Sums of each axis, and of the pulse `reach` samples later, times each axis `ahead` samples later; times wrap around. */
+PPGNET_UNIT void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross)
 {
     float xx = 0.0f, xy = 0.0f, xz = 0.0f, yx = 0.0f, yy = 0.0f, yz = 0.0f, zx = 0.0f, zy = 0.0f, zz = 0.0f;
-    for (uint32_t t = 0; t < w->samples; t++) {
-        float x = axis_at(w, 0, t), y = axis_at(w, 1, t), z = axis_at(w, 2, t);
-        float later_x = axis_at(w, 0, ahead), later_y = axis_at(w, 1, ahead), later_z = axis_at(w, 2, ahead);
+    float px = 0.0f, py = 0.0f, pz = 0.0f;
+    const float *begin = w->acceleration, *end = begin + AXES * w->samples, *later = begin + AXES * ahead;
+    const float *last = w->pulse + w->samples, *at = w->pulse + reach;
+    float centre_x = w->centre[0], centre_y = w->centre[1], centre_z = w->centre[2], centre = w->pulse_centre;
+    for (const float *now = begin; now != end; now += AXES) {
+        float x = now[0] - centre_x, y = now[1] - centre_y, z = now[2] - centre_z, pulse = *at++ - centre;
+        float later_x = later[0] - centre_x, later_y = later[1] - centre_y, later_z = later[2] - centre_z;
+        later += AXES;
+        later = later == end ? begin : later;
+        at = at == last ? w->pulse : at;
         xx += x * later_x, xy += x * later_y, xz += x * later_z;
         yx += y * later_x, yy += y * later_y, yz += y * later_z;
         zx += z * later_x, zy += z * later_y, zz += z * later_z;
-        ahead = ahead + 1 == w->samples ? 0 : ahead + 1;
+        px += pulse * later_x, py += pulse * later_y, pz += pulse * later_z;
     }
-    float square = w->scale * w->scale, found[] = {xx, xy, xz, yx, yy, yz, zx, zy, zz};
-    for (uint32_t pair = 0; pair < AXES * AXES; pair++)
-        sums[pair] = found[pair] * square;
+    float square = w->scale * w->scale, gain = w->pulse_gain * w->scale;
+    axes[0] = xx * square, axes[1] = xy * square, axes[2] = xz * square;
+    axes[3] = yx * square, axes[4] = yy * square, axes[5] = yz * square;
+    axes[6] = zx * square, axes[7] = zy * square, axes[8] = zz * square;
+    cross[0] = px * gain, cross[1] = py * gain, cross[2] = pz * gain;
 }
 
-/* Sums of the pulse times each axis `ahead` samples later. */
-PPGNET_UNIT void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[AXES])
+/* What `count` columns take from the products of three rows with three others; `values` row by row. */
+PPGNET_UNIT void ppgnet_reduce(
+    float *values, const float *rows, const float *columns, uint32_t count, uint32_t length)
 {
-    float x = 0.0f, y = 0.0f, z = 0.0f;
-    for (uint32_t t = 0; t < w->samples; t++) {
-        float pulse = w->pulse[t] - w->pulse_centre;
-        x += pulse * axis_at(w, 0, ahead), y += pulse * axis_at(w, 1, ahead), z += pulse * axis_at(w, 2, ahead);
-        ahead = ahead + 1 == w->samples ? 0 : ahead + 1;
+    float xx = values[0], xy = values[1], xz = values[2], yx = values[3], yy = values[4], yz = values[5];
+    float zx = values[6], zy = values[7], zz = values[8];
+    const float *end = columns + count;
+    for (uint32_t width = count + length; columns != end; rows++, columns++) {
+        float x = rows[0], y = rows[width], z = rows[2 * width];
+        float other_x = columns[0], other_y = columns[count + AXES], other_z = columns[2 * (count + AXES)];
+        xx -= x * other_x, xy -= x * other_y, xz -= x * other_z;
+        yx -= y * other_x, yy -= y * other_y, yz -= y * other_z;
+        zx -= z * other_x, zy -= z * other_y, zz -= z * other_z;
     }
-    float gain = w->pulse_gain * w->scale;
-    sums[0] = x * gain, sums[1] = y * gain, sums[2] = z * gain;
+    values[0] = xx, values[1] = xy, values[2] = xz, values[3] = yx, values[4] = yy, values[5] = yz;
+    values[6] = zx, values[7] = zy, values[8] = zz;
 }
 
 /* The ridge regression of the pulse on the axes at all lags: weights of the unknowns, axis by axis within
    lag by lag. Returns what is left of the pulse's energy. Cholesky's factor holds its diagonal's inverse. */
 PPGNET_SMALL float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
 {
-    float known[LAGS][AXES * AXES], factor[ROW(UNKNOWNS)], cross[UNKNOWNS];
-    for (uint32_t lag = 0; lag < LAGS; lag++) {
-        ppgnet_correlate_axes(w, lag * step % w->samples, known[lag]);
-        ppgnet_correlate_pulse(w, (w->samples + REACH - lag) * step % w->samples, cross + lag * AXES);
-    }
+    float known[LAGS][AXES * AXES], factor[ROWS(LAGS)], cross[UNKNOWNS];
+    for (uint32_t lag = 0; lag < LAGS; lag++)
+        ppgnet_correlate(
+            w, lag * step % w->samples, REACH * step % w->samples, known[lag], cross + (LAGS - 1 - lag) * AXES);
     float ridge = (known[0][0] + known[0][4] + known[0][8]) * (float)(0.01 / 3) + 1e-3f;
-    for (uint32_t row = 0; row < UNKNOWNS; row++) {
-        float *entries = factor + ROW(row);
-        for (uint32_t column = 0; column <= row; column++) {
-            const float *other = factor + ROW(column);
-            float value = known[row / AXES - column / AXES][row % AXES * AXES + column % AXES];
-            if (column == row)
-                value += ridge;
-            for (uint32_t k = 0; k < column; k++)
-                value -= entries[k] * other[k];
-            entries[column] = column == row ? 1.0f / ppgnet_square_root(value) : value * other[column];
+    for (uint32_t axis = 0; axis < AXES; axis++)
+        known[0][axis * (AXES + 1)] += ridge;
+    for (uint32_t lag = 0; lag < LAGS; lag++) {
+        uint32_t width = AXES * (lag + 1);
+        float *rows = factor + ROWS(lag), values[AXES * AXES];
+        for (uint32_t other = 0; other <= lag; other++) {
+            const float *columns = factor + ROWS(other);
+            uint32_t count = AXES * other;
+            for (uint32_t pair = 0; pair < AXES * AXES; pair++)
+                values[pair] = known[lag - other][pair];
+            ppgnet_reduce(values, rows, columns, count, width - count);
+            columns += count;
+            for (uint32_t column = 0; column < AXES; column++, columns += count + AXES)
+                for (uint32_t row = other == lag ? column : 0; row < AXES; row++) {
+                    float *entries = rows + row * width + count, value = values[row * AXES + column];
+                    for (uint32_t k = 0; k < column; k++)
+                        value -= entries[k] * columns[k];
+                    entries[column] = other == lag && row == column ? 1.0f / ppgnet_square_root(value)
+                                                                    : value * columns[column];
+                }
         }
-        weights[row] = cross[row];
     }
-    for (uint32_t row = 0; row < UNKNOWNS; row++) {
-        for (uint32_t column = 0; column < row; column++)
-            weights[row] -= factor[ROW(row) + column] * weights[column];
-        weights[row] *= factor[ROW(row) + row];
-    }
+    for (uint32_t lag = 0, row = 0; lag < LAGS; lag++)
+        for (const float *entries = factor + ROWS(lag); row < AXES * (lag + 1); row++, entries += AXES * (lag + 1)) {
+            float value = cross[row];
+            for (uint32_t column = 0; column < row; column++)
+                value -= entries[column] * weights[column];
+            weights[row] = value * entries[row];
+        }
     for (uint32_t row = UNKNOWNS; row-- > 0;) {
-        weights[row] *= factor[ROW(row) + row];
+        const float *entries = factor + ROWS(row / AXES) + row % AXES * AXES * (row / AXES + 1);
+        float weight = weights[row] * entries[row];
+        weights[row] = weight;
         for (uint32_t column = 0; column < row; column++)
-            weights[column] -= factor[ROW(row) + column] * weights[row];
+            weights[column] -= entries[column] * weight;
     }
     for (uint32_t row = 0; row < UNKNOWNS; row++) {
         energy -= weights[row] * (cross[row] + ridge * weights[row]);
@@ -113,18 +140,19 @@ PPGNET_INLINE float magnitude(const window *w, uint32_t t)
     return ppgnet_square_root(x * x + y * y + z * z) * w->scale;
 }
 
+/* What the axes explain of one sample, axis by axis. */
 PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t step, uint32_t t)
 {
     int32_t back = (int32_t)(AXES * step), round = (int32_t)(AXES * w->samples);
     const float *begin = w->acceleration, *at = begin + AXES * ((t + REACH * step) % w->samples);
-    float sum = 0.0f;
+    float x = 0.0f, y = 0.0f, z = 0.0f;
     for (const float *weight = weights; weight != weights + UNKNOWNS; weight += AXES) {
-        sum += weight[0] * (at[0] - w->centre[0]);
-        sum += weight[1] * (at[1] - w->centre[1]);
-        sum += weight[2] * (at[2] - w->centre[2]);
+        x += weight[0] * (at[0] - w->centre[0]);
+        y += weight[1] * (at[1] - w->centre[1]);
+        z += weight[2] * (at[2] - w->centre[2]);
         at += at < begin + back ? round - back : -back;
     }
-    return sum;
+    return x + y + z;
 }
 
 /* One sample of the signals to where `to` wants it: onto the network's grid, or as it is, signal by signal. */

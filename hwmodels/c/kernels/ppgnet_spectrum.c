@@ -3,6 +3,8 @@
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
+#include <stddef.h>
+
 #define PADDED PPGNET_SPECTRUM_PADDED
 #define SAMPLES PPGNET_SPECTRUM_SAMPLES
 #define RADIX 16
@@ -123,52 +125,54 @@ PPGNET_UNIT void ppgnet_fold_whole(float *to, const float *from, const float *tu
     fold(to, from, turn, SAMPLES);
 }
 
-PPGNET_INLINE void column(float *at, const float *turn, complex found[4])
+/* The first butterfly of one column of four by four values, in place, each turned before. */
+PPGNET_INLINE void column(float *at, const float *turn, const complex *first, const complex *second, const complex *third)
 {
     complex a = times(load(at), turn[0], turn[1]), b = times(load(at + 8), turn[8], turn[9]);
     complex c = times(load(at + 16), turn[16], turn[17]), d = times(load(at + 24), turn[24], turn[25]);
     butterfly(&a, &b, &c, &d);
-    found[0] = a, found[1] = b, found[2] = c, found[3] = d;
+    store(at, a);
+    store(at + 8, first == NULL ? b : times(b, first->r, first->i));
+    store(at + 16, second == NULL ? c : times(c, second->r, second->i));
+    store(at + 24, third == NULL ? d : times(d, third->r, third->i));
 }
 
 PPGNET_INLINE float power(complex value)
 {
-    return value.r * value.r + value.i * value.i;
+    return value.r * value.r + value.i * value.i + 1e-4f;
 }
 
-/* The transform of RADIX values, in place of them; powers at 32 a + residue and their mirror images. */
-PPGNET_UNIT void ppgnet_residue(float *values, const float *turn, float *powers, uint32_t residue)
+/* The second butterfly of one row. */
+PPGNET_INLINE void row(const float *restrict values, float *restrict up, float *restrict down, int is_even)
 {
-    complex found[4];
-    column(values, turn, found);
-    for (uint32_t row = 0; row < 4; row++)
-        store(values + 8 * row, found[row]);
-    column(values + 2, turn + 2, found);
-    store(values + 2, found[0]);
-    store(values + 10, times(found[1], LONG, SHORT));
-    store(values + 18, times(found[2], HALF, HALF));
-    store(values + 26, times(found[3], SHORT, LONG));
-    column(values + 4, turn + 4, found);
-    store(values + 4, found[0]);
-    store(values + 12, times(found[1], HALF, HALF));
-    store(values + 20, times(found[2], 0.0f, 1.0f));
-    store(values + 28, times(found[3], -HALF, HALF));
-    column(values + 6, turn + 6, found);
-    store(values + 6, found[0]);
-    store(values + 14, times(found[1], SHORT, LONG));
-    store(values + 22, times(found[2], -HALF, HALF));
-    store(values + 30, times(found[3], -LONG, -SHORT));
-    float *up = powers + residue, *down = powers + PADDED / 4 - residue;
-    for (uint32_t row = 0; row < 4; row++, values += 8, up += 32, down -= 32) {
-        complex a = load(values), b = load(values + 2), c = load(values + 4), d = load(values + 6);
-        butterfly(&a, &b, &c, &d);
-        up[0] = power(a);
-        if (residue % 2 == 0) {
-            up[PADDED / 4] = power(b);
-            down[PADDED / 4] = power(c);
-        }
-        down[0] = power(d);
+    complex a = load(values), b = load(values + 2), c = load(values + 4), d = load(values + 6);
+    butterfly(&a, &b, &c, &d);
+    up[0] = power(a);
+    if (is_even) {
+        up[PADDED / 4] = power(b);
+        down[PADDED / 4] = power(c);
     }
+    down[0] = power(d);
+}
+
+/* The transform of RADIX values, in place of them; powers at 32 a + residue and their mirror images, of which nobody
+   reads odd ones from PADDED / 4 on. */
+PPGNET_UNIT void ppgnet_residue(
+    float *restrict values, const float *restrict turn, float *restrict powers, uint32_t residue)
+{
+    static const complex turns[] = {{LONG, SHORT}, {HALF, HALF}, {SHORT, LONG}, {0.0f, 1.0f}, {-HALF, HALF}, {-LONG, -SHORT}};
+    column(values, turn, NULL, NULL, NULL);
+    column(values + 2, turn + 2, &turns[0], &turns[1], &turns[2]);
+    column(values + 4, turn + 4, &turns[1], &turns[3], &turns[4]);
+    column(values + 6, turn + 6, &turns[2], &turns[4], &turns[5]);
+    float *up = powers + residue, *down = powers + PADDED / 4 - residue;
+    const float *end = values + 2 * RADIX;
+    if (residue % 2 == 0)
+        for (; values != end; values += 8, up += 32, down -= 32)
+            row(values, up, down, 1);
+    else
+        for (; values != end; values += 8, up += 32, down -= 32)
+            row(values, up, down, 0);
 }
 
 /* A stretch under a Hann window, scaled by twice the reciprocal of its length. */
@@ -186,15 +190,10 @@ PPGNET_UNIT void ppgnet_weigh(float *to, const float *from, uint32_t length, con
     }
 }
 
-PPGNET_INLINE int8_t power_step(float power, const ppgnet_spectrum *made)
+/* Onto the grid; the addend makes NaN of either sign lower than any number. */
+PPGNET_INLINE int32_t power_step(uint32_t bits, int32_t slope, int32_t offset)
 {
-    union {
-        float value;
-        uint32_t bits;
-    } floored = {power + 1e-4f};
-    /* The addend makes NaN of either sign lower than any number. */
-    return (int8_t)ppgnet_ssat8_twelfth(
-        ppgnet_smmla((int32_t)(floored.bits + 0x7fffffu), made->slope, made->offset));
+    return ppgnet_ssat8_twelfth(ppgnet_smmla((int32_t)(bits + 0x7fffffu), slope, offset));
 }
 
 /* One signal's powers over one stretch, into the stretch's two channels at every position. */
@@ -211,9 +210,12 @@ PPGNET_UNIT void ppgnet_spectrum_stretch(
         for (uint32_t one = 0; one < residues_of(group); one++, turn += 2 * RADIX)
             ppgnet_residue(folded + 2 * RADIX * one, turn, powers, group + 8 * one);
     }
-    for (uint32_t at = FIRST; at < FIRST + spectrum->positions; at++, to += settings->channels) {
-        to[0] = power_step(powers[at], spectrum);
-        to[1] = power_step(powers[2 * at], spectrum);
+    const ppgnet_word *bits = (const ppgnet_word *)powers + FIRST, *end = bits + spectrum->positions, *twice = bits + FIRST;
+    int32_t slope = spectrum->slope, offset = spectrum->offset;
+    for (uint32_t channels = settings->channels; bits != end; to += channels, twice += 2) {
+        int32_t first = power_step(*bits++, slope, offset), second = power_step(*twice, slope, offset);
+        to[0] = (int8_t)first;
+        to[1] = (int8_t)second;
     }
 }
 
