@@ -76,7 +76,7 @@ PPGNET_UNIT void ppgnet_reduce(
 
 /* The ridge regression of the pulse on the axes at all lags: weights of the unknowns, axis by axis within
    lag by lag. Returns what is left of the pulse's energy. Cholesky's factor holds its diagonal's inverse. */
-PPGNET_SMALL float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
+PPGNET_UNIT float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
 {
     float known[LAGS][AXES * AXES], factor[ROWS(LAGS)], cross[UNKNOWNS];
     for (uint32_t lag = 0; lag < LAGS; lag++)
@@ -140,17 +140,24 @@ PPGNET_INLINE float magnitude(const window *w, uint32_t t)
     return ppgnet_square_root(x * x + y * y + z * z) * w->scale;
 }
 
-/* What the axes explain of one sample, axis by axis. */
+/* What the axes explain of one sample, axis by axis; three lags at a time. */
 PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t step, uint32_t t)
 {
-    int32_t back = (int32_t)(AXES * step), round = (int32_t)(AXES * w->samples);
-    const float *begin = w->acceleration, *at = begin + AXES * ((t + REACH * step) % w->samples);
+    int32_t back = -(int32_t)(AXES * step), round = (int32_t)(AXES * w->samples) + back;
+    const float *begin = w->acceleration, *at = begin + AXES * ((t + REACH * step) % w->samples), *first = begin - back;
+    float centre_x = w->centre[0], centre_y = w->centre[1], centre_z = w->centre[2];
     float x = 0.0f, y = 0.0f, z = 0.0f;
-    for (const float *weight = weights; weight != weights + UNKNOWNS; weight += AXES) {
-        x += weight[0] * (at[0] - w->centre[0]);
-        y += weight[1] * (at[1] - w->centre[1]);
-        z += weight[2] * (at[2] - w->centre[2]);
-        at += at < begin + back ? round - back : -back;
+    for (const float *end = weights + UNKNOWNS; weights != end; weights += 3 * AXES) {
+        const float *second = at + (at < first ? round : back), *third = second + (second < first ? round : back);
+        float x0 = weights[0] * (at[0] - centre_x), x1 = weights[3] * (second[0] - centre_x);
+        float y0 = weights[1] * (at[1] - centre_y), y1 = weights[4] * (second[1] - centre_y);
+        float z0 = weights[2] * (at[2] - centre_z), z1 = weights[5] * (second[2] - centre_z);
+        float x2 = weights[6] * (third[0] - centre_x), y2 = weights[7] * (third[1] - centre_y);
+        float z2 = weights[8] * (third[2] - centre_z);
+        at = third + (third < first ? round : back);
+        x = x + x0 + x1 + x2;
+        y = y + y0 + y1 + y2;
+        z = z + z0 + z1 + z2;
     }
     return x + y + z;
 }
@@ -160,11 +167,11 @@ PPGNET_INLINE void write(
     const ppgnet_input_settings *settings, void *to, uint32_t t, float pulse, float cleaned, float motion,
     float explained)
 {
-    float signals[4] = {pulse, cleaned, motion, explained};
+    float signals[4] = {pulse, cleaned, motion, explained}, *at = (float *)to + t;
     int8_t *row = (int8_t *)to + (t - settings->skipped) * settings->channels;
     if (settings->spectrum != NULL)
-        for (uint32_t channel = 0; channel < (settings->motion == NULL ? 1 : 4); channel++)
-            ((float *)to)[channel * settings->samples + t] = signals[channel];
+        for (uint32_t channel = 0; channel < 4; channel++, at += PPGNET_SPECTRUM_SAMPLES)
+            *at = signals[channel];
     else
         for (uint32_t channel = 0; channel < settings->channels; channel++)
             row[channel] = ppgnet_to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);

@@ -95,34 +95,37 @@ PPGNET_INLINE complex turned(float value, const float *turn)
     return found;
 }
 
-/* `length` real samples to four times RADIX complex ones, one for each residue of the group. */
-PPGNET_INLINE void fold(float *to, const float *from, const float *turn, uint32_t length)
+/* One sample of each block to one for each residue of the group. */
+PPGNET_INLINE void fold_one(float *to, const float *from, const float *turn, uint32_t length)
 {
-    for (uint32_t at = 0; at < RADIX; at++, to += 2, from++) {
-        complex a = {from[0], 0.0f}, b = turned(from[RADIX], turn + 2), c = turned(from[2 * RADIX], turn + 4);
-        complex d = turned(from[3 * RADIX], turn + 6);
-        if (length == SAMPLES) {
-            a = sum(a, turned(from[4 * RADIX], turn + 8));
-            b = sum(b, turned(from[5 * RADIX], turn + 10));
-            c = sum(c, turned(from[6 * RADIX], turn + 12));
-            d = sum(d, turned(from[7 * RADIX], turn + 14));
-        }
-        butterfly(&a, &b, &c, &d);
-        store(to, a);
-        store(to + 2 * RADIX, b);
-        store(to + 4 * RADIX, c);
-        store(to + 6 * RADIX, d);
+    complex a = {from[0], 0.0f}, b = turned(from[RADIX], turn + 2), c = turned(from[2 * RADIX], turn + 4);
+    complex d = turned(from[3 * RADIX], turn + 6);
+    if (length == SAMPLES) {
+        a = sum(a, turned(from[4 * RADIX], turn + 8));
+        b = sum(b, turned(from[5 * RADIX], turn + 10));
+        c = sum(c, turned(from[6 * RADIX], turn + 12));
+        d = sum(d, turned(from[7 * RADIX], turn + 14));
+    }
+    butterfly(&a, &b, &c, &d);
+    store(to, a);
+    store(to + 2 * RADIX, b);
+    store(to + 4 * RADIX, c);
+    store(to + 6 * RADIX, d);
+}
+
+/* Half a window of real samples to four times RADIX complex ones; and a whole window. */
+PPGNET_UNIT void ppgnet_fold_half(float *restrict to, const float *restrict from, const float *restrict turn)
+{
+    for (const float *end = from + RADIX; from != end; to += 4, from += 2) {
+        fold_one(to, from, turn, SAMPLES / 2);
+        fold_one(to + 2, from + 1, turn, SAMPLES / 2);
     }
 }
 
-PPGNET_UNIT void ppgnet_fold_half(float *to, const float *from, const float *turn)
+PPGNET_UNIT void ppgnet_fold_whole(float *restrict to, const float *restrict from, const float *restrict turn)
 {
-    fold(to, from, turn, SAMPLES / 2);
-}
-
-PPGNET_UNIT void ppgnet_fold_whole(float *to, const float *from, const float *turn)
-{
-    fold(to, from, turn, SAMPLES);
+    for (const float *end = from + RADIX; from != end; to += 2, from++)
+        fold_one(to, from, turn, SAMPLES);
 }
 
 /* The first butterfly of one column of four by four values, in place, each turned before. */
