@@ -179,7 +179,8 @@ void ppgnet_forget_contexts(const ppgnet_network *network, int8_t *arena);
 void ppgnet_prepare_motion(
     const ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy);
 void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross);
-void ppgnet_reduce(float *values, const float *rows, const float *columns, uint32_t count, uint32_t length);
+void ppgnet_reduce(const float *known, float *rows, const float *other, uint32_t count, uint32_t width);
+void ppgnet_solve(const float *factor, const float *cross, float *weights);
 float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
 void ppgnet_prepare_signals(
     const ppgnet_input_settings *settings, void *to, const float *pulse, const float *acceleration);

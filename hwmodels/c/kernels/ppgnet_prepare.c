@@ -56,27 +56,68 @@ PPGNET_UNIT void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead,
     cross[0] = px * gain, cross[1] = py * gain, cross[2] = pz * gain;
 }
 
-/* What `count` columns take from the products of three rows with three others; `values` row by row. */
-PPGNET_UNIT void ppgnet_reduce(
-    float *values, const float *rows, const float *columns, uint32_t count, uint32_t length)
+/* Three rows of Cholesky's factor by three columns, behind `count` that are known: of their correlations and what the
+   columns before take from these. The columns are those of `other`, whose rows may be the same. */
+PPGNET_UNIT void ppgnet_reduce(const float *known, float *rows, const float *other, uint32_t count, uint32_t width)
 {
-    float xx = values[0], xy = values[1], xz = values[2], yx = values[3], yy = values[4], yz = values[5];
-    float zx = values[6], zy = values[7], zz = values[8];
-    const float *end = columns + count;
-    for (uint32_t width = count + length; columns != end; rows++, columns++) {
+    float xx = known[0], xy = known[1], xz = known[2], yx = known[3], yy = known[4], yz = known[5];
+    float zx = known[6], zy = known[7], zz = known[8];
+    uint32_t length = count + AXES;
+    for (const float *end = other + count; other != end; rows++, other++) {
         float x = rows[0], y = rows[width], z = rows[2 * width];
-        float other_x = columns[0], other_y = columns[count + AXES], other_z = columns[2 * (count + AXES)];
-        xx -= x * other_x, xy -= x * other_y, xz -= x * other_z;
-        yx -= y * other_x, yy -= y * other_y, yz -= y * other_z;
-        zx -= z * other_x, zy -= z * other_y, zz -= z * other_z;
+        float first = other[0], second = other[length], third = other[2 * length];
+        xx -= x * first, xy -= x * second, xz -= x * third;
+        yx -= y * first, yy -= y * second, yz -= y * third;
+        zx -= z * first, zy -= z * second, zz -= z * third;
     }
-    values[0] = xx, values[1] = xy, values[2] = xz, values[3] = yx, values[4] = yy, values[5] = yz;
-    values[6] = zx, values[7] = zy, values[8] = zz;
+    if (rows == other) {
+        xx = 1.0f / ppgnet_square_root(xx), yx *= xx, zx *= xx;
+        yy = 1.0f / ppgnet_square_root(yy - yx * yx), zy = (zy - zx * yx) * yy;
+        zz = 1.0f / ppgnet_square_root(zz - zx * zx - zy * zy);
+    } else {
+        float inverse_x = other[0], yx_other = other[length], inverse_y = other[length + 1];
+        float zx_other = other[2 * length], zy_other = other[2 * length + 1], inverse_z = other[2 * length + 2];
+        xx *= inverse_x, yx *= inverse_x, zx *= inverse_x;
+        xy = (xy - xx * yx_other) * inverse_y, yy = (yy - yx * yx_other) * inverse_y;
+        zy = (zy - zx * yx_other) * inverse_y;
+        xz = (xz - xx * zx_other - xy * zy_other) * inverse_z, yz = (yz - yx * zx_other - yy * zy_other) * inverse_z;
+        zz = (zz - zx * zx_other - zy * zy_other) * inverse_z;
+    }
+    rows[0] = xx, rows[1] = xy, rows[2] = xz;
+    rows += width, rows[0] = yx, rows[1] = yy, rows[2] = yz;
+    rows += width, rows[0] = zx, rows[1] = zy, rows[2] = zz;
+}
+
+/* Solves for the weights with the factor, which holds its diagonal's inverse. */
+PPGNET_UNIT void ppgnet_solve(const float *factor, const float *cross, float *weights)
+{
+    const float *rows = factor;
+    float *last = weights, *end = weights + UNKNOWNS;
+    for (uint32_t width = AXES; last != end; width += AXES, last += AXES, cross += AXES) {
+        float x = cross[0], y = cross[1], z = cross[2];
+        for (const float *weight = weights; weight != last; weight++, rows++)
+            x -= rows[0] * *weight, y -= rows[width] * *weight, z -= rows[2 * width] * *weight;
+        last[0] = x * rows[0];
+        last[1] = (y - rows[width] * last[0]) * rows[width + 1];
+        last[2] = (z - rows[2 * width] * last[0] - rows[2 * width + 1] * last[1]) * rows[2 * width + 2];
+        rows += 2 * width + AXES;
+    }
+    for (uint32_t width = AXES * LAGS; width != 0; width -= AXES) {
+        rows -= AXES * width, last -= AXES;
+        const float *own = rows + width - AXES;
+        float z = last[2] * own[2 * width + 2], y = (last[1] - own[2 * width + 1] * z) * own[width + 1];
+        float x = (last[0] - own[2 * width] * z - own[width] * y) * own[0];
+        last[0] = x, last[1] = y, last[2] = z;
+        for (float *weight = weights; weight != last; weight++) {
+            const float *row = rows + (weight - weights);
+            *weight = *weight - row[2 * width] * z - row[width] * y - row[0] * x;
+        }
+    }
 }
 
 /* The ridge regression of the pulse on the axes at all lags: weights of the unknowns, axis by axis within
-   lag by lag. Returns what is left of the pulse's energy. Cholesky's factor holds its diagonal's inverse. */
-PPGNET_UNIT float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
+   lag by lag. Returns what is left of the pulse's energy. */
+PPGNET_SMALL float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights)
 {
     float known[LAGS][AXES * AXES], factor[ROWS(LAGS)], cross[UNKNOWNS];
     for (uint32_t lag = 0; lag < LAGS; lag++)
@@ -85,40 +126,10 @@ PPGNET_UNIT float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, fl
     float ridge = (known[0][0] + known[0][4] + known[0][8]) * (float)(0.01 / 3) + 1e-3f;
     for (uint32_t axis = 0; axis < AXES; axis++)
         known[0][axis * (AXES + 1)] += ridge;
-    for (uint32_t lag = 0; lag < LAGS; lag++) {
-        uint32_t width = AXES * (lag + 1);
-        float *rows = factor + ROWS(lag), values[AXES * AXES];
-        for (uint32_t other = 0; other <= lag; other++) {
-            const float *columns = factor + ROWS(other);
-            uint32_t count = AXES * other;
-            for (uint32_t pair = 0; pair < AXES * AXES; pair++)
-                values[pair] = known[lag - other][pair];
-            ppgnet_reduce(values, rows, columns, count, width - count);
-            columns += count;
-            for (uint32_t column = 0; column < AXES; column++, columns += count + AXES)
-                for (uint32_t row = other == lag ? column : 0; row < AXES; row++) {
-                    float *entries = rows + row * width + count, value = values[row * AXES + column];
-                    for (uint32_t k = 0; k < column; k++)
-                        value -= entries[k] * columns[k];
-                    entries[column] = other == lag && row == column ? 1.0f / ppgnet_square_root(value)
-                                                                    : value * columns[column];
-                }
-        }
-    }
-    for (uint32_t lag = 0, row = 0; lag < LAGS; lag++)
-        for (const float *entries = factor + ROWS(lag); row < AXES * (lag + 1); row++, entries += AXES * (lag + 1)) {
-            float value = cross[row];
-            for (uint32_t column = 0; column < row; column++)
-                value -= entries[column] * weights[column];
-            weights[row] = value * entries[row];
-        }
-    for (uint32_t row = UNKNOWNS; row-- > 0;) {
-        const float *entries = factor + ROWS(row / AXES) + row % AXES * AXES * (row / AXES + 1);
-        float weight = weights[row] * entries[row];
-        weights[row] = weight;
-        for (uint32_t column = 0; column < row; column++)
-            weights[column] -= entries[column] * weight;
-    }
+    for (uint32_t lag = 0; lag < LAGS; lag++)
+        for (uint32_t other = 0; other <= lag; other++)
+            ppgnet_reduce(known[lag - other], factor + ROWS(lag), factor + ROWS(other), AXES * other, AXES * (lag + 1));
+    ppgnet_solve(factor, cross, weights);
     for (uint32_t row = 0; row < UNKNOWNS; row++) {
         energy -= weights[row] * (cross[row] + ridge * weights[row]);
         weights[row] *= w->scale;
@@ -140,11 +151,11 @@ PPGNET_INLINE float magnitude(const window *w, uint32_t t)
     return ppgnet_square_root(x * x + y * y + z * z) * w->scale;
 }
 
-/* What the axes explain of one sample, axis by axis; three lags at a time. */
-PPGNET_INLINE float explained_at(const window *w, const float *weights, uint32_t step, uint32_t t)
+/* What the axes explain of one sample, axis by axis, from the lag at `at` back; three lags at a time. */
+PPGNET_INLINE float explained_from(const window *w, const float *weights, uint32_t step, const float *at)
 {
     int32_t back = -(int32_t)(AXES * step), round = (int32_t)(AXES * w->samples) + back;
-    const float *begin = w->acceleration, *at = begin + AXES * ((t + REACH * step) % w->samples), *first = begin - back;
+    const float *first = w->acceleration - back;
     float centre_x = w->centre[0], centre_y = w->centre[1], centre_z = w->centre[2];
     float x = 0.0f, y = 0.0f, z = 0.0f;
     for (const float *end = weights + UNKNOWNS; weights != end; weights += 3 * AXES) {
@@ -186,12 +197,23 @@ PPGNET_UNIT void ppgnet_prepare_motion(
         w->centre[axis] = mean(w->acceleration + axis, samples, AXES);
     float remainder = ppgnet_square_root(ppgnet_cancel(w, step, energy, weights) / (float)samples);
     float gain = 1.0f / (remainder > 0.05f ? remainder : 0.05f);
-    for (uint32_t t = 0; t < samples; t++)
-        centre += magnitude(w, t);
+    /* Signals that stay floats hold the magnitude until its mean is known. */
+    float *kept = settings->spectrum != NULL ? (float *)to + 2 * PPGNET_SPECTRUM_SAMPLES : NULL;
+    for (uint32_t t = 0; t < samples; t++) {
+        float motion = magnitude(w, t);
+        centre += motion;
+        if (kept != NULL)
+            kept[t] = motion;
+    }
     centre /= (float)samples;
+    const float *begin = w->acceleration, *end = begin + AXES * samples;
+    const float *at = begin + AXES * ((settings->skipped + REACH * step) % samples);
     for (uint32_t t = settings->skipped; t < samples; t++) {
-        float pulse = pulse_at(w, t), explained = explained_at(w, weights, step, t);
-        write(settings, to, t, pulse, (pulse - explained) * gain, magnitude(w, t) - centre, explained);
+        float pulse = pulse_at(w, t), explained = explained_from(w, weights, step, at);
+        float motion = (kept != NULL ? kept[t] : magnitude(w, t)) - centre;
+        write(settings, to, t, pulse, (pulse - explained) * gain, motion, explained);
+        at += AXES;
+        at = at == end ? begin : at;
     }
 }
 

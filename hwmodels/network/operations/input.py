@@ -19,7 +19,7 @@ SPECTRUM_CODE_UNITS = frozenset(
 )
 SPECTRUM_DATA_BYTES = 28 + 4 * (PADDED // 4 + 1)
 MOTION_CODE_UNITS = frozenset(
-    {"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlate", "ppgnet_reduce"}
+    {"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlate", "ppgnet_reduce", "ppgnet_solve"}
 )
 
 
