@@ -35,8 +35,8 @@ MOST_POSITIONS = PADDED // 4 - FIRST_POSITION
 """So many that twice the last frequency stays below half the rate."""
 FLOOR = 1e-4
 CENTRE, SLOPE = 6.0, 0.25
-GRID_BITS, PLACE_BITS = 12, 16
-SMALLEST_SCALE = 2.0**-GRID_BITS
+GRID_BITS, PLACE_BITS = 12, 20
+SMALLEST_SCALE = 2.0**-9
 PLACE_UNITS = 160
 _MANTISSA = 2.0**-23
 _NAN_WRAPS = 0x7FFFFF
@@ -188,17 +188,22 @@ def _powers(weighted: Floats, table: Floats) -> Floats:
                 imaginary = imaginary + blocks[:, :, block + 4] * sine[block + 4]
             turned.append((real, imaginary))
         for residue, folded in zip(residues, _butterfly(turned), strict=False):
-            _sixteen(_times(folded, _circle(table, residue * np.arange(_RADIX))), residue, table, powers)
+            turns = _circle(table, residue * np.arange(_RADIX))
+            values = [_times(_at(folded, at), (turns[0][at], turns[1][at])) if at else _at(folded, 0) for at in range(16)]
+            _sixteen(values, residue, table, powers)
     return powers
 
 
-def _sixteen(values: Complexes, residue: int, table: Floats, powers: Floats) -> None:
-    """Powers at frequencies 32 a + residue and their mirror images, of the transform of 16 values (n, S, 16)."""
+def _sixteen(values: Sequence[Complexes], residue: int, table: Floats, powers: Floats) -> None:
+    """Powers at frequencies 32 a + residue and their mirror images, of the transform of 16 values, each (n, S)."""
     columns = []
     for column in range(4):
-        found = _butterfly([(values[0][:, :, at], values[1][:, :, at]) for at in range(column, _RADIX, 4)])
-        turns = _circle(table, 32 * column * np.arange(4))
-        columns.append([_times(value, (turns[0][row], turns[1][row])) for row, value in enumerate(found)])
+        found = _butterfly(values[column::4])
+        for row in range(1, 4) if column else ():
+            real, imaginary = found[row]
+            cosine, sine = _circle(table, np.array(32 * column * row))
+            found[row] = (-imaginary, real) if column == row == 2 else _times(found[row], (cosine, sine))
+        columns.append(found)
     for row in range(4):
         found = _butterfly([column[row] for column in columns])
         at = residue + 32 * row
@@ -212,6 +217,10 @@ def _butterfly(values: Sequence[Complexes]) -> list[Complexes]:
     er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
     gr, gi, hr, hi = br + dr, bi + di, br - dr, bi - di
     return [(er + gr, ei + gi), (fr - hi, fi + hr), (er - gr, ei - gi), (fr + hi, fi - hr)]
+
+
+def _at(values: Complexes, index: int) -> Complexes:
+    return values[0][:, :, index], values[1][:, :, index]
 
 
 def _times(value: Complexes, turn: Complexes) -> Complexes:

@@ -115,8 +115,8 @@ typedef struct ppgnet_input_settings {
 
 /* Spectra of 8 s at 16 Hz, zero-padded to 32 s: the first quarter of a cosine over as many samples, and how many
    frequencies the network reads; each signal becomes PPGNET_SPECTRUM_FEATURES channels, after PPGNET_SPECTRUM_PLACES
-   that tell positions apart. A power's step on the grid is (its bits * slope >> 32) + offset, in 1/4096; a place's
-   follows from where it is in 1/160, in 1/65536. */
+   that tell positions apart. A power's step on the grid is (its bits * slope >> 32) + offset, in 1/4096, a place's
+   160 * place_slope * place + place_offset, in 1/1048576. */
 #define PPGNET_SPECTRUM_SAMPLES 128
 #define PPGNET_SPECTRUM_PADDED 512
 #define PPGNET_SPECTRUM_FEATURES 8
@@ -196,6 +196,8 @@ void ppgnet_residue(
 void ppgnet_spectrum_stretch(
     const ppgnet_input_settings *settings, int8_t *to, const float *signal, uint32_t length,
     const struct ppgnet_turns *made);
+void ppgnet_places(const ppgnet_input_settings *settings, int8_t *input);
+void ppgnet_spectra(const ppgnet_input_settings *settings, int8_t *input, const float *signals);
 void ppgnet_prepare_spectrum(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 void ppgnet_prepare_window(

@@ -3,7 +3,6 @@
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
-#include <stddef.h>
 
 #define PADDED PPGNET_SPECTRUM_PADDED
 #define SAMPLES PPGNET_SPECTRUM_SAMPLES
@@ -128,16 +127,29 @@ PPGNET_UNIT void ppgnet_fold_whole(float *restrict to, const float *restrict fro
         fold_one(to, from, turn, SAMPLES);
 }
 
-/* The first butterfly of one column of four by four values, in place, each turned before. */
-PPGNET_INLINE void column(float *at, const float *turn, const complex *first, const complex *second, const complex *third)
+/* Four values of a column, turned, and their butterfly. The column's first value of all is never turned. */
+PPGNET_INLINE void column(const float *at, const float *turn, uint32_t number, complex *found)
 {
-    complex a = times(load(at), turn[0], turn[1]), b = times(load(at + 8), turn[8], turn[9]);
+    complex a = load(at), b = times(load(at + 8), turn[8], turn[9]);
     complex c = times(load(at + 16), turn[16], turn[17]), d = times(load(at + 24), turn[24], turn[25]);
+    if (number != 0)
+        a = times(a, turn[0], turn[1]);
     butterfly(&a, &b, &c, &d);
-    store(at, a);
-    store(at + 8, first == NULL ? b : times(b, first->r, first->i));
-    store(at + 16, second == NULL ? c : times(c, second->r, second->i));
-    store(at + 24, third == NULL ? d : times(d, third->r, third->i));
+    found[0] = a, found[1] = b, found[2] = c, found[3] = d;
+}
+
+PPGNET_INLINE void store_column(float *to, complex a, complex b, complex c, complex d)
+{
+    store(to, a);
+    store(to + 8, b);
+    store(to + 16, c);
+    store(to + 24, d);
+}
+
+PPGNET_INLINE complex quarter_turned(complex value)
+{
+    complex found = {-value.i, value.r};
+    return found;
 }
 
 PPGNET_INLINE float power(complex value)
@@ -163,11 +175,18 @@ PPGNET_INLINE void row(const float *restrict values, float *restrict up, float *
 PPGNET_UNIT void ppgnet_residue(
     float *restrict values, const float *restrict turn, float *restrict powers, uint32_t residue)
 {
-    static const complex turns[] = {{LONG, SHORT}, {HALF, HALF}, {SHORT, LONG}, {0.0f, 1.0f}, {-HALF, HALF}, {-LONG, -SHORT}};
-    column(values, turn, NULL, NULL, NULL);
-    column(values + 2, turn + 2, &turns[0], &turns[1], &turns[2]);
-    column(values + 4, turn + 4, &turns[1], &turns[3], &turns[4]);
-    column(values + 6, turn + 6, &turns[2], &turns[4], &turns[5]);
+    complex found[4];
+    column(values, turn, 0, found);
+    store_column(values, found[0], found[1], found[2], found[3]);
+    column(values + 2, turn + 2, 1, found);
+    store_column(
+        values + 2, found[0], times(found[1], LONG, SHORT), times(found[2], HALF, HALF), times(found[3], SHORT, LONG));
+    column(values + 4, turn + 4, 2, found);
+    store_column(
+        values + 4, found[0], times(found[1], HALF, HALF), quarter_turned(found[2]), times(found[3], -HALF, HALF));
+    column(values + 6, turn + 6, 3, found);
+    store_column(
+        values + 6, found[0], times(found[1], SHORT, LONG), times(found[2], -HALF, HALF), times(found[3], -LONG, -SHORT));
     float *up = powers + residue, *down = powers + PADDED / 4 - residue;
     const float *end = values + 2 * RADIX;
     if (residue % 2 == 0)
@@ -179,17 +198,21 @@ PPGNET_UNIT void ppgnet_residue(
 }
 
 /* A stretch under a Hann window, scaled by twice the reciprocal of its length. */
-PPGNET_UNIT void ppgnet_weigh(float *to, const float *from, uint32_t length, const float *cosines)
+PPGNET_UNIT void ppgnet_weigh(
+    float *restrict to, const float *restrict from, uint32_t length, const float *restrict cosines)
 {
-    float scale = 2.0f / (float)length;
+    float mean = 1.0f / (float)length;
     uint32_t half = length / 2, step = PADDED / length;
-    for (uint32_t t = 0; t <= half / 2; t++, cosines += step) {
-        float low = (0.5f - 0.5f * *cosines) * scale, high = (0.5f + 0.5f * *cosines) * scale;
-        uint32_t last = t == 0 ? 0 : length - t;
-        to[t] = from[t] * low;
-        to[last] = from[last] * low;
-        to[half - t] = from[half - t] * high;
-        to[half + t] = from[half + t] * high;
+    to[0] = 0.0f * from[0];
+    to[half] = 2.0f * mean * from[half];
+    for (uint32_t t = 1; t <= half / 2; t++) {
+        float wave = mean * cosines[t * step], low = mean - wave, high = mean + wave;
+        float first = from[t] * low, last = from[length - t] * low;
+        float before = from[half - t] * high, behind = from[half + t] * high;
+        to[t] = first;
+        to[half - t] = before;
+        to[half + t] = behind;
+        to[length - t] = last;
     }
 }
 
@@ -222,24 +245,39 @@ PPGNET_UNIT void ppgnet_spectrum_stretch(
     }
 }
 
-PPGNET_SMALL void ppgnet_prepare_spectrum(
-    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
+/* What tells positions apart, in whole numbers. */
+PPGNET_UNIT void ppgnet_places(const ppgnet_input_settings *settings, int8_t *input)
 {
-    float signals[4 * SAMPLES];
+    int32_t slope = settings->spectrum->place_slope, offset = settings->spectrum->place_offset, wave = -256;
+    uint32_t channels = settings->channels;
+    for (uint32_t left = settings->spectrum->positions; left != 0; left--, wave += 5, input += channels) {
+        int32_t second = 2 * (wave < 0 ? -wave : wave) - 256, third = 2 * (second < 0 ? -second : second) - 256;
+        int32_t fourth = 2 * (third < 0 ? -third : third) - 256;
+        input[0] = (int8_t)ppgnet_ssat8_twentieth(wave * slope + offset);
+        input[1] = (int8_t)ppgnet_ssat8_twentieth(second * slope + offset);
+        input[2] = (int8_t)ppgnet_ssat8_twentieth(third * slope + offset);
+        input[3] = (int8_t)ppgnet_ssat8_twentieth(fourth * slope + offset);
+    }
+}
+
+PPGNET_SMALL void ppgnet_spectra(const ppgnet_input_settings *settings, int8_t *input, const float *signals)
+{
     turns made;
-    const ppgnet_spectrum *spectrum = settings->spectrum;
     uint32_t count = (settings->channels - PLACES) / FEATURES;
-    ppgnet_prepare_signals(settings, signals, pulse, acceleration);
-    ppgnet_make_turns(&made, spectrum->cosines);
+    ppgnet_make_turns(&made, settings->spectrum->cosines);
+    ppgnet_places(settings, input);
     for (uint32_t one = 0; one < count * STRETCHES; one++) {
         uint32_t stretch = one % STRETCHES, start = stretch < 2 ? 0 : SAMPLES / 4 * (stretch - 1);
         ppgnet_spectrum_stretch(
             settings, input + PLACES + 2 * one, signals + one / STRETCHES * SAMPLES + start,
             stretch == 0 ? SAMPLES : SAMPLES / 2, &made);
     }
-    for (int32_t position = 0; position < (int32_t)spectrum->positions; position++, input += settings->channels) {
-        int32_t wave = 5 * position - 256;
-        for (uint32_t place = 0; place < PLACES; place++, wave = 2 * (wave < 0 ? -wave : wave) - 256)
-            input[place] = (int8_t)ppgnet_clamp((wave * spectrum->place_slope + spectrum->place_offset) >> 16, -128);
-    }
+}
+
+PPGNET_SMALL void ppgnet_prepare_spectrum(
+    const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration)
+{
+    float signals[4 * SAMPLES];
+    ppgnet_prepare_signals(settings, signals, pulse, acceleration);
+    ppgnet_spectra(settings, input, signals);
 }
