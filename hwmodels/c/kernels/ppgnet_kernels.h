@@ -189,6 +189,7 @@ void ppgnet_prepare_signals(
 struct ppgnet_turns;
 void ppgnet_make_turns(struct ppgnet_turns *made, const float *cosines);
 void ppgnet_weigh(float *to, const float *from, uint32_t length, const float *cosines);
+void ppgnet_fold_first(float *to, const float *from, uint32_t length);
 void ppgnet_fold_half(float *to, const float *from, const float *turn);
 void ppgnet_fold_whole(float *to, const float *from, const float *turn);
 void ppgnet_residue(

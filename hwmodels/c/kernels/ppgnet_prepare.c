@@ -178,14 +178,16 @@ PPGNET_INLINE void write(
     const ppgnet_input_settings *settings, void *to, uint32_t t, float pulse, float cleaned, float motion,
     float explained)
 {
-    float signals[4] = {pulse, cleaned, motion, explained}, *at = (float *)to + t;
+    if (settings->spectrum != NULL) {
+        float *at = (float *)to + t;
+        at[0] = pulse, at[PPGNET_SPECTRUM_SAMPLES] = cleaned;
+        at[2 * PPGNET_SPECTRUM_SAMPLES] = motion, at[3 * PPGNET_SPECTRUM_SAMPLES] = explained;
+        return;
+    }
+    float signals[] = {pulse, cleaned, motion, explained};
     int8_t *row = (int8_t *)to + (t - settings->skipped) * settings->channels;
-    if (settings->spectrum != NULL)
-        for (uint32_t channel = 0; channel < 4; channel++, at += PPGNET_SPECTRUM_SAMPLES)
-            *at = signals[channel];
-    else
-        for (uint32_t channel = 0; channel < settings->channels; channel++)
-            row[channel] = ppgnet_to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);
+    for (uint32_t channel = 0; channel < settings->channels; channel++)
+        row[channel] = ppgnet_to_grid(signals[channel] * settings->inverse_scale, settings->zero_point);
 }
 
 PPGNET_UNIT void ppgnet_prepare_motion(

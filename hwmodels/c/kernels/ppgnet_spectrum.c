@@ -112,6 +112,23 @@ PPGNET_INLINE void fold_one(float *to, const float *from, const float *turn, uin
     store(to + 6 * RADIX, d);
 }
 
+/* The fold of residues 0, 8 and 16, whose phase factors are quarters of a turn. */
+PPGNET_UNIT void ppgnet_fold_first(float *restrict to, const float *restrict from, uint32_t length)
+{
+    for (const float *end = from + RADIX; from != end; to += 2, from++) {
+        float a = from[0], b = from[RADIX], c = from[2 * RADIX], d = from[3 * RADIX];
+        if (length == SAMPLES) {
+            a += from[4 * RADIX], b += from[5 * RADIX];
+            c += from[6 * RADIX], d += from[7 * RADIX];
+        }
+        float e = a + c, g = b + d;
+        complex sums = {e + g, 0.0f}, quarters = {a - c, b - d}, differences = {e - g, 0.0f};
+        store(to, sums);
+        store(to + 2 * RADIX, quarters);
+        store(to + 4 * RADIX, differences);
+    }
+}
+
 /* Half a window of real samples to four times RADIX complex ones; and a whole window. */
 PPGNET_UNIT void ppgnet_fold_half(float *restrict to, const float *restrict from, const float *restrict turn)
 {
@@ -232,7 +249,12 @@ PPGNET_UNIT void ppgnet_spectrum_stretch(
     const float *turn = made->samples[0];
     ppgnet_weigh(weighted, signal, length, spectrum->cosines);
     for (uint32_t group = 0; group < GROUPS; group++) {
-        (length == SAMPLES ? ppgnet_fold_whole : ppgnet_fold_half)(folded, weighted, made->folds[group]);
+        if (group == 0)
+            ppgnet_fold_first(folded, weighted, length);
+        else if (length == SAMPLES)
+            ppgnet_fold_whole(folded, weighted, made->folds[group]);
+        else
+            ppgnet_fold_half(folded, weighted, made->folds[group]);
         for (uint32_t one = 0; one < residues_of(group); one++, turn += 2 * RADIX)
             ppgnet_residue(folded + 2 * RADIX * one, turn, powers, group + 8 * one);
     }

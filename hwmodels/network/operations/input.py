@@ -14,7 +14,7 @@ from hwmodels.signals.spectrum import PADDED, spectrum_channels
 SPECTRUM_CODE_UNITS = frozenset(
     f"ppgnet_{part}"
     for part in (
-        "prepare_spectrum", "spectra", "places", "spectrum_stretch", "make_turns", "weigh", "fold_half", "fold_whole", "residue",
+        "prepare_spectrum", "spectra", "places", "spectrum_stretch", "make_turns", "weigh", "fold_first", "fold_half", "fold_whole", "residue",
     )
 )
 SPECTRUM_DATA_BYTES = 28 + 4 * (PADDED // 4 + 1)
