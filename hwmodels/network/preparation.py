@@ -94,9 +94,7 @@ def _regression(
     ridge = (known[0, 0, 0] + known[1, 1, 0] + known[2, 2, 0]) * _FLOAT(RIDGE / 3) + _FLOAT(RIDGE_FLOOR)
     unknowns = _unknowns()
     later = np.roll(pulse, -REACH * step, axis=1)
-    cross = [
-        _sum(later * np.roll(axes[axis], (lag - REACH) * step, axis=1)) * (gain * scale) for lag, axis in unknowns
-    ]
+    cross = [_sum(later * np.roll(axes[axis], (lag - REACH) * step, axis=1)) * (gain * scale) for lag, axis in unknowns]
     # Cholesky's factor row by row; a row's last entry is kept as its inverse.
     factor: list[list[Any]] = []
     for row, (lag, axis) in enumerate(unknowns):

@@ -4,12 +4,12 @@ A network that reads spectra finds a heart rate at the place where it stands: ea
 frequency, and holds for every signal the logarithm of its power there and at twice that, in the whole window
 and in three overlapping halves of it. Hann windows, zero-padded to 32 s, so that neighbouring positions lie
 1/32 Hz apart. Four channels before those tell the positions apart: triangle waves over them, each twice as
-fast as the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit.
+fast as the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit:
+transforms that compute with neither the zeros behind a stretch nor the frequencies that nobody reads.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -112,11 +112,15 @@ def grid_factors(scale: float, zero_point: int) -> GridFactors:
     """Those of the grid. Raises InputError for a scale that they cannot hold."""
     if not scale > SMALLEST_SCALE:
         raise InputError(f"spectra need an input scale above {SMALLEST_SCALE:g}, got {scale:g}; quantize with one")
-    step = 2.0**GRID_BITS
+    middle, step = zero_point + 0.5, 2.0**GRID_BITS
     slope = round(step * 2.0**32 * SLOPE * _MANTISSA / scale)
-    place_offset = round((zero_point + 0.5) * 2.0**PLACE_BITS)
-    offset = math.floor((zero_point + 0.5) * step + (CENTRE - 127) * SLOPE / scale * step - slope * (_NAN_WRAPS / 2.0**32) + 0.5)
-    return GridFactors(slope, offset, round(2.0**PLACE_BITS / scale / PLACE_UNITS), place_offset)
+    zero = step * (middle + (CENTRE - 127) * SLOPE / scale)
+    return GridFactors(
+        slope=slope,
+        offset=round(zero - slope * (_NAN_WRAPS / 2.0**32)),
+        place_slope=round(2.0**PLACE_BITS / scale / PLACE_UNITS),
+        place_offset=round(middle * 2.0**PLACE_BITS),
+    )
 
 
 def spectra_on_grid(signals: Floats, positions: int, scale: float, zero_point: int) -> NDArray[np.int8]:
@@ -188,8 +192,9 @@ def _powers(weighted: Floats, table: Floats) -> Floats:
                 imaginary = imaginary + blocks[:, :, block + 4] * sine[block + 4]
             turned.append((real, imaginary))
         for residue, folded in zip(residues, _butterfly(turned), strict=False):
-            turns = _circle(table, residue * np.arange(_RADIX))
-            values = [_times(_at(folded, at), (turns[0][at], turns[1][at])) if at else _at(folded, 0) for at in range(16)]
+            values = [_at(folded, at) for at in range(_RADIX)]
+            for at in range(1, _RADIX):
+                values[at] = _times(values[at], _circle(table, np.array(residue * at)))
             _sixteen(values, residue, table, powers)
     return powers
 

@@ -30,8 +30,10 @@ PPGNET_INLINE float axis_at(const window *w, uint32_t axis, uint32_t t)
     return w->acceleration[t * AXES + axis] - w->centre[axis];
 }
 
-/* Sums of each axis, and of the pulse `reach` samples later, times each axis `ahead` samples later; times wrap around. */
-PPGNET_UNIT void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross)
+/* Sums of each axis, and of the pulse `reach` samples later, times each axis `ahead` samples later; times wrap
+   around. */
+PPGNET_UNIT void ppgnet_correlate(
+    const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross)
 {
     float xx = 0.0f, xy = 0.0f, xz = 0.0f, yx = 0.0f, yy = 0.0f, yz = 0.0f, zx = 0.0f, zy = 0.0f, zz = 0.0f;
     float px = 0.0f, py = 0.0f, pz = 0.0f;

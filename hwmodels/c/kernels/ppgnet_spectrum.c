@@ -1,5 +1,5 @@
-/* Spectra of a window's signals at the heart rates, onto the network's int8 grid. hwmodels/signals/spectrum.py says what
-   and why. Complex numbers are pairs of floats, and turns are positive: only magnitudes matter. */
+/* Spectra of a window's signals at the heart rates, onto the network's int8 grid. hwmodels/signals/spectrum.py says
+   what and why. Complex numbers are pairs of floats, and turns are positive: only magnitudes matter. */
 #include "ppgnet_kernels.h"
 #include "ppgnet_shim.h"
 
@@ -144,7 +144,7 @@ PPGNET_UNIT void ppgnet_fold_whole(float *restrict to, const float *restrict fro
         fold_one(to, from, turn, SAMPLES);
 }
 
-/* Four values of a column, turned, and their butterfly. The column's first value of all is never turned. */
+/* Four values of a column, turned, and their butterfly. The first value of all is never turned. */
 PPGNET_INLINE void column(const float *at, const float *turn, uint32_t number, complex *found)
 {
     complex a = load(at), b = times(load(at + 8), turn[8], turn[9]);
@@ -169,13 +169,14 @@ PPGNET_INLINE complex quarter_turned(complex value)
     return found;
 }
 
+/* The squared magnitude, with the floor that logarithms need. */
 PPGNET_INLINE float power(complex value)
 {
     return value.r * value.r + value.i * value.i + 1e-4f;
 }
 
 /* The second butterfly of one row. */
-PPGNET_INLINE void row(const float *restrict values, float *restrict up, float *restrict down, int is_even)
+PPGNET_INLINE void row(const float *values, float *up, float *down, int is_even)
 {
     complex a = load(values), b = load(values + 2), c = load(values + 4), d = load(values + 6);
     butterfly(&a, &b, &c, &d);
@@ -203,7 +204,8 @@ PPGNET_UNIT void ppgnet_residue(
         values + 4, found[0], times(found[1], HALF, HALF), quarter_turned(found[2]), times(found[3], -HALF, HALF));
     column(values + 6, turn + 6, 3, found);
     store_column(
-        values + 6, found[0], times(found[1], SHORT, LONG), times(found[2], -HALF, HALF), times(found[3], -LONG, -SHORT));
+        values + 6, found[0], times(found[1], SHORT, LONG), times(found[2], -HALF, HALF),
+        times(found[3], -LONG, -SHORT));
     float *up = powers + residue, *down = powers + PADDED / 4 - residue;
     const float *end = values + 2 * RADIX;
     if (residue % 2 == 0)
@@ -258,7 +260,8 @@ PPGNET_UNIT void ppgnet_spectrum_stretch(
         for (uint32_t one = 0; one < residues_of(group); one++, turn += 2 * RADIX)
             ppgnet_residue(folded + 2 * RADIX * one, turn, powers, group + 8 * one);
     }
-    const ppgnet_word *bits = (const ppgnet_word *)powers + FIRST, *end = bits + spectrum->positions, *twice = bits + FIRST;
+    const ppgnet_word *bits = (const ppgnet_word *)powers + FIRST, *twice = bits + FIRST;
+    const ppgnet_word *end = bits + spectrum->positions;
     int32_t slope = spectrum->slope, offset = spectrum->offset;
     for (uint32_t channels = settings->channels; bits != end; to += channels, twice += 2) {
         int32_t first = power_step(*bits++, slope, offset), second = power_step(*twice, slope, offset);
