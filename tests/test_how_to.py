@@ -13,13 +13,17 @@ import pytest
 from nas.evaluation.task_conformance import check_task
 from nas.evaluation.task_settings import TASKS, TaskSettings
 from supernet.distillation.conformance import check_loss
+from supernet.network.block_conformance import check_block
 from supernet.settings.losses import LOSSES, Term
 from supernet.settings.teachers import TEACHERS, TeacherNetwork
+from supernet.space.arch import Block
+from supernet.space.block_kind import BLOCK_KINDS, BlockKind, Node, Place
+from supernet.space.search_space import SpaceError
 from supernet.teachers.conformance import check_teacher
 from tests.nas.tiny_run import environment, tiny_config, without_arm_compiler, write_config
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("teacher", "loss", "task", "loader")
+GUIDES = ("teacher", "loss", "task", "loader", "block")
 LONGEST_EXAMPLE = 60
 
 
@@ -85,6 +89,30 @@ def test_every_teacher_conforms(kind: str) -> None:
 @pytest.mark.parametrize("kind", LOSSES)
 def test_every_loss_conforms(kind: str) -> None:
     check_loss(Term(kind=kind))
+
+
+@pytest.mark.parametrize("kind", BLOCK_KINDS)
+def test_every_kind_of_block_conforms(kind: str) -> None:
+    check_block(kind, **({"expansions": (1, 2)} if "expansions" in BLOCK_KINDS[kind].choices.model_fields else {}))
+
+
+def test_conformance_catches_a_block_whose_last_operation_mixes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def branch(block: Block, place: Place) -> list[Node]:
+        return [place.spatial("filtered", "depthwise", place.source, (place.channels, place.channels), block)]
+
+    monkeypatch.setitem(BLOCK_KINDS._items, "plain", BlockKind("p", branch))
+    with pytest.raises(SpaceError, match="has to mix its channels"):
+        check_block("plain")
+
+
+def test_two_kinds_of_block_do_not_share_weights_by_accident(monkeypatch: pytest.MonkeyPatch) -> None:
+    def branch(block: Block, place: Place) -> list[Node]:
+        first = place.spatial("conv", "conv", place.source, (place.channels, 8), block)
+        return [first, place.pointwise("mixed", first.op.name, (8, place.width), place.length_out)]
+
+    monkeypatch.setitem(BLOCK_KINDS._items, "bottleneck", BlockKind("b", branch))
+    with pytest.raises(SpaceError, match="has to name its operation otherwise"):
+        check_block("bottleneck")
 
 
 @pytest.mark.parametrize(("kind", "settings"), [("heart_rate", {}), ("rhythm", {"classes": ("a", "b", "c", "d")})])

@@ -125,10 +125,9 @@ def _reduced_plan() -> CostPlan:
     for stage, depth in zip(space.stages, (1, 1, 2), strict=True):
         blocks = []
         for choices in stage.blocks[:depth]:
-            held = choices.inverted_residual
-            assert held is not None
-            ends = (min(held.expansions), max(held.expansions))
-            narrow = {"kernels": held.kernels, "dilations": held.dilations[:1], "expansions": ends}
+            held = choices.kinds["inverted_residual"].model_dump()
+            ends = (min(held["expansions"]), max(held["expansions"]))
+            narrow = {"kernels": held["kernels"], "dilations": held["dilations"][:1], "expansions": ends}
             blocks.append({"inverted_residual": narrow})
         stages.append({"stride": stage.stride, "widths": stage.widths[-2:], "min_depth": 1, "blocks": blocks})
     changes = {"name": "reduced", "stem_widths": space.stem_widths[:1], "stages": stages}

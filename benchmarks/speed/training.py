@@ -34,6 +34,7 @@ from supernet.network.convolution import NORM_EPSILON, PRIMITIVE_CAPACITY
 from supernet.network.supernet import SuperNet
 from supernet.settings.training import SupernetTraining, TrainSettings
 from supernet.space.arch import Arch
+from supernet.space.lowering import lowered
 from supernet.space.search_space import load_space
 from supernet.tasks.task import HeartRateTask
 from supernet.training.batch import Batch
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def plain_forward(self: SuperNet, x: Tensor, arch: Arch) -> Tensor:
     """What `SuperNet.forward` computes in training, by the layers that anyone would write first."""
-    graph = self.space.lower(arch)
+    graph, banks = lowered(self.space, arch)
     tensors: dict[str, Tensor] = {}
     for op, sources in graph.nodes():
         if op.kind == "input":
@@ -105,7 +106,7 @@ def plain_forward(self: SuperNet, x: Tensor, arch: Arch) -> Tensor:
             weight = self.logits_weight[:, : op.channels_in]
             y = functional.linear(tensors[sources[0]].flatten(1), weight, self.logits_bias)
         elif op.has_parameters:
-            weights = self.weights(graph, op)
+            weights = self.weights(op, banks)
             y = plain_conv1d(tensors[sources[0]], weights.weight[:, :, 0], op)
             y = functional.batch_norm(y, None, None, weights.scale, weights.shift, training=True, eps=NORM_EPSILON)
         else:  # a head, which takes logits as they are

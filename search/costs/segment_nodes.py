@@ -10,10 +10,11 @@ from functools import partial
 from hwmodels.network.graph import Op
 from hwmodels.schedule.step_graph import StreamingError, streaming_nodes
 from supernet.space.arch import Block, input_channels
-from supernet.space.lowering import Node, block_nodes, head_nodes, stem_nodes
+from supernet.space.block_kind import Place
+from supernet.space.lowering import Pair, block_nodes, head_nodes, pairs, stem_nodes
 from supernet.space.search_space import SearchSpace
 
-NodesOfGenes = Callable[..., list[Node] | None]
+NodesOfGenes = Callable[..., list[Pair] | None]
 """The nodes of a segment for the values of its genes; None where it is absent."""
 
 
@@ -28,13 +29,15 @@ class SegmentNodes:
     space: SearchSpace
     step_s: float | None = None
 
-    def stem(self, rate: int, sensors: int, width: int) -> list[Node]:
+    def stem(self, rate: int, sensors: int, width: int) -> list[Pair]:
         """The stem, which reads the signals of some sensors at some rate."""
         space = self.space
         channels = input_channels(space.sensors[sensors], space.reads)
-        return self._in_mode(stem_nodes(space, space.rates[rate], channels, space.stem_widths[width]), rate, None)
+        return self._in_mode(
+            pairs(stem_nodes(space, space.rates[rate], channels, space.stem_widths[width])), rate, None
+        )
 
-    def first(self, number: int, rate: int, width_before: int, width: int, pick: int) -> list[Node] | None:
+    def first(self, number: int, rate: int, width_before: int, width: int, pick: int) -> list[Pair] | None:
         """The first block of stage `number`, which changes width and length; `pick` 0 is its absence."""
         if pick == 0:
             return None
@@ -44,7 +47,7 @@ class SegmentNodes:
         nodes = self._block(self._length_after(rate, number), channels, stage.widths[width], stage.stride, choice)
         return self._in_mode(nodes, rate, number)
 
-    def later(self, number: int, position: int, rate: int, width: int, pick: int) -> list[Node] | None:
+    def later(self, number: int, position: int, rate: int, width: int, pick: int) -> list[Pair] | None:
         """A later block of stage `number`, as wide as the stage; `pick` 0 is its absence."""
         if pick == 0:
             return None
@@ -53,12 +56,12 @@ class SegmentNodes:
         nodes = self._block(self._length_after(rate, number + 1), channels, channels, 1, choice)
         return self._in_mode(nodes, rate, number + 1)
 
-    def head(self, rate: int, width: int) -> list[Node]:
+    def head(self, rate: int, width: int) -> list[Pair]:
         """The head, after the last stage."""
         space, stages = self.space, len(self.space.stages)
         widths = space.stages[-1].widths if stages else space.stem_widths
         length, channels = self._length_after(rate, stages), widths[width]
-        nodes = [_source(length, channels), *head_nodes(space, "input", length, channels)]
+        nodes = [_source(length, channels), *pairs(head_nodes(space, "input", length, channels))]
         return self._in_mode(nodes, rate, stages)
 
     def walk(self) -> Iterator[tuple[str, tuple[int, ...], bool, NodesOfGenes]]:
@@ -73,9 +76,10 @@ class SegmentNodes:
             before = column
         yield "head", (0, before), False, self.head
 
-    def _block(self, length: int, channels: int, width: int, stride: int, choice: Block) -> list[Node]:
+    def _block(self, length: int, channels: int, width: int, stride: int, choice: Block) -> list[Pair]:
         before = _source(length, channels)
-        return [before, *block_nodes(self.space, "block", choice, "input", length, channels, width, stride)]
+        place = Place("block", "input", length, channels, width, stride, self.space.padding)
+        return [before, *pairs(block_nodes(choice, place))]
 
     def _length_after(self, rate: int, stages: int) -> int:
         stem = self.space.stems[rate]
@@ -84,7 +88,7 @@ class SegmentNodes:
             length = -(-length // stage.stride)
         return length
 
-    def _in_mode(self, nodes: list[Node], rate: int, stages: int | None) -> list[Node]:
+    def _in_mode(self, nodes: list[Pair], rate: int, stages: int | None) -> list[Pair]:
         """The nodes in window mode or as a step; `stages` lie before them, None for the stem."""
         space = self.space
         if self.step_s is None:
@@ -99,5 +103,5 @@ class SegmentNodes:
         return streaming_nodes(nodes, int(rows))
 
 
-def _source(length: int, channels: int) -> Node:
+def _source(length: int, channels: int) -> Pair:
     return Op("input", "input", length, channels, length, channels), ()

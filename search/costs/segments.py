@@ -21,7 +21,7 @@ from hwmodels.network.graph import LayerGraph, Op
 from hwmodels.schedule.memory import aligned, step_bytes
 from hwmodels.schedule.step_graph import StreamingError
 from search.costs.segment_nodes import SegmentNodes
-from supernet.space.lowering import Node
+from supernet.space.lowering import Pair
 from supernet.space.search_space import SearchSpace
 
 Longs = npt.NDArray[np.int64]
@@ -126,7 +126,7 @@ def segments_of(space: SearchSpace, costs: OpCosts, step_s: float | None = None)
         return known[op.shape]
 
     @cache
-    def part(nodes: tuple[Node, ...], is_stem: bool) -> _Part:
+    def part(nodes: tuple[Pair, ...], is_stem: bool) -> _Part:
         graph = costs.deployed(LayerGraph(nodes))
         counted = list(graph)[0 if is_stem else 1 :]
         op_costs = [op_cost(op) for op in counted]
@@ -197,14 +197,14 @@ def required_ops(
     """
 
     @cache
-    def ops_of(nodes: tuple[Node, ...]) -> list[Op]:
+    def ops_of(nodes: tuple[Pair, ...]) -> list[Op]:
         return list(deployed(LayerGraph(nodes)) if deployed and nodes else (op for op, _ in nodes))
 
     ops: dict[tuple[str | int, ...], Op] = {}
     sizes = (space.highs + 1).tolist()
     for kind, columns, _, nodes_at in SegmentNodes(space, step_s).walk():
         for genes in product(*(range(sizes[column]) for column in columns)):
-            nodes: Sequence[Node] = ()
+            nodes: Sequence[Pair] = ()
             with suppress(StreamingError):
                 nodes = nodes_at(*genes) or ()
             for op in ops_of(tuple(nodes))[0 if kind == "stem" else 1 :]:

@@ -43,7 +43,8 @@ class Features:
         offsets = np.cumsum(spans) - spans
         blocks = {block.column: block for block in space.block_columns}
         sizes = [column for column in range(space.gene_count) if column not in blocks]
-        traits = np.zeros((int(spans.sum()), space.gene_count, 5))
+        kinds = list(dict.fromkeys(option.kind for block in space.block_columns for option in block.options))
+        traits = np.zeros((int(spans.sum()), space.gene_count, 3 + len(kinds)))
         summaries = np.zeros((int(spans.sum()), len(sizes) + len(space.stages)))
         for column, start in enumerate(offsets.tolist()):
             for value in range(spans[column]):
@@ -53,8 +54,8 @@ class Features:
                     summaries[row, sizes.index(column)] = value / max(spans[column] - 1, 1)
                 elif value:
                     block = blocks[column].options[value - 1]
-                    is_dilated = block.kind == "dilated"
-                    traits[row, column] = 1, block.kernel, block.dilation, block.expansion, is_dilated
+                    is_of = [block.kind == kind for kind in kinds[1:]]
+                    traits[row, column] = 1, block.kernel, block.dilation, block.expansion, *is_of
                     summaries[row, len(sizes) + blocks[column].stage] = 1.0
         flat = traits.reshape(len(traits), -1)
         flat = flat[:, flat.std(axis=0) > 0]

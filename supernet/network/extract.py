@@ -7,6 +7,7 @@ import torch
 from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
+from supernet.space.lowering import lowered
 
 
 def extract(supernet: SuperNet, arch: Arch) -> Subnet:
@@ -15,7 +16,9 @@ def extract(supernet: SuperNet, arch: Arch) -> Subnet:
     Its running statistics are unset (mean 0, variance 1): `calibrate` it before use.
     Raises SpaceError when `arch` is not in the space.
     """
-    subnet = Subnet(supernet.space.lower(arch)).to(supernet.logits_weight.device)
+    supernet.space.encode([arch])
+    graph, banks = lowered(supernet.space, arch)
+    subnet = Subnet(graph).to(supernet.logits_weight.device)
     with torch.no_grad():
         for name, layer in subnet.layers.items():
             if layer.norm is None:
@@ -23,7 +26,7 @@ def extract(supernet: SuperNet, arch: Arch) -> Subnet:
                 layer.weight.copy_(supernet.logits_weight[:, : layer.op.channels_in])
                 layer.bias.copy_(supernet.logits_bias)
                 continue
-            weights = supernet.weights(subnet.graph, subnet.graph[name])
+            weights = supernet.weights(graph[name], banks)
             layer.weight.copy_(weights.weight)
             layer.norm.weight.copy_(weights.scale)
             layer.norm.bias.copy_(weights.shift)

@@ -8,7 +8,7 @@ keeps what one generation has in common with the next.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -23,7 +23,7 @@ from supernet.network.convolution import NORM_EPSILON, convolve
 from supernet.network.subnet import OnTensor, execute_part
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
-from supernet.space.lowering import lower
+from supernet.space.lowering import lowered
 from supernet.windows.training_set import Inputs, input_of
 
 Path = tuple[tuple[object, ...], ...]
@@ -82,25 +82,25 @@ class SharedPrefixes:
         """Logits (n, outputs) of the windows to evaluate. Raises SpaceError outside the space."""
         space, path = self._supernet.space, arch.path
         space.encode([arch])
-        graph = lower(space, arch)
+        graph, banks = lowered(space, arch)
         parts = _parts(graph)
         with torch.no_grad():
             known = max((end for end in range(1, len(path) + 1) if path[:end] in self._held), default=0)
             features = self._held[path[:known]] if known else self._inputs(arch)
             for end, nodes in enumerate(parts[:-1], 1):
                 if end > known:
-                    features = self._next(graph, nodes, features)
+                    features = self._next(graph, banks, nodes, features)
                 self._used(path[:end], sum(work_of(op) for op, _ in nodes), features if end > known else None)
-            ended = self._next(graph, parts[-1], features)
+            ended = self._next(graph, banks, parts[-1], features)
             return torch.cat([x.flatten(1) for x in ended.evaluation])
 
     def _inputs(self, arch: Arch) -> Features:
         calibration = tuple(input_of(batch, arch) for batch in self._calibration)
         return Features(calibration, input_of(self._windows, arch).split(self._batch))
 
-    def _next(self, graph: LayerGraph, nodes: Nodes, before: Features) -> Features:
+    def _next(self, graph: LayerGraph, banks: Mapping[str, str], nodes: Nodes, before: Features) -> Features:
         """Calibrate the norms of one part of the network and run it; as `calibrate`, then `Layer.fold` do."""
-        convolutions = {op.name: self._supernet.weights(graph, op) for op, _ in nodes if _is_normed(op)}
+        convolutions = {op.name: self._supernet.weights(op, banks) for op, _ in nodes if _is_normed(op)}
         means = {name: torch.zeros_like(held.shift) for name, held in convolutions.items()}
         variances = {name: torch.ones_like(held.shift) for name, held in convolutions.items()}
         momentum = 1.0

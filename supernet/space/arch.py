@@ -10,11 +10,11 @@ from typing import Literal, cast
 from hwmodels.basics.errors import InputError
 from hwmodels.network.graph import Reads
 from hwmodels.signals.spectrum import spectrum_channels
+from supernet.space.block_kind import BLOCK_KINDS
 
-_BLOCK = re.compile(r"(?:i(\d+)d(\d+)e(\d+)|c(\d+)d(\d+))(?:m(\d+)k(\d+)s(\d+))?")
+_BLOCK = re.compile(r"([a-z]+)(\d+)d(\d+)(?:e(\d+))?(?:m(\d+)k(\d+)s(\d+))?")
 _ARCH = re.compile(r"(\d+)Hz(-spectrum)?/(ppg|ppg_acc)/(\d+)((?:/\d+:[^/]+)+)")
 
-BlockKind = Literal["inverted_residual", "dilated"]
 Sensors = Literal["ppg", "ppg_acc"]
 SENSOR_CHANNELS: dict[Sensors, int] = {"ppg": 1, "ppg_acc": 4}
 
@@ -27,13 +27,13 @@ def input_channels(sensors: Sensors, reads: Reads) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """One block: an inverted residual (expand, depthwise, project) or one dilated convolution.
+    """One block of a kind in BLOCK_KINDS.
 
-    `expansion` is the ratio of expanded to input channels; a dilated block has none and holds 0. Before its first
-    convolution a block may filter `remembers` channels along time, by `taps` a few `steps` (of 2 s) apart.
+    `expansion` is the ratio of inner to input channels, 0 for kinds without. Before its first convolution a block may
+    filter `remembers` channels along time, by `taps` a few `steps` (of 2 s) apart.
     """
 
-    kind: BlockKind
+    kind: str
     kernel: int
     dilation: int
     expansion: int = 0
@@ -42,10 +42,9 @@ class Block:
     steps: int = 0
 
     def __str__(self) -> str:
+        expansion = f"e{self.expansion}" if self.expansion else ""
         memory = f"m{self.remembers}k{self.taps}s{self.steps}" if self.remembers else ""
-        if self.kind == "dilated":
-            return f"c{self.kernel}d{self.dilation}{memory}"
-        return f"i{self.kernel}d{self.dilation}e{self.expansion}{memory}"
+        return f"{BLOCK_KINDS[self.kind].letter}{self.kernel}d{self.dilation}{expansion}{memory}"
 
     @property
     def reach(self) -> int:
@@ -108,21 +107,23 @@ class Arch:
 def parse_arch(text: str) -> Arch:
     """The architecture that is written so (`str` of it). Raises InputError for text of another form."""
     match = _ARCH.fullmatch(text)
-    stages = [stage.partition(":") for stage in match[5].split("/")[1:]] if match else []
-    blocks = [[_BLOCK.fullmatch(block) for block in written.split(",")] for _, _, written in stages]
-    if match is None or any(block is None for stage in blocks for block in stage):
-        raise InputError(
-            f"architecture {text!r}: expected a form such as 16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2"
-        )
-    found = (
-        Stage(int(width), tuple(_block(*(int(part or 0) for part in block.groups())) for block in stage if block))
-        for (width, _, _), stage in zip(stages, blocks, strict=True)
-    )
+    if match is None:
+        raise _unreadable(text)
+    stages = []
+    for stage in match[5].split("/")[1:]:
+        width, _, blocks = stage.partition(":")
+        stages.append(Stage(int(width), tuple(_block(block, text) for block in blocks.split(","))))
     reads: Reads = "spectrum" if match[2] else "samples"
-    return Arch(int(match[1]), cast(Sensors, match[3]), int(match[4]), tuple(found), reads)
+    return Arch(int(match[1]), cast(Sensors, match[3]), int(match[4]), tuple(stages), reads)
 
 
-def _block(kernel: int, dilation: int, expansion: int, plain: int, plain_dilation: int, *memory: int) -> Block:
-    if plain:
-        return Block("dilated", plain, plain_dilation, 0, *memory)
-    return Block("inverted_residual", kernel, dilation, expansion, *memory)
+def _block(written: str, text: str) -> Block:
+    match = _BLOCK.fullmatch(written)
+    kinds = [name for name, kind in BLOCK_KINDS.items() if match and kind.letter == match[1]]
+    if match is None or not kinds:
+        raise _unreadable(text)
+    return Block(kinds[0], *(int(part or 0) for part in match.groups()[1:]))
+
+
+def _unreadable(text: str) -> InputError:
+    return InputError(f"architecture {text!r}: expected a form such as 16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2")

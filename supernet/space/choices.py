@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from supernet.space.arch import Block
+from supernet.space.block_kind import BLOCK_KINDS, BlockChoices
 
-Kernels = Annotated[tuple[Annotated[int, Field(ge=1, le=64)], ...], Field(min_length=1, max_length=32)]
-Dilations = Annotated[tuple[Annotated[int, Field(ge=1, le=256)], ...], Field(min_length=1, max_length=32)]
-Expansions = Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1, max_length=16)]
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=1024)], ...], Field(min_length=1, max_length=64)]
 
 
@@ -31,64 +29,64 @@ class StemChoice(Strict):
     stride: int = Field(ge=1, le=16)
 
 
-class BlockChoices(Strict):
-    """What one block position may hold: every combination within each kind."""
+class ContextChoices(Strict):
+    """Choices of what a block remembers: channels in fours, 0 for none; taps; steps of 2 s from tap to tap."""
 
-    class Inverted(Strict):
-        """Choices of an inverted residual block."""
+    channels: Annotated[tuple[Annotated[int, Field(ge=0, le=64, multiple_of=4)], ...], Field(min_length=1)]
+    taps: Annotated[tuple[Annotated[int, Field(ge=2, le=8)], ...], Field(min_length=1)]
+    steps: Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1)]
 
-        kernels: Kernels
-        dilations: Dilations
-        expansions: Expansions
+    @cached_property
+    def options(self) -> tuple[tuple[int, int, int], ...]:
+        """Channels, taps and steps of each choice, what remembers nothing first."""
+        some = [channels for channels in sorted(self.channels) if channels]
+        nothing = [(0, 0, 0)] if 0 in self.channels else []
+        return (*nothing, *product(some, sorted(self.taps), sorted(self.steps)))
 
-    class Dilated(Strict):
-        """Choices of a dilated convolution block."""
 
-        kernels: Kernels
-        dilations: Dilations
+class PositionChoices(BaseModel):
+    """What one block position may hold: every option of each kind of block that is named, with every memory.
 
-    class Context(Strict):
-        """Choices of what a block remembers: channels in fours, 0 for none; taps; steps of 2 s from tap to tap."""
+    Kinds are listed largest first: the largest member takes the last option of the first, the smallest the first
+    option of the last.
+    """
 
-        channels: Annotated[tuple[Annotated[int, Field(ge=0, le=64, multiple_of=4)], ...], Field(min_length=1)]
-        taps: Annotated[tuple[Annotated[int, Field(ge=2, le=8)], ...], Field(min_length=1)]
-        steps: Annotated[tuple[Annotated[int, Field(ge=1, le=16)], ...], Field(min_length=1)]
+    model_config = ConfigDict(extra="allow", frozen=True)
 
-        @cached_property
-        def options(self) -> tuple[tuple[int, int, int], ...]:
-            """Channels, taps and steps of each choice, what remembers nothing first."""
-            some = [channels for channels in sorted(self.channels) if channels]
-            nothing = [(0, 0, 0)] if 0 in self.channels else []
-            return (*nothing, *product(some, sorted(self.taps), sorted(self.steps)))
+    context: ContextChoices | None = None
 
-    inverted_residual: Inverted | None = None
-    dilated: Dilated | None = None
-    context: Context | None = None
+    @model_validator(mode="before")
+    @classmethod
+    def _of_kinds(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        found = {name: choices for name, choices in content.items() if choices is not None}
+        for name in found.keys() - {"context"}:
+            if name not in BLOCK_KINDS:
+                raise ValueError(BLOCK_KINDS.unknown(name))
+            if not isinstance(found[name], BlockChoices):
+                try:
+                    found[name] = BLOCK_KINDS[name].choices.model_validate(found[name])
+                except ValidationError as error:
+                    first = error.errors()[0]
+                    raise ValueError(f"{'.'.join(map(str, (name, *first['loc'])))}: {first['msg']}") from None
+        return found
+
+    @property
+    def kinds(self) -> dict[str, BlockChoices]:
+        """The choices of each kind, by its name."""
+        return dict(self.model_extra or {})
 
     @cached_property
     def options(self) -> tuple[Block, ...]:
         """Every block this position may hold, in a fixed order: largest last within each kind."""
         memories = self.context.options if self.context else ((0, 0, 0),)
-        return tuple(replace(block, remembers=r, taps=k, steps=s) for block in self._blocks for r, k, s in memories)
-
-    @cached_property
-    def _blocks(self) -> tuple[Block, ...]:
-        """The blocks but for what they remember."""
-        found: list[Block] = []
-        if self.inverted_residual is not None:
-            inner = self.inverted_residual
-            found += [
-                Block("inverted_residual", kernel, dilation, expansion)
-                for kernel, dilation, expansion in product(
-                    sorted(inner.kernels), sorted(inner.dilations), sorted(inner.expansions)
-                )
-            ]
-        if self.dilated is not None:
-            found += [
-                Block("dilated", kernel, dilation)
-                for kernel, dilation in product(sorted(self.dilated.kernels), sorted(self.dilated.dilations))
-            ]
-        return tuple(found)
+        return tuple(
+            Block(kind, *option, *memory)
+            for kind, choices in self.kinds.items()
+            for option in choices.options
+            for memory in memories
+        )
 
 
 class StageChoices(Strict):
@@ -100,4 +98,4 @@ class StageChoices(Strict):
     stride: int = Field(ge=1, le=8)
     widths: Widths
     min_depth: int = Field(ge=1)
-    blocks: tuple[BlockChoices, ...] = Field(min_length=1, max_length=16)
+    blocks: tuple[PositionChoices, ...] = Field(min_length=1, max_length=16)

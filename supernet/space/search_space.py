@@ -22,8 +22,8 @@ from hwmodels.basics.errors import InputError
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
 from hwmodels.network.graph import GraphError, LayerGraph, Reads
 from hwmodels.signals.spectrum import POSITIONS, RATE_HZ, WINDOW_S, position_bpm
-from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, BlockKind, Sensors, Stage
-from supernet.space.choices import BlockChoices, StageChoices, StemChoice, Strict, Widths
+from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, Sensors, Stage
+from supernet.space.choices import PositionChoices, StageChoices, StemChoice, Strict, Widths
 from supernet.space.lowering import lower
 
 Genes = npt.NDArray[np.int16]
@@ -278,13 +278,9 @@ class SearchSpace(Strict):
     def _extreme(self, end: int) -> Arch:
         pick = max if end else min
 
-        def block_of(choices: BlockChoices) -> Block:
-            kinds: tuple[BlockKind, ...] = ("inverted_residual", "dilated")
-            for kind in kinds if end else kinds[::-1]:
-                of_kind = [block for block in choices.options if block.kind == kind]
-                if of_kind:
-                    return of_kind[end]
-            raise SpaceError(f"space {self.name!r}: a block position has no options")
+        def block_of(choices: PositionChoices) -> Block:
+            kinds = list(choices.kinds)
+            return [block for block in choices.options if block.kind == kinds[0 if end else -1]][end]
 
         stages = tuple(
             Stage(
@@ -340,6 +336,7 @@ def load_space(
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
-        raise SpaceError(f"search space {path}, {field}: {first['msg']}") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SpaceError(f"search space {path}, {field}: {reason}") from None
     except GraphError as error:
         raise SpaceError(f"search space {path}: its networks cannot be built: {error}") from None

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from hwmodels.network.graph import LayerGraph, Op
 from supernet.space.arch import SENSOR_CHANNELS, Arch, Block, Sensors, Stage
-from supernet.space.lowering import Node, head_nodes
+from supernet.space.block_kind import Node
+from supernet.space.lowering import head_nodes, pairs
 from supernet.space.search_space import SearchSpace, SpaceError
 
 
@@ -55,9 +56,9 @@ def convolutional(space: SearchSpace, share: float = 1.0, sensors: Sensors = "pp
     """
     rate, channels = max(space.rates), SENSOR_CHANNELS[sensors]
     length = rate * space.window_s
-    nodes: list[Node] = [(Op("input", "input", length, channels, length, channels), ())]
+    nodes = [Node(Op("input", "input", length, channels, length, channels), ())]
     for name, width, kernel, stride in (("first", 32, 16, 4), ("second", 32, 8, 2), ("third", 48, 8, 2)):
-        before = nodes[-1][0]
+        before = nodes[-1].op
         conv = Op(
             name,
             "conv",
@@ -70,9 +71,9 @@ def convolutional(space: SearchSpace, share: float = 1.0, sensors: Sensors = "pp
             padding=space.padding,
             activation="relu",
         )
-        nodes.append((conv, (before.name,)))
-    last = nodes[-1][0]
-    return LayerGraph(nodes + head_nodes(space, last.name, last.length_out, last.channels_out))
+        nodes.append(Node(conv, (before.name,)))
+    last = nodes[-1].op
+    return LayerGraph(pairs(nodes + head_nodes(space, last.name, last.length_out, last.channels_out)))
 
 
 STUDENTS = {"mobilenet-1d": mobilenet_1d, "tcn": temporal_convolutions}

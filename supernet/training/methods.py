@@ -288,13 +288,13 @@ def restricted(
     for column in space.width_columns:
         full[:, column] = space.highs[column]
     for block in space.block_columns:
-        top = max((option.expansion for option in block.options), default=0)
-        allowed = [i for i, o in enumerate(block.options, 1) if o.kind == "dilated" or o.expansion == top]
+        top: dict[str, tuple[int, int]] = {}
+        for option in block.options:
+            expansion, kernel = top.get(option.kind, (0, 0))
+            top[option.kind] = max(expansion, option.expansion), max(kernel, option.kernel)
+        allowed = [i for i, option in enumerate(block.options, 1) if option.expansion == top[option.kind][0]]
         if has_largest_kernels:
-            largest = {
-                kind: max(o.kernel for o in block.options if o.kind == kind) for kind in {o.kind for o in block.options}
-            }
-            allowed = [i for i in allowed if block.options[i - 1].kernel == largest[block.options[i - 1].kind]]
+            allowed = [i for i in allowed if block.options[i - 1].kernel == top[block.options[i - 1].kind][1]]
         picked = rng.choice(allowed, len(full))
         full[:, block.column] = picked if is_deepest else np.where(full[:, block.column], picked, 0)
     return space.canonical(full)

@@ -1,0 +1,1 @@
+"""Kinds of blocks, a file each, named for them."""
