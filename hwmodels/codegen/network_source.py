@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -34,7 +34,7 @@ from hwmodels.network.preparation import lag_samples
 from hwmodels.schedule.memory import MemoryPlan, plan
 from hwmodels.schedule.striped_block import SOURCES, STRIPES, Places, Stripe, StripedBlock
 from hwmodels.schedule.stripes import scheduled
-from hwmodels.signals.spectrum import cosine_table
+from hwmodels.signals.spectrum import cosine_table, grid_factors
 
 _NO_TENSOR = 0
 _FROM_CALLER = "PPGNET_FROM_CALLER"
@@ -227,10 +227,11 @@ def _input_settings(model: IntegerModel) -> str:
     motion = "ppgnet_prepare_motion" if model.input.signals > 1 else "0"
     made, spectrum = "", "0"
     if op.reads == "spectrum":
+        onto = ", ".join(map(str, astuple(grid_factors(grid.scale, grid.zero_point))))
         cosines = ", ".join(f"{float(value).hex()}f" for value in cosine_table())
         made = (
             f"static const float cosines[{len(cosine_table())}] = {{\n{wrapped(cosines)}}};\n"
-            f"static const ppgnet_spectrum spectrum = {{cosines, {op.length_in}, ppgnet_prepare_spectrum}};\n"
+            f"static const ppgnet_spectrum spectrum = {{cosines, {op.length_in}, {onto}, ppgnet_prepare_spectrum}};\n"
         )
         spectrum = "&spectrum"
     fields = f"{whole}, {inverse}f, {gain}f, {motion}, {spectrum}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.network.integer_model import InputSettings, IntegerModel, Quantization
-from hwmodels.signals.spectrum import spectra
+from hwmodels.signals.spectrum import spectra_on_grid
 
 SMALLEST_DEVIATION = np.float32(1e-6)
 ACC_SCALE_G = 0.3
@@ -58,11 +58,12 @@ def normalized_windows(ppg: Floats, acc_g: Floats | None, rate_hz: float, acc_sc
         axes = [values - (_sum(values) / samples)[:, None] for values in axes]
         step = lag_samples(rate_hz)
         weights, cross, ridge = _regression(centred, gain, axes, scale, step)
-        explained = np.zeros_like(pulse)
+        by_axis = [np.zeros_like(pulse) for _ in axes]
         left = squares * gain * gain
         for (lag, axis), weight, shared in zip(_unknowns(), weights, cross, strict=True):
-            explained = explained + (weight * scale)[:, None] * np.roll(axes[axis], lag * step, axis=1)
+            by_axis[axis] = by_axis[axis] + (weight * scale)[:, None] * np.roll(axes[axis], lag * step, axis=1)
             left = left - weight * (shared + ridge * weight)
+        explained = by_axis[0] + by_axis[1] + by_axis[2]
         remainder = np.sqrt(left / samples)
         remainder = np.where(remainder > _FLOAT(SMALLEST_REMAINDER), remainder, _FLOAT(SMALLEST_REMAINDER))
         motion = np.sqrt(axes[0] * axes[0] + axes[1] * axes[1] + axes[2] * axes[2]) * scale
@@ -92,7 +93,8 @@ def _regression(
     }
     ridge = (known[0, 0, 0] + known[1, 1, 0] + known[2, 2, 0]) * _FLOAT(RIDGE / 3) + _FLOAT(RIDGE_FLOOR)
     unknowns = _unknowns()
-    cross = [_sum(pulse * np.roll(axes[axis], lag * step, axis=1)) * (gain * scale) for lag, axis in unknowns]
+    later = np.roll(pulse, -REACH * step, axis=1)
+    cross = [_sum(later * np.roll(axes[axis], (lag - REACH) * step, axis=1)) * (gain * scale) for lag, axis in unknowns]
     # Cholesky's factor row by row; a row's last entry is kept as its inverse.
     factor: list[list[Any]] = []
     for row, (lag, axis) in enumerate(unknowns):
@@ -142,7 +144,8 @@ def prepare_window(
     motion = acc_g if settings.signals > 1 else None
     signals = normalized_windows(ppg, motion, settings.rate_hz, settings.acc_scale_g)[:, :, : settings.signals]
     if settings.positions is not None:
-        signals = spectra(signals, settings.positions)
+        with np.errstate(invalid="ignore", over="ignore"):
+            return spectra_on_grid(signals, settings.positions, quantization.scale, quantization.zero_point)
     inverse = _FLOAT(1 / quantization.scale)
     with np.errstate(invalid="ignore", over="ignore"):
         out = _to_grid(signals * inverse, quantization)

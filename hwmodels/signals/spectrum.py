@@ -4,10 +4,14 @@ A network that reads spectra finds a heart rate at the place where it stands: ea
 frequency, and holds for every signal the logarithm of its power there and at twice that, in the whole window
 and in three overlapping halves of it. Hann windows, zero-padded to 32 s, so that neighbouring positions lie
 1/32 Hz apart. Four channels before those tell the positions apart: triangle waves over them, each twice as
-fast as the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit.
+fast as the one before. kernels/ppgnet_spectrum.c does the same in the same order and equals this bit for bit:
+transforms that compute with neither the zeros behind a stretch nor the frequencies that nobody reads.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +35,19 @@ MOST_POSITIONS = PADDED // 4 - FIRST_POSITION
 """So many that twice the last frequency stays below half the rate."""
 FLOOR = 1e-4
 CENTRE, SLOPE = 6.0, 0.25
+GRID_BITS, PLACE_BITS = 12, 20
+SMALLEST_SCALE = 2.0**-9
+PLACE_UNITS = 160
 _MANTISSA = 2.0**-23
+_NAN_WRAPS = 0x7FFFFF
+"""Added to the bits of a float, makes NaN of either sign lower than any number."""
+_RADIX = 16
+_RESIDUES = {0: (0, 8, 16), 1: (1, 9, 17, 25), 2: (2, 10, 18, 26), 3: (3, 11, 19, 27), 4: (4, 12)}
+"""Frequencies modulo 32 whose transforms are made, by what they are modulo 8; the others mirror these."""
 _FLOAT = np.float32
 Floats = NDArray[np.float32]
+Complexes = tuple[Floats, Floats]
+"""Real and imaginary parts."""
 
 
 def position_bpm(position: int) -> float:
@@ -56,7 +70,9 @@ def require_readable(rate_hz: float, window_s: float, positions: int) -> None:
 
 def cosine_table() -> Floats:
     """cos(2 pi k / PADDED) for k = 0 .. PADDED / 4: windows and transforms are made of it."""
-    return np.cos(2 * np.pi * np.arange(PADDED // 4 + 1) / PADDED).astype(_FLOAT)
+    table: Floats = np.cos(2 * np.pi * np.arange(PADDED // 4 + 1) / PADDED).astype(_FLOAT)
+    table[-1] = 0
+    return table
 
 
 def place_channels(positions: int) -> Floats:
@@ -74,42 +90,79 @@ def spectra(signals: Floats, positions: int) -> Floats:
     by a straight line within each octave, which is what the bits of a float hold. Raises InputError as
     `require_readable` does.
     """
+    octaves = _floored_bits(signals, positions).astype(_FLOAT) * _FLOAT(_MANTISSA) - _FLOAT(127)
+    powers = (octaves + _FLOAT(CENTRE)) * _FLOAT(SLOPE)
+    places = np.broadcast_to(place_channels(positions), (len(signals), positions, PLACES))
+    return np.concatenate([places, powers.reshape(len(signals), positions, -1)], axis=2)
+
+
+@dataclass(frozen=True)
+class GridFactors:
+    """What brings spectra onto an int8 grid in whole numbers: step = (offset + a multiple of slope) >> GRID_BITS."""
+
+    slope: int
+    """Times the bits of a floored power, of which 32 are dropped."""
+    offset: int
+    place_slope: int
+    """Times a place in units of 1 / PLACE_UNITS; PLACE_BITS are dropped of the sum."""
+    place_offset: int
+
+
+def grid_factors(scale: float, zero_point: int) -> GridFactors:
+    """Those of the grid. Raises InputError for a scale that they cannot hold."""
+    if not scale > SMALLEST_SCALE:
+        raise InputError(f"spectra need an input scale above {SMALLEST_SCALE:g}, got {scale:g}; quantize with one")
+    middle, step = zero_point + 0.5, 2.0**GRID_BITS
+    slope = round(step * 2.0**32 * SLOPE * _MANTISSA / scale)
+    zero = step * (middle + (CENTRE - 127) * SLOPE / scale)
+    return GridFactors(
+        slope=slope,
+        offset=round(zero - slope * (_NAN_WRAPS / 2.0**32)),
+        place_slope=round(2.0**PLACE_BITS / scale / PLACE_UNITS),
+        place_offset=round(middle * 2.0**PLACE_BITS),
+    )
+
+
+def spectra_on_grid(signals: Floats, positions: int, scale: float, zero_point: int) -> NDArray[np.int8]:
+    """`spectra` in steps of `scale`, half up, clipped to int8 (n, positions, channels); of NaN the lowest value.
+
+    Equals the rounded floats but where these lie within some thousandths of a step of the middle between two.
+    """
+    factors = grid_factors(scale, zero_point)
+    bits = (_floored_bits(signals, positions) + np.int32(_NAN_WRAPS)).astype(np.int64)
+    powers = ((bits * factors.slope >> 32) + factors.offset) >> GRID_BITS
+    waves = [5 * np.arange(positions) - PLACE_UNITS * 8 // 5]
+    while len(waves) < PLACES:
+        waves.append(2 * np.abs(waves[-1]) - PLACE_UNITS * 8 // 5)
+    places = (np.stack(waves, axis=1) * factors.place_slope + factors.place_offset) >> PLACE_BITS
+    places = np.broadcast_to(places, (len(signals), positions, PLACES))
+    joined = np.concatenate([places, powers.reshape(len(signals), positions, -1)], axis=2)
+    return np.clip(joined, -128, 127).astype(np.int8)
+
+
+def _floored_bits(signals: Floats, positions: int) -> NDArray[np.int32]:
+    """The bits of power + FLOOR, (n, positions, S, stretches, 2)."""
     count, samples, channels = signals.shape
     require_readable(RATE_HZ, samples / RATE_HZ, positions)
     powers = np.empty((count, positions, channels, len(STRETCHES), 2), _FLOAT)
-    at = FIRST_POSITION + np.arange(positions)
-    table, reversed_bits = cosine_table(), _reversed_bits()
+    at, table = FIRST_POSITION + np.arange(positions), cosine_table()
+    by_signal = np.ascontiguousarray(signals.transpose(0, 2, 1))
     for number, (start, quarters) in enumerate(STRETCHES):
         length, first = samples * quarters // 4, samples * start // 4
-        window = _window(table, length)
-        for pair in range(0, channels, 2):
-            real, imaginary = np.zeros((2, count, PADDED), _FLOAT)
-            real[:, :length] = signals[:, first : first + length, pair] * window
-            if pair + 1 < channels:
-                imaginary[:, :length] = signals[:, first : first + length, pair + 1] * window
-            _transform(real, imaginary, table)
-            for harmonic in (1, 2):
-                here, mirrored = reversed_bits[harmonic * at], reversed_bits[PADDED - harmonic * at]
-                sum_r, sum_i = real[:, here] + real[:, mirrored], imaginary[:, here] + imaginary[:, mirrored]
-                less_r, less_i = (
-                    real[:, here] - real[:, mirrored],
-                    imaginary[:, here] - imaginary[:, mirrored],
-                )
-                powers[:, :, pair, number, harmonic - 1] = _logarithm(sum_r * sum_r + less_i * less_i)
-                if pair + 1 < channels:
-                    powers[:, :, pair + 1, number, harmonic - 1] = _logarithm(sum_i * sum_i + less_r * less_r)
-    places = np.broadcast_to(place_channels(positions), (count, positions, PLACES))
-    return np.concatenate([places, powers.reshape(count, positions, -1)], axis=2)
+        found = _powers(by_signal[:, :, first : first + length] * _window(table, length), table)
+        for harmonic in (1, 2):
+            powers[:, :, :, number, harmonic - 1] = found[:, :, harmonic * at].transpose(0, 2, 1)
+    return (powers + _FLOAT(FLOOR)).view(np.int32)
 
 
 def _window(table: Floats, length: int) -> Floats:
-    """Hann window over `length` samples, times the reciprocal of the length."""
+    """Hann window over `length` samples, times twice the reciprocal of the length."""
     cosine = _circle(table, np.arange(length) * (PADDED // length))[0]
-    weight: Floats = (_FLOAT(0.5) - _FLOAT(0.5) * cosine) * _FLOAT(1 / length)
+    weight: Floats = (_FLOAT(0.5) - _FLOAT(0.5) * cosine) * _FLOAT(2 / length)
     return weight
 
 
-def _circle(table: Floats, turn: NDArray[np.integer]) -> tuple[Floats, Floats]:
+def _circle(table: Floats, turn: NDArray[np.integer]) -> Complexes:
     """Cosine and sine of `turn` / PADDED turns, from the table's quarter."""
     quarter, within = np.divmod(turn, PADDED // 4)
     down, up = table[within], table[PADDED // 4 - within]
@@ -119,32 +172,62 @@ def _circle(table: Floats, turn: NDArray[np.integer]) -> tuple[Floats, Floats]:
     return cosine, np.where(quarter >= 2, -sine, sine)
 
 
-def _transform(real: Floats, imaginary: Floats, table: Floats) -> None:
-    """Discrete Fourier transform along the last axis, in place; frequency k ends at the reversed bits of k.
+def _powers(weighted: Floats, table: Floats) -> Floats:
+    """Squared magnitudes of the zero-padded transforms of real stretches (n, S, length): (n, S, PADDED / 2 + 1).
 
-    Decimation in frequency, radix 2 (Gentleman and Sande 1966).
+    Frequencies k = 32 a + r are, over a, a transform of 16: of the stretch folded into 16 by phase factors of r
+    (the stages that meet zeros alone), then turned by k / PADDED a sample. Those of r + 8, r + 16 and r + 24 share
+    a radix-4 butterfly of the fold, and what is real makes r above 16 the mirror image of r below.
     """
-    half = PADDED // 2
-    while half:
-        cosine, sine = _circle(table, np.arange(half) * (PADDED // (2 * half)))
-        r, i = (part.reshape(len(part), -1, 2, half) for part in (real, imaginary))
-        r0, r1, i0, i1 = r[:, :, 0].copy(), r[:, :, 1].copy(), i[:, :, 0].copy(), i[:, :, 1].copy()
-        r[:, :, 0], i[:, :, 0] = r0 + r1, i0 + i1
-        dr, di = r0 - r1, i0 - i1
-        r[:, :, 1], i[:, :, 1] = dr * cosine + di * sine, di * cosine - dr * sine
-        half //= 2
+    powers = np.empty((*weighted.shape[:2], PADDED // 2 + 1), _FLOAT)
+    blocks = weighted.reshape(*weighted.shape[:2], -1, _RADIX)
+    count = blocks.shape[2]
+    for first, residues in _RESIDUES.items():
+        cosine, sine = _circle(table, _RADIX * first * np.arange(count))
+        turned = []
+        for block in range(4):
+            real, imaginary = blocks[:, :, block] * cosine[block], blocks[:, :, block] * sine[block]
+            if count > 4:
+                real = real + blocks[:, :, block + 4] * cosine[block + 4]
+                imaginary = imaginary + blocks[:, :, block + 4] * sine[block + 4]
+            turned.append((real, imaginary))
+        for residue, folded in zip(residues, _butterfly(turned), strict=False):
+            values = [_at(folded, at) for at in range(_RADIX)]
+            for at in range(1, _RADIX):
+                values[at] = _times(values[at], _circle(table, np.array(residue * at)))
+            _sixteen(values, residue, table, powers)
+    return powers
 
 
-def _reversed_bits() -> NDArray[np.intp]:
-    """Where each frequency stands after `_transform`."""
-    places = np.zeros(1, np.intp)
-    while len(places) < PADDED:
-        places = np.concatenate([2 * places, 2 * places + 1])
-    return places
+def _sixteen(values: Sequence[Complexes], residue: int, table: Floats, powers: Floats) -> None:
+    """Powers at frequencies 32 a + residue and their mirror images, of the transform of 16 values, each (n, S)."""
+    columns = []
+    for column in range(4):
+        found = _butterfly(values[column::4])
+        for row in range(1, 4) if column else ():
+            real, imaginary = found[row]
+            cosine, sine = _circle(table, np.array(32 * column * row))
+            found[row] = (-imaginary, real) if column == row == 2 else _times(found[row], (cosine, sine))
+        columns.append(found)
+    for row in range(4):
+        found = _butterfly([column[row] for column in columns])
+        at = residue + 32 * row
+        for place, (real, imaginary) in zip((at, at + 128, 256 - at, 128 - at), found, strict=True):
+            powers[:, :, place] = real * real + imaginary * imaginary
 
 
-def _logarithm(power: Floats) -> Floats:
-    bits = (power + _FLOAT(FLOOR)).view(np.int32)
-    octaves = bits.astype(_FLOAT) * _FLOAT(_MANTISSA) - _FLOAT(127)
-    scaled: Floats = (octaves + _FLOAT(CENTRE)) * _FLOAT(SLOPE)
-    return scaled
+def _butterfly(values: Sequence[Complexes]) -> list[Complexes]:
+    """The transform of four."""
+    (ar, ai), (br, bi), (cr, ci), (dr, di) = values
+    er, ei, fr, fi = ar + cr, ai + ci, ar - cr, ai - ci
+    gr, gi, hr, hi = br + dr, bi + di, br - dr, bi - di
+    return [(er + gr, ei + gi), (fr - hi, fi + hr), (er - gr, ei - gi), (fr + hi, fi - hr)]
+
+
+def _at(values: Complexes, index: int) -> Complexes:
+    return values[0][:, :, index], values[1][:, :, index]
+
+
+def _times(value: Complexes, turn: Complexes) -> Complexes:
+    (real, imaginary), (cosine, sine) = value, turn
+    return real * cosine - imaginary * sine, real * sine + imaginary * cosine

@@ -69,6 +69,43 @@ def test_training_reads_what_firmware_makes() -> None:
     assert spectra_of(signals).permute(0, 2, 1).numpy() == pytest.approx(exact, abs=1e-4)
 
 
+@pytest.mark.parametrize(("scale", "zero_point"), [(0.0142, 2), (0.0331, -20), (1.7, 0)])
+def test_whole_numbers_put_spectra_onto_the_grid(scale: float, zero_point: int) -> None:
+    signals = np.random.default_rng(2).normal(size=(20, 128, 4)).astype(np.float32)
+    signals[3], signals[4] = 0.0, 1e6 * signals[4]
+    steps = spectrum.spectra(signals, 112).astype(float) / scale + zero_point
+    found = spectrum.spectra_on_grid(signals, 112, scale, zero_point)
+    np.testing.assert_allclose(np.clip(steps, -128, 127), found, atol=0.505)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_nan_is_the_lowest_step(sign: int) -> None:
+    signals = np.full((1, 128, 1), sign * np.float32("nan"), np.float32)
+    assert (spectrum.spectra_on_grid(signals, 104, 0.02, 0)[:, :, spectrum.PLACES :] == -128).all()
+
+
+def test_a_grid_too_fine_for_whole_numbers_is_refused() -> None:
+    with pytest.raises(InputError, match=r"scale above 0\.00195312, got 0\.001"):
+        spectrum.spectra_on_grid(np.zeros((1, 128, 1), np.float32), 104, 0.001, 0)
+
+
+@pytest.mark.parametrize("signals", [1, 4])
+def test_every_frequency_of_every_stretch_is_that_of_a_plain_transform(signals: int) -> None:
+    x = np.random.default_rng(6).normal(size=(4, 128, signals)).astype(np.float32)
+    found = spectrum.spectra(x, spectrum.MOST_POSITIONS)[:, :, spectrum.PLACES :].reshape(4, -1, signals, 4, 2)
+    at = spectrum.FIRST_POSITION + np.arange(spectrum.MOST_POSITIONS)
+    for number, (start, quarters) in enumerate(spectrum.STRETCHES):
+        length = 32 * quarters
+        taper = (1 - np.cos(2 * np.pi * np.arange(length) / length)) / length
+        stretch = x[:, 32 * start : 32 * start + length].astype(float) * taper[:, None]
+        power = (np.abs(np.fft.rfft(stretch, 512, axis=1)) ** 2 + spectrum.FLOOR).astype(np.float32)
+        octaves = power.view(np.int32) * 2.0**-23 - 127
+        for harmonic in (1, 2):
+            np.testing.assert_allclose(
+                found[:, :, :, number, harmonic - 1], (octaves[:, harmonic * at] + 6) / 4, atol=1e-5
+            )
+
+
 def test_places_differ_between_positions() -> None:
     places = spectrum.place_channels(spectrum.POSITIONS)
     assert len(np.unique(places, axis=0)) == spectrum.POSITIONS and np.abs(places).max() < 2

@@ -115,15 +115,16 @@ typedef struct ppgnet_input_settings {
 
 /* Spectra of 8 s at 16 Hz, zero-padded to 32 s: the first quarter of a cosine over as many samples, and how many
    frequencies the network reads; each signal becomes PPGNET_SPECTRUM_FEATURES channels, after PPGNET_SPECTRUM_PLACES
-   that tell positions apart. */
+   that tell positions apart. A power's step on the grid is (its bits * slope >> 32) + offset, in 1/4096, a place's
+   160 * place_slope * place + place_offset, in 1/1048576. */
 #define PPGNET_SPECTRUM_SAMPLES 128
 #define PPGNET_SPECTRUM_PADDED 512
-#define PPGNET_SPECTRUM_UNUSED_BITS 23
 #define PPGNET_SPECTRUM_FEATURES 8
 #define PPGNET_SPECTRUM_PLACES 4
 typedef struct ppgnet_spectrum {
     const float *cosines;
     uint32_t positions;
+    int32_t slope, offset, place_slope, place_offset;
     void (*prepare)(
         const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 } ppgnet_spectrum;
@@ -177,14 +178,27 @@ void ppgnet_forget_contexts(const ppgnet_network *network, int8_t *arena);
    its parts where there is acceleration. */
 void ppgnet_prepare_motion(
     const ppgnet_input_settings *settings, void *to, struct ppgnet_window *w, float energy);
-void ppgnet_correlate_axes(const struct ppgnet_window *w, uint32_t ahead, float sums[9]);
-void ppgnet_correlate_pulse(const struct ppgnet_window *w, uint32_t ahead, float sums[3]);
+void ppgnet_correlate(const struct ppgnet_window *w, uint32_t ahead, uint32_t reach, float *axes, float *cross);
+void ppgnet_reduce(const float *known, float *rows, const float *other, uint32_t count, uint32_t width);
+void ppgnet_solve(const float *factor, const float *cross, float *weights);
 float ppgnet_cancel(const struct ppgnet_window *w, uint32_t step, float energy, float *weights);
 void ppgnet_prepare_signals(
     const ppgnet_input_settings *settings, void *to, const float *pulse, const float *acceleration);
-void ppgnet_transform(float *real, float *imaginary, const float *cosines);
-void ppgnet_spectrum_pair(
-    const ppgnet_input_settings *settings, int8_t *to, const float *first, const float *second, uint32_t length);
+/* Parts of the spectra: tables that all share; a stretch under its window; its samples folded into what four of its
+   frequencies modulo 32 are transforms of; and those. */
+struct ppgnet_turns;
+void ppgnet_make_turns(struct ppgnet_turns *made, const float *cosines);
+void ppgnet_weigh(float *to, const float *from, uint32_t length, const float *cosines);
+void ppgnet_fold_first(float *to, const float *from, uint32_t length);
+void ppgnet_fold_half(float *to, const float *from, const float *turn);
+void ppgnet_fold_whole(float *to, const float *from, const float *turn);
+void ppgnet_residue(
+    float *values, const float *turn, float *powers, uint32_t residue);
+void ppgnet_spectrum_stretch(
+    const ppgnet_input_settings *settings, int8_t *to, const float *signal, uint32_t length,
+    const struct ppgnet_turns *made);
+void ppgnet_places(const ppgnet_input_settings *settings, int8_t *input);
+void ppgnet_spectra(const ppgnet_input_settings *settings, int8_t *input, const float *signals);
 void ppgnet_prepare_spectrum(
     const ppgnet_input_settings *settings, int8_t *input, const float *pulse, const float *acceleration);
 void ppgnet_prepare_window(

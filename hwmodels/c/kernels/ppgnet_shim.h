@@ -101,6 +101,13 @@ PPGNET_INLINE int32_t ppgnet_ssat8_twentieth(int32_t x)
     return result;
 }
 
+PPGNET_INLINE int32_t ppgnet_ssat8_twelfth(int32_t x)
+{
+    int32_t result;
+    __asm__("ssat %0, #8, %1, asr #12" : "=r"(result) : "r"(x));
+    return result;
+}
+
 PPGNET_INLINE uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     uint32_t word = (uint32_t)a;
@@ -128,13 +135,6 @@ PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
 {
     int32_t result;
     __asm__("ssat %0, #8, %1, asr #1" : "=r"(result) : "r"(x));
-    return result;
-}
-
-PPGNET_INLINE uint32_t ppgnet_reversed_bits(uint32_t x)
-{
-    uint32_t result;
-    __asm__("rbit %0, %1" : "=r"(result) : "r"(x));
     return result;
 }
 
@@ -221,6 +221,11 @@ PPGNET_INLINE int32_t ppgnet_ssat8_twentieth(int32_t x)
     return ppgnet_saturated(x >> 20);
 }
 
+PPGNET_INLINE int32_t ppgnet_ssat8_twelfth(int32_t x)
+{
+    return ppgnet_saturated(x >> 12);
+}
+
 PPGNET_INLINE uint32_t ppgnet_pack_bytes(int32_t a, int32_t b, int32_t c, int32_t d)
 {
     return (uint8_t)a | (uint32_t)(uint8_t)b << 8 | (uint32_t)(uint8_t)c << 16 | (uint32_t)(uint8_t)d << 24;
@@ -239,14 +244,6 @@ PPGNET_INLINE uint32_t ppgnet_pack_tops(uint32_t low, uint32_t high)
 PPGNET_INLINE int32_t ppgnet_ssat8_half(int32_t x)
 {
     return ppgnet_saturated(x >> 1);
-}
-
-PPGNET_INLINE uint32_t ppgnet_reversed_bits(uint32_t x)
-{
-    uint32_t result = 0;
-    for (uint32_t bit = 0; bit < 32; bit++)
-        result |= (x >> bit & 1) << (31 - bit);
-    return result;
 }
 
 PPGNET_INLINE float ppgnet_square_root(float x)

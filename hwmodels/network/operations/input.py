@@ -11,10 +11,12 @@ from hwmodels.network.integer_model import Quantization
 from hwmodels.network.operation_kind import KernelVariant, OperationKind, UnsupportedOpError, register
 from hwmodels.signals.spectrum import PADDED, spectrum_channels
 
-SPECTRUM_CODE_UNITS = frozenset({"ppgnet_prepare_spectrum", "ppgnet_spectrum_pair", "ppgnet_transform"})
-SPECTRUM_DATA_BYTES = 12 + 4 * (PADDED // 4 + 1)
+_SPECTRUM_PARTS = "prepare_spectrum spectra places spectrum_stretch make_turns weigh residue"
+_FOLDS = "fold_first fold_half fold_whole"
+SPECTRUM_CODE_UNITS = frozenset(f"ppgnet_{part}" for part in f"{_SPECTRUM_PARTS} {_FOLDS}".split())
+SPECTRUM_DATA_BYTES = 28 + 4 * (PADDED // 4 + 1)
 MOTION_CODE_UNITS = frozenset(
-    {"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlate_axes", "ppgnet_correlate_pulse"}
+    {"ppgnet_prepare_motion", "ppgnet_cancel", "ppgnet_correlate", "ppgnet_reduce", "ppgnet_solve"}
 )
 
 
