@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.firmware.emulated_firmware import HostFirmware
-from hwmodels.firmware.front_end import Front, network_input, readings, run_windows, signals, windows
+from hwmodels.firmware.front_end import Front, network_input, readings, signals, windows
+from hwmodels.firmware.window_runner import WindowRunner
 from hwmodels.network.interpreter import HeartRateSettings, InputSettings, IntegerModel
 from hwmodels.network.preparation import ACC_SCALE_G, normalized_windows
 from nas.data.preprocess import BAND_HZ
@@ -105,7 +106,7 @@ def _errors(model: IntegerModel, recordings: list[Recording]) -> dict[str, Any]:
         labels = references_of(recording, trained.start_s[:shared] + model.input.window_s / 2)
         known = np.isfinite(labels)
         for name, given in (("float", expected), ("integer", inputs)):
-            columns[name].append(model.head.decoded(run_windows(model, given[:shared])[0][known])[0])
+            columns[name].append(model.head.decoded(WindowRunner(model)(given[:shared])[0][known])[0])
         columns["labels"].append(labels[known])
         columns["subjects"].append(np.full(known.sum(), f"{recording.source} {recording.subject}"))
         twin = readings(front, model, counts.ppg, counts.acc)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hwmodels.basics.errors import InputError
 from hwmodels.firmware.tracker import Tracker, track
+from hwmodels.firmware.window_runner import WindowRunner
 from hwmodels.network.integer_model import InputSettings, IntegerModel
-from hwmodels.network.interpreter import initial_states, run, run_in_turn
 from hwmodels.network.preparation import prepare_window
 from hwmodels.signals.filters import (
     LEAST_ACC_HZ,
@@ -35,6 +35,9 @@ REASONS = {UNCERTAIN: "uncertain", FLAT: "flat", SATURATED: "saturated", CONTACT
 DEFAULT_STEP_S = 2.0
 _AT_END, _OFF_SKIN = 1, 2
 _MOST_MARKED = 0.05
+_BLOCK = 1 << 17
+"""Samples that are filtered at once: what is computed does not depend on it, only the memory that it takes."""
+_WINDOWS = 1024
 _INT16 = (-32768, 32767)
 _Range = tuple[int, int]
 
@@ -187,8 +190,9 @@ def signals(front: Front, ppg: NDArray[np.int16], acc: NDArray[np.int16] | None)
     """
     sensors = front.sensors
     ppg = _checked("ppg", ppg, sensors.ppg_channels, sensors.ppg_range)
-    filtered, frames = _resampled(front.ppg, ppg.astype(np.int64), SIGNAL_BITS)
-    passed = _band_passed(front.sections, filtered - filtered[:1])
+    filtered, frames = _resampled(front.ppg, ppg, SIGNAL_BITS)
+    filtered -= filtered[:1].copy()
+    passed = _band_passed(front.sections, filtered)
     pulse, thinned = _resampled(front.thin, passed, 0)
     marks = _marks(_frame_marks(ppg, sensors.ppg_range, sensors.contact), frames[thinned])
     if not front.reads_motion:
@@ -196,7 +200,7 @@ def signals(front: Front, ppg: NDArray[np.int16], acc: NDArray[np.int16] | None)
     if acc is None:
         raise InputError("acc: is missing, and this network reads the accelerometer")
     acc = _checked("acc", acc, 3, sensors.acc_range)
-    axes, frames = _resampled(front.acc, acc.astype(np.int64), SIGNAL_BITS)
+    axes, frames = _resampled(front.acc, acc, SIGNAL_BITS)
     motion = axes.astype(np.float32) * front.acc_unit
     motion_marks = _marks(_frame_marks(acc, sensors.acc_range, _INT16), frames)
     return Signals(pulse.astype(np.float32), marks, motion, motion_marks)
@@ -212,38 +216,46 @@ def _checked(name: str, counts: NDArray[np.int16], channels: int, limits: _Range
 
 
 def _resampled(
-    made: IntegerResampler, values: NDArray[np.int64], gain_bits: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    made: IntegerResampler, values: NDArray[np.integer], gain_bits: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Inputs (n, channels) -> outputs (m, channels), and the newest input each was made of, (m,)."""
     count = max(0, -(-(len(values) * made.up - made.half) // made.down))
-    ends = np.arange(count) * made.down + made.half
-    newest, phase = ends // made.up, ends % made.up
-    middle = newest - (made.half - phase) // made.up
+    made_of, newest = np.empty((count, values.shape[1]), np.int32), np.empty(count, np.int32)
     response = np.append(made.response, np.zeros(made.up, np.int64))
-    centre = values[np.maximum(middle, 0)]
-    sums = np.zeros_like(centre)
-    for tap in range(made.taps):
-        at = np.minimum(phase + tap * made.up, 2 * made.half + 1)
-        sums += (values[np.maximum(newest - tap, 0)] - centre) * response[at][:, None]
     shift = made.shift - gain_bits
-    return (centre << gain_bits) + ((sums + (1 << (shift - 1))) >> shift), newest
+    for first in range(0, count, _BLOCK):
+        block = slice(first, min(first + _BLOCK, count))
+        ends = np.arange(block.start, block.stop) * made.down + made.half
+        last, phase = ends // made.up, ends % made.up
+        centre = values[np.maximum(last - (made.half - phase) // made.up, 0)].astype(np.int64)
+        sums = np.zeros_like(centre)
+        for tap in range(made.taps):
+            at = np.minimum(phase + tap * made.up, 2 * made.half + 1)
+            sums += (values[np.maximum(last - tap, 0)] - centre) * response[at][:, None]
+        made_of[block] = (centre << gain_bits) + ((sums + (1 << (shift - 1))) >> shift)
+        newest[block] = last
+    return made_of, newest
 
 
-def _band_passed(sections: NDArray[np.int32], values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _band_passed(sections: NDArray[np.int32], values: NDArray[np.int32]) -> NDArray[np.int32]:
     """Inputs (n, channels) through all sections in direct form I, from rest."""
-    columns = []
+    passed = np.empty_like(values)
     half = 1 << (SECTION_BITS - 1)
-    for column in values.T.tolist():
-        for b0, b1, b2, a1, a2 in sections.tolist():
-            x1 = x2 = y1 = y2 = 0
-            made = []
-            for x in column:
-                y = (b0 * x + b1 * x1 + b2 * x2 + a1 * y1 + a2 * y2 + half) >> SECTION_BITS
-                x2, x1, y2, y1 = x1, x, y1, y
-                made.append(y)
-            column = made
-        columns.append(column)
-    return np.array(columns, np.int64).T.reshape(values.shape)
+    for channel in range(values.shape[1]):
+        kept = [[0, 0, 0, 0] for _ in sections]
+        for first in range(0, len(values), _BLOCK):
+            column = values[first : first + _BLOCK, channel].tolist()
+            for (b0, b1, b2, a1, a2), state in zip(sections.tolist(), kept, strict=True):
+                x1, x2, y1, y2 = state
+                made = []
+                for x in column:
+                    y = (b0 * x + b1 * x1 + b2 * x2 + a1 * y1 + a2 * y2 + half) >> SECTION_BITS
+                    x2, x1, y2, y1 = x1, x, y1, y
+                    made.append(y)
+                state[:] = x1, x2, y1, y2
+                column = made
+            passed[first : first + _BLOCK, channel] = column
+    return passed
 
 
 def _frame_marks(counts: NDArray[np.int16], limits: _Range, contact: _Range) -> NDArray[np.uint8]:
@@ -252,7 +264,7 @@ def _frame_marks(counts: NDArray[np.int16], limits: _Range, contact: _Range) -> 
     return (_AT_END * is_at_end + _OFF_SKIN * is_off).astype(np.uint8)
 
 
-def _marks(frames: NDArray[np.uint8], newest: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _marks(frames: NDArray[np.uint8], newest: NDArray[np.int32]) -> NDArray[np.uint8]:
     """Marks of all frames since the output before, for outputs whose newest frame is given."""
     marks = np.zeros(len(newest), np.uint8)
     for bit in (_AT_END, _OFF_SKIN):
@@ -272,11 +284,16 @@ class Windows:
     invalid: NDArray[np.uint32]
 
 
-def windows(front: Front, held: Signals) -> Windows:
-    """All whole windows of a recording, one every step_s from its start."""
+def window_count(front: Front, held: Signals) -> int:
+    """How many whole windows a recording has, one every step_s from its start."""
+    return max(0, (held.samples - front.input.window_samples) // front.step_samples + 1)
+
+
+def windows(front: Front, held: Signals, first: int = 0, count: int | None = None) -> Windows:
+    """Whole windows of a recording, by default all, or `count` from number `first` on."""
     length, step = front.input.window_samples, front.step_samples
-    count = max(0, (held.samples - length) // step + 1)
-    at = np.arange(count)[:, None] * step + np.arange(length)
+    count = window_count(front, held) - first if count is None else count
+    at = (first + np.arange(count))[:, None] * step + np.arange(length)
     pulse = held.pulse[at]
     is_flat = pulse.max(axis=1) - pulse.min(axis=1) < np.float32(1 << SIGNAL_BITS)
     invalid = np.where(is_flat.all(axis=1), FLAT, 0)
@@ -329,42 +346,18 @@ def readings(
     With `tracker`, what ppgnet_track makes of them. A streaming network's first window runs in steps; a network
     with context starts with no past.
     """
-    found = windows(front, signals(front, ppg, acc))
-    if not len(found.pulse):
+    held = signals(front, ppg, acc)
+    count = window_count(front, held)
+    if not count:
         return np.zeros((0, 3), np.int64)
-    rows, logits = run_windows(model, network_input(front, model, found))
+    runner, parts = WindowRunner(model), []
+    for first in range(0, count, _WINDOWS):
+        found = windows(front, held, first, min(_WINDOWS, count - first))
+        parts.append((found.invalid, *runner(network_input(front, model, found))))
+    spoilt, rows, logits = (np.concatenate(part) for part in zip(*parts, strict=True))
     if tracker is not None:
-        spoilt = found.invalid != 0
-        rows = track(tracker, model, np.where(spoilt[:, None], 0, logits).astype(np.int8), np.arange(len(rows)) == 0)
-        found = replace(found, invalid=np.zeros_like(found.invalid))
-    invalid = found.invalid | np.where(rows[:, 2] > 0, 0, UNCERTAIN)
+        believed = np.where((spoilt != 0)[:, None], 0, logits).astype(np.int8)
+        rows = track(tracker, model, believed, np.arange(count) == 0)
+        spoilt = np.zeros_like(spoilt)
+    invalid = spoilt | np.where(rows[:, 2] > 0, 0, UNCERTAIN)
     return np.column_stack([rows[:, :2], invalid]).astype(np.int64)
-
-
-def run_windows(
-    model: IntegerModel, inputs: NDArray[np.int8], batch: int = 256
-) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
-    """Successive windows (n, window samples, channels) of one recording -> the head's rows (n, 3), its logits
-    (n, outputs).
-    """
-    head = model.graph.output.name
-    last = model.graph.sources(head)[0]
-    new = model.graph.input.length_in
-    rows, logits = [], []
-
-    def keep(tensors: dict[str, NDArray]) -> None:
-        rows.append(tensors[head])
-        logits.append(tensors[last].reshape(len(tensors[last]), -1))
-
-    if model.graph.spans_windows:
-        keep(run_in_turn(model, inputs, np.arange(len(inputs)), (head, last), batch))
-    elif model.graph.state_bytes:
-        states = initial_states(model, 1)
-        for chunk in np.split(inputs[0], inputs.shape[1] // new)[:-1]:
-            run(model, chunk[None], states)
-        for window in inputs:
-            keep(run(model, window[None, -new:], states))
-    else:
-        for at in range(0, len(inputs), batch):
-            keep(run(model, inputs[at : at + batch]))
-    return np.concatenate(rows), np.concatenate(logits)

@@ -1,6 +1,7 @@
-"""TFLite's fixed-point arithmetic, written out literally over NumPy integers.
+"""TFLite's fixed-point arithmetic over NumPy integers.
 
-The interpreter computes by these; the kernels' cheaper forms are held against them by tests.
+Single steps are written out literally; what the interpreter spends its time with is their composition in fewer passes
+over the values, which tests hold against them, as they do the kernels' forms.
 """
 
 from __future__ import annotations
@@ -46,12 +47,24 @@ def rounding_divide_by_power_of_two(x: ArrayLike, exponent: ArrayLike) -> NDArra
 
 
 def multiply_by_quantized_multiplier(x: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> NDArray[np.int64]:
-    """TFLite's MultiplyByQuantizedMultiplier, double rounding; positive shifts go left and wrap."""
+    """TFLite's MultiplyByQuantizedMultiplier of multipliers >= 0, double rounding; positive shifts go left and wrap.
+
+    Each rounding is one addition and one arithmetic shift: half up of the product's high word, which is what truncation
+    of the nudged one amounts to for either sign; then half away from zero, for which what is negative loses 1.
+    """
     shift = np.asarray(shift, np.int64)
-    shifted = np.asarray(x, np.int64) << np.maximum(shift, 0)
-    wrapped = ((shifted + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-    high = saturating_rounding_doubling_high_multiply(wrapped, multiplier)
-    return rounding_divide_by_power_of_two(high, np.maximum(-shift, 0))
+    value = np.asarray(x, np.int64)
+    if (shift > 0).any():
+        value = (((value << np.maximum(shift, 0)) + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+    value = np.multiply(value, np.asarray(multiplier, np.int64))
+    value += 1 << 30
+    value >>= 31
+    right = np.maximum(-shift, 0)
+    if right.any():
+        value -= (value < 0) & (right > 0)
+        value += (np.int64(1) << right) >> 1
+        value >>= right
+    return value
 
 
 def clamp_int8(x: ArrayLike, low: int = INT8_MIN) -> NDArray[np.int8]:

@@ -28,7 +28,8 @@ from hwmodels.network.operation_kind import FastFormError, kind_of
 from hwmodels.network.preparation import on_input_grid
 from nas.compress.integer_arithmetic import integer_tensors
 from supernet.network.subnet import OnTensor, Subnet, execute, observed
-from supernet.windows.steps import STEP_S, Given, Windows, given
+from supernet.windows.step_numbers import STEP_S
+from supernet.windows.steps import Given, Windows, given
 
 Grid = tuple[Tensor, Tensor]
 _LOW, _HIGH = -128, 127

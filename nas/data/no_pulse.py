@@ -6,6 +6,7 @@ After Recording; `ppg-nas data check` and prediction read it. The firmware has n
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.signal import detrend, spectrogram
 
@@ -16,6 +17,7 @@ STRETCH_S = 32.0
 """Judged at once: thirteen windows of 8 s, one every 2 s."""
 _WINDOW_S, _STEP_S = 8, 2
 _WINDOWS = 13
+_BLOCK = 2048
 _RATE_HZ = 32
 _FITTED_HZ = (0.6, 8.0)
 _PULSE_HZ = (0.65, 3.75)
@@ -59,16 +61,25 @@ def clarity(recording: Recording) -> NDArray[np.float64]:
         return np.zeros(0)
     light = np.asarray(recording.ppg, np.float64)
     light = resample(light - np.median(light, axis=1, keepdims=True), recording.ppg_hz, _RATE_HZ)
-    length = _WINDOW_S * _RATE_HZ
-    frequency, _, power = spectrogram(
-        light, _RATE_HZ, "hann", length, length - _STEP_S * _RATE_HZ, 4 * length, detrend=detrend
-    )
+    length, step = _WINDOW_S * _RATE_HZ, _STEP_S * _RATE_HZ
+    count = (light.shape[1] - length) // step + 1 - (_WINDOWS - 1)
     top = min(_FITTED_HZ[1], _USED_BAND * recording.ppg_hz)
-    fitted = (frequency >= _FITTED_HZ[0]) & (frequency <= top)
+    blocks = [np.zeros(0)]
+    for first in range(0, count, _BLOCK):
+        end = (min(first + _BLOCK, count) + _WINDOWS - 2) * step + length
+        blocks.append(_clarity_of(light[:, first * step : end], top))
+    return np.concatenate(blocks)
+
+
+def _clarity_of(light: NDArray[np.float64], top_hz: float) -> NDArray[np.float64]:
+    """The same of samples (channels, T) at _RATE_HZ, of frequencies up to `top_hz`."""
+    length, step = _WINDOW_S * _RATE_HZ, _STEP_S * _RATE_HZ
+    frequency, _, power = spectrogram(light, _RATE_HZ, "hann", length, length - step, 4 * length, detrend=detrend)
+    fitted = (frequency >= _FITTED_HZ[0]) & (frequency <= top_hz)
     frequency, power = frequency[fitted], power[:, fitted]
     power = (power / np.maximum(power.sum(axis=1, keepdims=True), np.finfo(float).tiny)).mean(axis=0)
-    sums = np.cumsum(np.pad(power, ((0, 0), (1, 0))), axis=1)
-    level = np.log(np.maximum(sums[:, _WINDOWS:] - sums[:, :-_WINDOWS], 1e-12))
+    sums = sliding_window_view(power, _WINDOWS, axis=1).sum(axis=2)
+    level = np.log(np.maximum(sums, 1e-12))
     line = np.stack([np.ones_like(frequency), np.log(frequency)], axis=1)
     rest = level - line @ np.linalg.lstsq(line, level, rcond=None)[0]
     is_pulse = (frequency >= _PULSE_HZ[0]) & (frequency <= _PULSE_HZ[1])

@@ -19,7 +19,7 @@ from hwmodels.basics.errors import InputError
 from hwmodels.network.preparation import normalized_windows
 from nas.data.preprocess import BAND_HZ, acceleration_at, pulse_at
 from nas.data.recording import Recording
-from supernet.windows.steps import step_numbers
+from supernet.windows.step_numbers import step_numbers
 
 _SMALLEST_DEVIATION = 1e-8
 _PER_WINDOW = (

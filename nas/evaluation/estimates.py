@@ -1,4 +1,4 @@
-"""What an estimator says of windows, whatever it is made of: torch network, integer network, spectrum."""
+"""What an estimator says of windows, and how the integer network does."""
 
 from __future__ import annotations
 
@@ -6,17 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from hwmodels.network.interpreter import IntegerModel, class_probabilities, quantize_input, run
 from hwmodels.signals.spectrum import spectra
 from nas.data.windows import WindowSet
-from supernet.tasks.task import Task
-from supernet.training.window_outputs import logits_of
-from supernet.windows.steps import Windows, past_of
-from supernet.windows.training_set import Inputs, Reader, input_of
+from supernet.windows.step_numbers import past_rows
 
 TRACKED = "int8 subnet, tracked"
 ESTIMATORS = ("spectral argmax", "spectral tracker", "teacher", "float subnet", "int8 subnet", TRACKED)
@@ -45,15 +40,6 @@ class Estimates:
         return {name: value for name, value in vars(self).items() if value is not None}
 
 
-def network_estimates(network: nn.Module, windows: WindowSet, reader: Reader, task: Task) -> Estimates:
-    """Estimates of a torch network in eval mode on what `reader` reads; it never calls a window invalid."""
-    normalized = Inputs({reader.rate_hz: torch.from_numpy(windows.normalized(reader.rate_hz))})
-    logits = logits_of(network.eval(), Windows(input_of(normalized, reader), past_of(windows.steps)))
-    estimate, spread = task.estimate(logits)
-    probabilities = logits.softmax(dim=1).double().numpy() if task.band_per_min is None else None
-    return Estimates(estimate.double().numpy(), spread.double().numpy(), np.ones(len(windows), bool), probabilities)
-
-
 def integer_inputs(model: IntegerModel, windows: WindowSet) -> NDArray[np.int8]:
     """Windows as the integer network reads them: int8 (n, T, channels)."""
     signals = windows.normalized(round(model.input.rate_hz))[:, : model.input.signals].transpose(0, 2, 1)
@@ -73,10 +59,13 @@ def integer_tensors(model: IntegerModel, windows: WindowSet, batch: int = 256) -
     """Every op's output by the interpreter, batch by batch; what came before a batch is run once more where the
     network remembers it.
     """
-    inputs, lead = torch.from_numpy(integer_inputs(model, windows)), model.graph.remembered_steps
-    for part, known in Windows(inputs, past_of(windows.steps) if lead else None).parts(batch, lead):
-        tensors = run(model, part.x.numpy(), past=None if part.past is None else part.past.numpy())
-        yield {name: tensor[known:] for name, tensor in tensors.items()}
+    inputs, lead = integer_inputs(model, windows), model.graph.remembered_steps
+    past = past_rows(windows.steps) if lead and windows.steps is not None else None
+    for start in range(0, len(inputs), batch):
+        known = 0 if past is None else min(lead, start, int(past[start]))
+        part = inputs[start - known : start + batch]
+        before = None if past is None else np.minimum(past[start - known : start + batch], np.arange(len(part)))
+        yield {name: tensor[known:] for name, tensor in run(model, part, past=before).items()}
 
 
 def integer_estimates(model: IntegerModel, windows: WindowSet, batch: int = 256) -> Estimates:

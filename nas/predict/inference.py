@@ -18,8 +18,6 @@ from hwmodels.basics.errors import InputError
 from hwmodels.firmware.front_end import REASONS, UNCERTAIN, Front, readings
 from hwmodels.firmware.tracker import Tracker
 from hwmodels.network.interpreter import ClassSettings, HeartRateSettings, IntegerModel
-from nas.assembly.choice import chosen_arch
-from nas.compress.finish import finished_model, finished_tracker
 from nas.data.no_pulse import stretches_without_pulse
 from nas.data.recording import Recording
 from nas.data.remarks import remarks
@@ -30,7 +28,6 @@ from nas.evaluation.estimates import Estimates, integer_estimates
 from nas.evaluation.tracker_fit import tracked_estimates
 from nas.predict import shipped
 from nas.predict.sensor_counts import continued, counts_of
-from nas.run.run_directory import RunDirectory
 
 STEP_S = 2.0
 MODEL_VARIABLE = "PPG_NAS_MODEL"
@@ -101,6 +98,11 @@ def load_network(path: Path, has_acceleration: bool = True) -> tuple[IntegerMode
         bundle = read_bundle(path)
         return bundle.model, bundle.tracker
     if (path / "config.yaml").exists():
+        # Torch is loaded for these alone: a bundle, or what comes with the program, needs none.
+        from nas.assembly.choice import chosen_arch
+        from nas.compress.finish import finished_model, finished_tracker
+        from nas.run.run_directory import RunDirectory
+
         run = RunDirectory.open(path)
         arch = chosen_arch(run)
         return finished_model(run, arch), finished_tracker(run, arch)
@@ -211,9 +213,13 @@ def _nearest_labels(recording: Recording, middle: NDArray[np.float64]) -> NDArra
     """Index of the label nearest to each window's middle, -1 where none is within a second."""
     if recording.label_times_s is None or not recording.label_count:
         return np.full(middle.size, -1, np.int64)
-    times = np.asarray(recording.label_times_s, np.float64)
-    nearest = np.abs(times[None] - middle[:, None]).argmin(axis=1)
-    return np.where(np.abs(times[nearest] - middle) <= 1.0, nearest, -1)
+    times, first = np.unique(np.asarray(recording.label_times_s, np.float64), return_index=True)
+    after = (
+        np.searchsorted(times, middle).clip(1, max(1, len(times) - 1)) if len(times) > 1 else np.zeros(len(middle), int)
+    )
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(np.abs(times[before] - middle) <= np.abs(times[after] - middle), before, after)
+    return np.where(np.abs(times[nearest] - middle) <= 1.0, first[nearest], -1)
 
 
 def infer_heart_rate(
@@ -257,11 +263,13 @@ def _rate(name: str, value: float) -> float:
         raise InputError(f"{name}: is {value!r}; give the sampling rate in Hz") from None
 
 
-def _channels(name: str, samples: ArrayLike, channels: int | None = None) -> NDArray[np.float64]:
+def _channels(name: str, samples: ArrayLike, channels: int | None = None) -> NDArray[np.floating]:
     """Samples as (channels, n), from that or (n, channels): there are more samples than channels."""
     wanted = "(n,), (channels, n) or (n, channels)" if channels is None else f"({channels}, n) or (n, {channels})"
     try:
-        values = np.asarray(samples, np.float64)
+        values = np.asarray(samples)
+        if values.dtype not in (np.float32, np.float64):
+            values = values.astype(np.float64)
     except (TypeError, ValueError):
         raise InputError(f"{name}: holds no numbers in rows of one length; give an array {wanted}") from None
     if values.ndim == 1 and channels is None:

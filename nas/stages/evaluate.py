@@ -12,7 +12,8 @@ from nas.assembly.choice import chosen_arch
 from nas.assembly.loading import trained_teacher, windows_of
 from nas.compress.finish import compared_float, finished_model, finished_tracker
 from nas.data.windows import WindowSet
-from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates, network_estimates
+from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates
+from nas.evaluation.network_estimates import network_estimates
 from nas.evaluation.tracker_fit import tracked_estimates
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import replace_file, write_json

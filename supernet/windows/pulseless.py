@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from supernet.windows.steps import STEP_S
+from supernet.windows.step_numbers import STEP_S
 
 _STEEPEST = 2.0
 """Power falls with frequency to the power of 0 (white) to this (a random walk)."""

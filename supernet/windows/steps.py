@@ -15,11 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-STEP_S = 2.0
-"""From one window to the next."""
+from supernet.windows.step_numbers import past_rows
+
 BLOCK_STEPS = 32
 """Windows that a training draws one after the other, where networks remember: a minute."""
-_APART = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,24 +64,9 @@ def call(network: Any, windows: Given) -> Tensor:
     return result
 
 
-def step_numbers(recording: npt.NDArray[np.integer], start_s: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-    """A number for each window, from recordings (n,) by index and starts (n,) in s: one more for the next step.
-
-    A window that does not start a whole number of steps (0.1 s off at most) after the one before follows none.
-    """
-    elapsed = np.diff(start_s, prepend=start_s[:1]) / STEP_S
-    whole = np.rint(elapsed)
-    follows = (np.abs(elapsed - whole) <= 0.1 / STEP_S) & (whole > 0) & (np.diff(recording, prepend=-1) == 0)
-    return np.cumsum(np.where(follows, whole, _APART)).astype(np.int64)
-
-
 def past_of(numbers: npt.NDArray[np.int64] | None) -> Tensor | None:
     """How many rows before each (n,) are the steps directly before it, from `step_numbers`."""
-    if numbers is None:
-        return None
-    rows = np.arange(len(numbers))
-    starts = np.maximum.accumulate(np.where(np.diff(numbers, prepend=numbers[:1] - 2) == 1, 0, rows))
-    return torch.from_numpy(rows - starts)
+    return None if numbers is None else torch.from_numpy(past_rows(numbers))
 
 
 def blocks_of(count: int, block: int, phase: int) -> list[npt.NDArray[np.intp]]:

@@ -68,6 +68,18 @@ def test_multiplier_and_shift_stand_for_the_real_factor() -> None:
         assert multiply_by_quantized_multiplier(1000, multiplier, shift) == pytest.approx(1000 * real, abs=1)
 
 
+def test_both_roundings_at_once_are_those_one_after_the_other() -> None:
+    rng = np.random.default_rng(0)
+    ends = np.array([-(1 << 31), (1 << 31) - 1, -1, 0, 1, -(1 << 30), 1 << 30])
+    x = np.concatenate([ends, rng.integers(-(1 << 31), 1 << 31, 5000), rng.integers(-300, 300, 5000)])[:, None]
+    multiplier = np.array([0, 1 << 30, (1 << 31) - 1, *rng.integers(1 << 30, 1 << 31, 40)])
+    for shift in (*range(-31, 1), 3):
+        shifted = ((x << max(shift, 0)) + (1 << 31) & 0xFFFFFFFF) - (1 << 31)
+        high = saturating_rounding_doubling_high_multiply(shifted, multiplier)
+        expected = rounding_divide_by_power_of_two(high, max(-shift, 0))
+        assert (multiply_by_quantized_multiplier(x, multiplier, np.full(len(multiplier), shift)) == expected).all()
+
+
 def float_outputs(model: IntegerModel, x: np.ndarray) -> dict[str, torch.Tensor]:
     """The same network in torch's double precision, fed with the dequantized integer inputs of every op."""
     integers = run(model, x)

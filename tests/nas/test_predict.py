@@ -13,6 +13,7 @@ import pytest
 import nas
 from benchmarks.support.noises import NOISES, noise
 from hwmodels.basics.errors import InputError
+from hwmodels.firmware import front_end
 from hwmodels.network.interpreter import ClassSettings, InputSettings
 from hwmodels.validation.network_check import random_model
 from nas.assembly.choice import bundle_path, chosen_arch
@@ -24,7 +25,9 @@ from nas.data.synthetic import simulate
 from nas.data.windows import make_windows
 from nas.deploy.manifest import MANIFEST
 from nas.evaluation.estimates import integer_estimates
-from nas.predict.inference import infer
+from nas.predict import sensor_counts
+from nas.predict.inference import infer, references_of
+from nas.predict.shipped import shipped_for
 from nas.report.plots import rate_trace
 from nas.run.run_directory import RunDirectory
 from supernet.space.search_space import load_space
@@ -251,3 +254,35 @@ def test_a_legend_says_what_the_reference_is_or_leaves_it_out(labels: float, tol
     figure = rate_trace(time_s, np.full(5, labels), time_s + 70, time_s > 2, "walk", "a strap")
     texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     assert [text for text in texts if text.startswith("reference")] == told
+
+
+@pytest.mark.parametrize("has_acceleration", [True, False])
+def test_a_recording_read_in_pieces_reads_as_whole(monkeypatch: pytest.MonkeyPatch, has_acceleration: bool) -> None:
+    recording = simulate(1, 3, minutes=2.0)[0]
+    given = recording if has_acceleration else dataclasses.replace(recording, acc=None)
+    model, tracker = shipped_for(has_acceleration).load()
+    whole, followed = infer(model, given), infer(model, given, tracker)
+    for module, name, value in ((front_end, "_BLOCK", 37), (front_end, "_WINDOWS", 5), (sensor_counts, "_BLOCK", 41)):
+        monkeypatch.setattr(module, name, value)
+    for found, expected in ((infer(model, given), whole), (infer(model, given, tracker), followed)):
+        np.testing.assert_array_equal(found.estimate, expected.estimate)
+        np.testing.assert_array_equal(found.confidence, expected.confidence)
+        np.testing.assert_array_equal(found.invalid, expected.invalid)
+
+
+def test_the_nearest_label_is_the_first_of_those_as_near() -> None:
+    recording = dataclasses.replace(
+        simulate(1, 3, minutes=1.0)[0],
+        label_times_s=np.array([9.0, 7.0, 7.0, 30.0]),
+        heart_rate_bpm=np.array([90.0, 70.0, 71.0, 130.0]),
+        activity=None,
+        trusted=None,
+    )
+    found = references_of(recording, np.array([6.5, 8.0, 9.9, 20.0, 31.0]))
+    np.testing.assert_array_equal(found, [70.0, 70.0, 90.0, np.nan, 130.0])
+
+
+def test_what_comes_with_the_program_needs_no_torch() -> None:
+    code = "import sys, nas; nas.infer_heart_rate; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

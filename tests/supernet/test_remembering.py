@@ -26,7 +26,8 @@ from supernet.tasks.task import HeartRateTask
 from supernet.training.methods import Sandwich
 from supernet.training.trainer import fit
 from supernet.training.window_outputs import calibration_inputs, logits_of, ready_subnet
-from supernet.windows.steps import Windows, blocks_of, past_of, step_numbers
+from supernet.windows.step_numbers import step_numbers
+from supernet.windows.steps import Windows, blocks_of, past_of
 from supernet.windows.training_set import TrainingSet, input_of
 
 CONTENT = yaml.safe_load(named_or_shipped("context", "spaces").read_text())
