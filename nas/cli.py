@@ -35,8 +35,14 @@ _COMMANDS = {
     "personalize": "fit a run's network to each wearer, and judge it on what follows",
     "explore": "look into a run, or two side by side, as a page",
     "report": "write the report of a run again and print its summary",
+    "runs": "list runs: how far each is, its error, its size, when it last worked",
+    "doctor": "say what is there, what is missing for what, and how to mend it",
+    "completion": "print a script that completes commands and options in a shell",
 }
-_OF_HARDWARE = ("hw", "cost", "lut")
+_SHELVES = {
+    **dict.fromkeys(("hw", "cost", "lut"), "hardware."),
+    **dict.fromkeys(("pareto", "explain", "explore", "report", "runs"), "results."),
+}
 
 
 class _Version(argparse.Action):
@@ -50,8 +56,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def build_parser(wanted: str | None) -> argparse.ArgumentParser:
-    """The parser; only the module of the command that is wanted is imported, as some are slow to load."""
+def build_parser(wanted: str | None, every: bool = False) -> argparse.ArgumentParser:
+    """The parser; only the module of the command that is wanted is imported, as some are slow to load, unless every."""
     parser = Parser(
         prog="ppg-nas",
         description="From PPG recordings to verified int8 firmware on an Arm Cortex-M7.",
@@ -62,9 +68,8 @@ def build_parser(wanted: str | None) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in _COMMANDS.items():
         inner = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        if name == wanted:
-            shelf = "hardware." if name in _OF_HARDWARE else ""
-            importlib.import_module(f"nas.commands.{shelf}{name}").declare(inner)
+        if every or name == wanted:
+            importlib.import_module(f"nas.commands.{_SHELVES.get(name, '')}{name}").declare(inner)
     return parser
 
 

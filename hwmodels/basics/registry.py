@@ -11,6 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from hwmodels.basics.errors import InputError
+from hwmodels.basics.suggestions import did_you_mean
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class Registry(Mapping[str, T], Generic[T]):
     def unknown(self, name: str) -> str:
         """What to tell somebody who wrote a name that nothing is registered under."""
         return (
-            f"unknown {self.noun} {name!r}, known are {', '.join(self)}; "
+            f"unknown {self.noun} {name!r}, known are {', '.join(self)}{did_you_mean(name, self)}; "
             f"an installed package adds another by an entry point in the group {self.group}"
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -19,6 +19,7 @@ from hwmodels.basics.documents import DocumentError, UndecodableError, read_yaml
 from hwmodels.basics.errors import InputError
 from hwmodels.basics.settings import Settings
 from hwmodels.basics.shipped import named_or_shipped, shipped_names
+from hwmodels.basics.suggestions import did_you_mean
 from hwmodels.network.build_form import Memory
 from hwmodels.network.graph import Code
 from nas.data.loader import LOADERS
@@ -200,7 +201,7 @@ def parse_config(content: Any, origin: str) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigError(f"{origin}, {field}: {_remedy(first)}") from None
+        raise ConfigError(f"{origin}, {field}: {_remedy(first)}{_suggestion(first)}") from None
 
 
 def absolute(name: str) -> str:
@@ -217,6 +218,20 @@ def _remedy(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return str(error["ctx"]["error"])
     return f"{error['msg'][0].lower()}{error['msg'][1:]}, got {_shortened(error['input'])}"
+
+
+def _suggestion(error: ErrorDetails) -> str:
+    """The key that an unknown one resembles, of the same part of the configuration."""
+    if error["type"] != "extra_forbidden":
+        return ""
+    *parts, written = error["loc"]
+    record: Any = Config
+    for part in parts:
+        if isinstance(part, str) and part in getattr(record, "model_fields", {}):
+            record = record.model_fields[part].annotation
+        inner = [one for one in get_args(record) if hasattr(one, "model_fields")]
+        record = inner[0] if inner else record
+    return did_you_mean(str(written), getattr(record, "model_fields", {}))
 
 
 def _shortened(value: Any) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn
+
+from hwmodels.basics.suggestions import did_you_mean
 
 CC_HELP = "compiler and more flags for it, or zig (default: arm-none-eabi-gcc, else zig)"
 _PICTURES = (".png", ".svg", ".pdf")
@@ -17,8 +20,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit."""
-        print(f"{self.prog}: error: {message}; see {self.prog} --help", file=sys.stderr)
+        print(f"{self.prog}: error: {message}{self._suggestion(message)}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
+
+    def _suggestion(self, message: str) -> str:
+        """What may have been meant, of an unknown option, command or other choice."""
+        if unknown := re.search(r"unrecognized arguments: (--[^\s=]+)", message):
+            return did_you_mean(unknown[1], self._options())
+        if wrong := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            return did_you_mean(wrong[1], [name.strip(" '") for name in wrong[2].split(",")])
+        return ""
+
+    def _options(self) -> list[str]:
+        """All long options, those of the commands that were declared among them."""
+        inner = [
+            parser
+            for action in self._actions
+            if isinstance(action, argparse._SubParsersAction)
+            for parser in action.choices.values()
+        ]
+        own = [name for name in self._option_string_actions if name.startswith("--")]
+        return own + [name for parser in inner for name in parser._options()]
 
 
 def positive_count(text: str) -> int:
