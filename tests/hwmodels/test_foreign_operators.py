@@ -228,8 +228,10 @@ def test_an_operator_in_between_does_not_end_what_is_known() -> None:
 @pytest.mark.parametrize(
     ("taps", "channels", "stride", "reason"),
     [
-        (16, 16, 1, "16 taps"),
-        (10, 8, 1, "10 taps"),
+        (34, 16, 1, "34 taps"),
+        (33, 8, 1, ""),
+        (10, 8, 2, "10 taps"),
+        (10, 8, 1, ""),
         (9, 8, 1, ""),
         (1, 8, 1, "1 taps"),
         (5, 8, 2, "stride of 2"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
 from hwmodels.basics.errors import InputError
 from hwmodels.c.toolchain import ToolchainError, find_toolchain, host_toolchain
+from hwmodels.device.cortex_m7 import PipelineModel
 from hwmodels.emulation.emulator import Emulator
 from hwmodels.emulation.kernel_call import CORE_MEMORY, kernel_call, place_call
 from hwmodels.kernels.constants import kernel_constants
@@ -169,10 +171,30 @@ def test_c_on_the_core_and_on_this_machine_is_the_interpreter(
     assert found.core_mismatches == found.host_mismatches > 0 and found.first
 
 
+@pytest.mark.parametrize("activation", ["relu", "none"])
+def test_depthwise_kernels_of_10_to_33_taps_are_exact_and_no_slower_a_mac_than_8(
+    emulator: Emulator, activation: Literal["relu", "none"]
+) -> None:
+    pipeline, cycles, rng = PipelineModel(kernel_image(find_toolchain())), {}, np.random.default_rng(43)
+    for taps in (8, *range(10, 34)):
+        for dilation, length in ((1, 128), (4, 37), (16, 9)):
+            op = Op("op", "depthwise", length, 8, length, 8, taps, 1, dilation, activation=activation)
+            grids = (Quantization(0.05, int(rng.integers(-128, 128))), Quantization(0.04, -128))
+            parameters = random_parameters(rng, op, extreme=False)
+            x = rng.integers(-128, 128, (length, 8)).astype(np.int8)
+            call = place_call(op, parameters, grids, [x])
+            done = emulator.call(call.function, call.arguments, call.writes)
+            got = np.frombuffer(emulator.read(call.output, op.output_bytes), np.int8).reshape(x.shape)
+            assert (got == expected_output(op, parameters, grids, x)).all(), op
+            if dilation == 1:
+                cycles[taps] = pipeline.cycles(done) / op.macs
+    assert max(cycles.values()) == cycles[8]
+
+
 def test_depthwise_kernels_may_write_over_their_input(emulator: Emulator) -> None:
     host = HostKernels(host_toolchain())
     kernels = [kernel for kernel in all_kernels() if kernel.name.startswith("depthwise")]
-    assert len(kernels) == 13
+    assert len(kernels) == 37
     for number, kernel in enumerate(kernels):
         rng, checked = np.random.default_rng([41, number]), 0
         while checked < 6:

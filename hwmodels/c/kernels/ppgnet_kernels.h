@@ -142,6 +142,14 @@ ppgnet_kernel ppgnet_matrix_linear_any, ppgnet_dense;
 ppgnet_kernel ppgnet_depthwise_relu_3, ppgnet_depthwise_relu_5, ppgnet_depthwise_relu_7;
 ppgnet_kernel ppgnet_depthwise_relu_9, ppgnet_depthwise_linear_3, ppgnet_depthwise_linear_5;
 ppgnet_kernel ppgnet_depthwise_linear_7, ppgnet_depthwise_linear_9, ppgnet_depthwise_spaced_3;
+ppgnet_kernel ppgnet_depthwise_relu_11, ppgnet_depthwise_relu_13, ppgnet_depthwise_relu_15;
+ppgnet_kernel ppgnet_depthwise_relu_17, ppgnet_depthwise_relu_19, ppgnet_depthwise_relu_21;
+ppgnet_kernel ppgnet_depthwise_relu_23, ppgnet_depthwise_relu_25, ppgnet_depthwise_relu_27;
+ppgnet_kernel ppgnet_depthwise_relu_29, ppgnet_depthwise_relu_31, ppgnet_depthwise_relu_33;
+ppgnet_kernel ppgnet_depthwise_linear_11, ppgnet_depthwise_linear_13, ppgnet_depthwise_linear_15;
+ppgnet_kernel ppgnet_depthwise_linear_17, ppgnet_depthwise_linear_19, ppgnet_depthwise_linear_21;
+ppgnet_kernel ppgnet_depthwise_linear_23, ppgnet_depthwise_linear_25, ppgnet_depthwise_linear_27;
+ppgnet_kernel ppgnet_depthwise_linear_29, ppgnet_depthwise_linear_31, ppgnet_depthwise_linear_33;
 ppgnet_kernel ppgnet_depthwise_spaced_5, ppgnet_depthwise_spaced_7, ppgnet_depthwise_spaced_9;
 ppgnet_kernel ppgnet_depthwise_any, ppgnet_depthwise;
 /* Any convolution with any requantization, slowly. */

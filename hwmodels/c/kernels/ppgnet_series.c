@@ -89,6 +89,35 @@ FUNCTION("ppgnet_gather_series",
     "stm r3!, {r4-r12, lr}\n" \
     "ldr r12, [r1, #16]\n" CONSTANTS("r12", "20")
 
+/* Eleven taps and more: four weights a word, the even pair before them in r10. */
+#define FOUR_BEGIN(at) "ldr r12, [r1, #8 + 4 * " at "]\n" PAIR_OF("", "r12", "r4") ODD("r5", "r10", "r4")
+#define FOUR(at) \
+    FOUR_BEGIN(at) PAIR_OF(", ror #8", "r12", "r6") ODD("r7", "r4", "r6") "mov r10, r6\n" \
+    "stm r3!, {r4-r7}\n"
+#define THREE_LAST(at, bytes) \
+    FOUR_BEGIN(at) PAIR_OF(", ror #8", "r12", "r6") "uxth r6, r6\n" ODD("r7", "r4", "r6") \
+    "stm r3!, {r4-r7}\n" CONSTANTS("r12", bytes)
+#define ONE_LAST(at, bytes) FOUR_BEGIN(at) "stm r3!, {r4, r5}\n" CONSTANTS("r12", bytes)
+#define FOURS_2 "mov r10, #0\n" FOUR("0") FOUR("1")
+#define FOURS_3 FOURS_2 FOUR("2")
+#define FOURS_4 FOURS_3 FOUR("3")
+#define FOURS_5 FOURS_4 FOUR("4")
+#define FOURS_6 FOURS_5 FOUR("5")
+#define FOURS_7 FOURS_6 FOUR("6")
+#define FOURS_8 FOURS_7 FOUR("7")
+#define UNPACK_11 FOURS_2 THREE_LAST("2", "20")
+#define UNPACK_13 FOURS_3 ONE_LAST("3", "24")
+#define UNPACK_15 FOURS_3 THREE_LAST("3", "24")
+#define UNPACK_17 FOURS_4 ONE_LAST("4", "28")
+#define UNPACK_19 FOURS_4 THREE_LAST("4", "28")
+#define UNPACK_21 FOURS_5 ONE_LAST("5", "32")
+#define UNPACK_23 FOURS_5 THREE_LAST("5", "32")
+#define UNPACK_25 FOURS_6 ONE_LAST("6", "36")
+#define UNPACK_27 FOURS_6 THREE_LAST("6", "36")
+#define UNPACK_29 FOURS_7 ONE_LAST("7", "40")
+#define UNPACK_31 FOURS_7 THREE_LAST("7", "40")
+#define UNPACK_33 FOURS_8 ONE_LAST("8", "44")
+
 /* Outputs one sample apart read samples in turn: the first two outputs from one on, the others from the next. */
 #define PRODUCTS(a0, a1, a2, a3, s0, s1, s2, s3, first, second, next_sample, next_even, next_odd) \
     "smlad " a0 ", r12, " first ", " s0 "\n" \
@@ -165,6 +194,55 @@ FUNCTION("ppgnet_gather_series",
     GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "1") GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "2") \
     GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "3") \
     END(a0, a1, a2, a3, frame, "r2", "r3", "4") finish(a0, a1, a2, a3, "r3", "r2", even, second, first)
+
+/* The pairs between the first and the last. */
+#define BETWEEN_9(a0, a1, a2, a3, frame, channel) \
+    GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "1") GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "2") \
+    GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "3")
+#define BETWEEN_11(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_9(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "4")
+#define BETWEEN_13(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_11(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "5")
+#define BETWEEN_15(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_13(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "6")
+#define BETWEEN_17(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_15(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "7")
+#define BETWEEN_19(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_17(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "8")
+#define BETWEEN_21(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_19(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "9")
+#define BETWEEN_23(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_21(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "10")
+#define BETWEEN_25(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_23(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "11")
+#define BETWEEN_27(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_25(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "12")
+#define BETWEEN_29(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_27(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "13")
+#define BETWEEN_31(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_29(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r2", "r3", "14")
+#define BETWEEN_33(a0, a1, a2, a3, frame, channel) \
+    BETWEEN_31(a0, a1, a2, a3, frame, channel) GO_ON(a0, a1, a2, a3, frame, channel, "r3", "r2", "15")
+#define SUMS_MANY_ODD( \
+    between, pair, a0, a1, a2, a3, frame, channel, merge1, merge2, finish, even, first, second) \
+    BEGIN(a0, a1, a2, a3, frame, channel, merge1, merge2) between(a0, a1, a2, a3, frame, channel) \
+    END(a0, a1, a2, a3, frame, "r3", "r2", pair) finish(a0, a1, a2, a3, "r2", "r3", even, first, second)
+#define SUMS_MANY_EVEN( \
+    between, pair, a0, a1, a2, a3, frame, channel, merge1, merge2, finish, even, first, second) \
+    BEGIN(a0, a1, a2, a3, frame, channel, merge1, merge2) between(a0, a1, a2, a3, frame, channel) \
+    END(a0, a1, a2, a3, frame, "r2", "r3", pair) finish(a0, a1, a2, a3, "r3", "r2", even, second, first)
+#define SUMS_11(...) SUMS_MANY_ODD(BETWEEN_11, "5", __VA_ARGS__)
+#define SUMS_13(...) SUMS_MANY_EVEN(BETWEEN_13, "6", __VA_ARGS__)
+#define SUMS_15(...) SUMS_MANY_ODD(BETWEEN_15, "7", __VA_ARGS__)
+#define SUMS_17(...) SUMS_MANY_EVEN(BETWEEN_17, "8", __VA_ARGS__)
+#define SUMS_19(...) SUMS_MANY_ODD(BETWEEN_19, "9", __VA_ARGS__)
+#define SUMS_21(...) SUMS_MANY_EVEN(BETWEEN_21, "10", __VA_ARGS__)
+#define SUMS_23(...) SUMS_MANY_ODD(BETWEEN_23, "11", __VA_ARGS__)
+#define SUMS_25(...) SUMS_MANY_EVEN(BETWEEN_25, "12", __VA_ARGS__)
+#define SUMS_27(...) SUMS_MANY_ODD(BETWEEN_27, "13", __VA_ARGS__)
+#define SUMS_29(...) SUMS_MANY_EVEN(BETWEEN_29, "14", __VA_ARGS__)
+#define SUMS_31(...) SUMS_MANY_ODD(BETWEEN_31, "15", __VA_ARGS__)
+#define SUMS_33(...) SUMS_MANY_EVEN(BETWEEN_33, "16", __VA_ARGS__)
 
 #define MERGE(to, from, place) "bfi " to ", " from ", #" place ", #8\n"
 /* Outputs two samples apart read at even samples alone, each pair of weights with four pairs of samples. */
@@ -280,16 +358,52 @@ FUNCTION("ppgnet_gather_series",
 #define FRAMES_5 "6", "40", "80", "120", "160"
 #define FRAMES_7 "8", "48", "96", "144", "192"
 #define FRAMES_9 "10", "56", "112", "168", "224"
+#define FRAMES_11 "12", "64", "128", "192", "256"
+#define FRAMES_13 "14", "72", "144", "216", "288"
+#define FRAMES_15 "16", "80", "160", "240", "320"
+#define FRAMES_17 "18", "88", "176", "264", "352"
+#define FRAMES_19 "20", "96", "192", "288", "384"
+#define FRAMES_21 "22", "104", "208", "312", "416"
+#define FRAMES_23 "24", "112", "224", "336", "448"
+#define FRAMES_25 "26", "120", "240", "360", "480"
+#define FRAMES_27 "28", "128", "256", "384", "512"
+#define FRAMES_29 "30", "136", "272", "408", "544"
+#define FRAMES_31 "32", "144", "288", "432", "576"
+#define FRAMES_33 "34", "152", "304", "456", "608"
 /* Expands its arguments before the macro takes them apart. */
 #define APPLY(macro, ...) macro(__VA_ARGS__)
 SERIES("ppgnet_series_relu_3", UNPACK_3, "128", APPLY(NEIGHBOURS, SUMS_3, FRAMES_3, RELU));
 SERIES("ppgnet_series_relu_5", UNPACK_5, "160", APPLY(NEIGHBOURS, SUMS_5, FRAMES_5, RELU));
 SERIES("ppgnet_series_relu_7", UNPACK_7, "192", APPLY(NEIGHBOURS, SUMS_7, FRAMES_7, RELU));
 SERIES("ppgnet_series_relu_9", UNPACK_9, "224", APPLY(NEIGHBOURS, SUMS_9, FRAMES_9, RELU));
+SERIES("ppgnet_series_relu_11", UNPACK_11, "256", APPLY(NEIGHBOURS, SUMS_11, FRAMES_11, RELU));
+SERIES("ppgnet_series_relu_13", UNPACK_13, "288", APPLY(NEIGHBOURS, SUMS_13, FRAMES_13, RELU));
+SERIES("ppgnet_series_relu_15", UNPACK_15, "320", APPLY(NEIGHBOURS, SUMS_15, FRAMES_15, RELU));
+SERIES("ppgnet_series_relu_17", UNPACK_17, "352", APPLY(NEIGHBOURS, SUMS_17, FRAMES_17, RELU));
+SERIES("ppgnet_series_relu_19", UNPACK_19, "384", APPLY(NEIGHBOURS, SUMS_19, FRAMES_19, RELU));
+SERIES("ppgnet_series_relu_21", UNPACK_21, "416", APPLY(NEIGHBOURS, SUMS_21, FRAMES_21, RELU));
+SERIES("ppgnet_series_relu_23", UNPACK_23, "448", APPLY(NEIGHBOURS, SUMS_23, FRAMES_23, RELU));
+SERIES("ppgnet_series_relu_25", UNPACK_25, "480", APPLY(NEIGHBOURS, SUMS_25, FRAMES_25, RELU));
+SERIES("ppgnet_series_relu_27", UNPACK_27, "512", APPLY(NEIGHBOURS, SUMS_27, FRAMES_27, RELU));
+SERIES("ppgnet_series_relu_29", UNPACK_29, "544", APPLY(NEIGHBOURS, SUMS_29, FRAMES_29, RELU));
+SERIES("ppgnet_series_relu_31", UNPACK_31, "576", APPLY(NEIGHBOURS, SUMS_31, FRAMES_31, RELU));
+SERIES("ppgnet_series_relu_33", UNPACK_33, "608", APPLY(NEIGHBOURS, SUMS_33, FRAMES_33, RELU));
 SERIES("ppgnet_series_linear_3", UNPACK_3, "128", APPLY(NEIGHBOURS, SUMS_3, FRAMES_3, LINEAR));
 SERIES("ppgnet_series_linear_5", UNPACK_5, "160", APPLY(NEIGHBOURS, SUMS_5, FRAMES_5, LINEAR));
 SERIES("ppgnet_series_linear_7", UNPACK_7, "192", APPLY(NEIGHBOURS, SUMS_7, FRAMES_7, LINEAR));
 SERIES("ppgnet_series_linear_9", UNPACK_9, "224", APPLY(NEIGHBOURS, SUMS_9, FRAMES_9, LINEAR));
+SERIES("ppgnet_series_linear_11", UNPACK_11, "256", APPLY(NEIGHBOURS, SUMS_11, FRAMES_11, LINEAR));
+SERIES("ppgnet_series_linear_13", UNPACK_13, "288", APPLY(NEIGHBOURS, SUMS_13, FRAMES_13, LINEAR));
+SERIES("ppgnet_series_linear_15", UNPACK_15, "320", APPLY(NEIGHBOURS, SUMS_15, FRAMES_15, LINEAR));
+SERIES("ppgnet_series_linear_17", UNPACK_17, "352", APPLY(NEIGHBOURS, SUMS_17, FRAMES_17, LINEAR));
+SERIES("ppgnet_series_linear_19", UNPACK_19, "384", APPLY(NEIGHBOURS, SUMS_19, FRAMES_19, LINEAR));
+SERIES("ppgnet_series_linear_21", UNPACK_21, "416", APPLY(NEIGHBOURS, SUMS_21, FRAMES_21, LINEAR));
+SERIES("ppgnet_series_linear_23", UNPACK_23, "448", APPLY(NEIGHBOURS, SUMS_23, FRAMES_23, LINEAR));
+SERIES("ppgnet_series_linear_25", UNPACK_25, "480", APPLY(NEIGHBOURS, SUMS_25, FRAMES_25, LINEAR));
+SERIES("ppgnet_series_linear_27", UNPACK_27, "512", APPLY(NEIGHBOURS, SUMS_27, FRAMES_27, LINEAR));
+SERIES("ppgnet_series_linear_29", UNPACK_29, "544", APPLY(NEIGHBOURS, SUMS_29, FRAMES_29, LINEAR));
+SERIES("ppgnet_series_linear_31", UNPACK_31, "576", APPLY(NEIGHBOURS, SUMS_31, FRAMES_31, LINEAR));
+SERIES("ppgnet_series_linear_33", UNPACK_33, "608", APPLY(NEIGHBOURS, SUMS_33, FRAMES_33, LINEAR));
 SERIES("ppgnet_series_spaced_3", UNPACK_3, "128", APPLY(APART, SUMS_SPACED_3, FRAMES_3));
 SERIES("ppgnet_series_spaced_5", UNPACK_5, "160", APPLY(APART, SUMS_SPACED_5, FRAMES_5));
 SERIES("ppgnet_series_spaced_7", UNPACK_7, "192", APPLY(APART, SUMS_SPACED_7, FRAMES_7));
@@ -317,10 +431,34 @@ SERIES(ppgnet_series_relu_3)
 SERIES(ppgnet_series_relu_5)
 SERIES(ppgnet_series_relu_7)
 SERIES(ppgnet_series_relu_9)
+SERIES(ppgnet_series_relu_11)
+SERIES(ppgnet_series_relu_13)
+SERIES(ppgnet_series_relu_15)
+SERIES(ppgnet_series_relu_17)
+SERIES(ppgnet_series_relu_19)
+SERIES(ppgnet_series_relu_21)
+SERIES(ppgnet_series_relu_23)
+SERIES(ppgnet_series_relu_25)
+SERIES(ppgnet_series_relu_27)
+SERIES(ppgnet_series_relu_29)
+SERIES(ppgnet_series_relu_31)
+SERIES(ppgnet_series_relu_33)
 SERIES(ppgnet_series_linear_3)
 SERIES(ppgnet_series_linear_5)
 SERIES(ppgnet_series_linear_7)
 SERIES(ppgnet_series_linear_9)
+SERIES(ppgnet_series_linear_11)
+SERIES(ppgnet_series_linear_13)
+SERIES(ppgnet_series_linear_15)
+SERIES(ppgnet_series_linear_17)
+SERIES(ppgnet_series_linear_19)
+SERIES(ppgnet_series_linear_21)
+SERIES(ppgnet_series_linear_23)
+SERIES(ppgnet_series_linear_25)
+SERIES(ppgnet_series_linear_27)
+SERIES(ppgnet_series_linear_29)
+SERIES(ppgnet_series_linear_31)
+SERIES(ppgnet_series_linear_33)
 SERIES(ppgnet_series_spaced_3)
 SERIES(ppgnet_series_spaced_5)
 SERIES(ppgnet_series_spaced_7)

@@ -38,6 +38,14 @@ typedef void ppgnet_series(const ppgnet_series_job *job, const ppgnet_word *reco
 ppgnet_series ppgnet_series_relu_3, ppgnet_series_relu_5, ppgnet_series_relu_7, ppgnet_series_relu_9;
 ppgnet_series ppgnet_series_linear_3, ppgnet_series_linear_5, ppgnet_series_linear_7, ppgnet_series_linear_9;
 ppgnet_series ppgnet_series_spaced_3, ppgnet_series_spaced_5, ppgnet_series_spaced_7, ppgnet_series_spaced_9;
+ppgnet_series ppgnet_series_relu_11, ppgnet_series_relu_13, ppgnet_series_relu_15;
+ppgnet_series ppgnet_series_relu_17, ppgnet_series_relu_19, ppgnet_series_relu_21;
+ppgnet_series ppgnet_series_relu_23, ppgnet_series_relu_25, ppgnet_series_relu_27;
+ppgnet_series ppgnet_series_relu_29, ppgnet_series_relu_31, ppgnet_series_relu_33;
+ppgnet_series ppgnet_series_linear_11, ppgnet_series_linear_13, ppgnet_series_linear_15;
+ppgnet_series ppgnet_series_linear_17, ppgnet_series_linear_19, ppgnet_series_linear_21;
+ppgnet_series ppgnet_series_linear_23, ppgnet_series_linear_25, ppgnet_series_linear_27;
+ppgnet_series ppgnet_series_linear_29, ppgnet_series_linear_31, ppgnet_series_linear_33;
 ppgnet_series ppgnet_series_any;
 
 /* The pair of two rows' words as words of int16, channel by channel; returns the end. */

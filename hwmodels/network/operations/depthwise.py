@@ -8,6 +8,7 @@ any taps alone.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,12 @@ def _named(tail: str) -> KernelVariant:
     return KernelVariant(f"depthwise_{tail}", f"ppgnet_depthwise_{tail}", frozenset(helpers))
 
 
-_UNROLLED = {(form, taps): _named(f"{form}_{taps}") for form in ("relu", "linear", "spaced") for taps in (3, 5, 7, 9)}
+_NEIGHBOURS_TAPS, _SPACED_TAPS = range(3, 34, 2), range(3, 10, 2)
+_UNROLLED = {(form, taps): _named(f"{form}_{taps}") for form in ("relu", "linear") for taps in _NEIGHBOURS_TAPS}
+_UNROLLED |= {("spaced", taps): _named(f"spaced_{taps}") for taps in _SPACED_TAPS}
+_MANY_TAPS = {variant: taps for (_, taps), variant in _UNROLLED.items() if taps not in _SPACED_TAPS}
 _ANY = _named("any")
-_FEWEST_TAPS, _MOST_TAPS = 2, 9
+_FEWEST_TAPS = 2
 
 
 def series_spacing(op: Op) -> int:
@@ -98,14 +102,15 @@ class Depthwise(OverTime):
         return np.concatenate([np.array([layout], "<u4"), records])
 
     def kernel_gap(self, op: Op) -> str:
-        """Channels in fours, few taps, neighbouring samples."""
+        """Channels in fours, taps that a kernel is unrolled for, neighbouring samples."""
         variant = self.variants(op)[0]
         if variant == EXACT:
             return "channels are no multiple of 4" if op.channels_out % 4 else "its stride jumps over samples"
         if variant != _ANY:
             return ""
-        if not _FEWEST_TAPS <= op.kernel <= _MOST_TAPS:
-            return f"{op.kernel} taps, kernels are made for {_FEWEST_TAPS} to {_MOST_TAPS}"
+        most = max(_NEIGHBOURS_TAPS if series_spacing(op) == 1 else _SPACED_TAPS)
+        if not _FEWEST_TAPS <= op.kernel <= most:
+            return f"{op.kernel} taps, kernels are made for {_FEWEST_TAPS} to {most}"
         return f"a stride of {series_spacing(op)} samples without a ReLU"
 
     def part_in_stripes(self, op: Op) -> PartInStripes | None:
@@ -113,9 +118,15 @@ class Depthwise(OverTime):
         return "channelwise over time" if op.reach and op.padding != "valid" else None
 
     def example(self, rng: np.random.Generator, variant: KernelVariant | None = None) -> Op | None:
-        """Any taps; for the kernel of any taps, any code."""
+        """Any taps; for a kernel of more than the examples have, its own; for the kernel of any taps, any code."""
         op = example_over_time(self.name, rng)
-        return built(op, CODES[int(rng.integers(len(CODES)))]) if op is not None and variant == _ANY else op
+        if op is not None and variant == _ANY:
+            return built(op, CODES[int(rng.integers(len(CODES)))])
+        if op is not None and variant in _MANY_TAPS:
+            taps = _MANY_TAPS[variant] - int(rng.integers(2))
+            inside = op.length_in - ((taps - 1) * op.dilation if op.padding == "valid" else 0)
+            return replace(op, kernel=taps, length_out=-(-inside // op.stride)) if inside > 0 else None
+        return op
 
 
 register(Depthwise())
