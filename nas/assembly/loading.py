@@ -13,7 +13,7 @@ from torch import nn
 from nas.assembly.recording_labels import unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
-from nas.assembly.teacher_setup import new_teacher
+from nas.assembly.teacher_setup import new_teacher, teacher_follows_time
 from nas.data.windows import WindowSet
 from nas.run.processor import take
 from nas.run.run_directory import RunDirectory, RunError
@@ -67,7 +67,7 @@ def unlabelled_windows(run: RunDirectory) -> WindowSet | None:
 
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
     """Training and validation windows as the trainer wants them."""
-    kind, has_context = run.config.task_kind, space_of(run.config).has_context
+    kind, has_context = run.config.task_kind, space_of(run.config).has_context or teacher_follows_time(run.config)
     train, validation = (
         training_set(windows_of(run, side), kind, has_context=has_context) for side in ("train", "validation")
     )

@@ -58,7 +58,7 @@ def _mass(log_belief: Tensor, chosen: Tensor) -> Tensor:
 
 
 def target_of(comparison: Comparison, target_bins: int) -> Tensor:
-    """Bool (n, outputs): the class of each window, or the bin nearest its heart rate and `target_bins` to either side."""
+    """Bool (n, outputs): each window's class, or the bin nearest its heart rate and `target_bins` to either side."""
     task, count = comparison.task, comparison.student.logits.shape[1]
     places = torch.arange(count, device=comparison.targets.device)
     if task.band_per_min is None:
