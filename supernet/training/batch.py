@@ -12,8 +12,9 @@ from supernet.windows.training_set import Inputs
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them."""
+    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them, weights (n,)."""
 
     inputs: Inputs
     targets: Tensor
     teacher: Observation | None = None
+    weights: Tensor | None = None
