@@ -16,7 +16,8 @@ def training_set(
 ) -> TrainingSet:
     """Windows as the trainer wants them; those with a doubtful label are left out.
 
-    Windows without labels have zeros until a teacher labels them. They are drawn in blocks of a minute where networks have a context of earlier windows.
+    Windows without labels have zeros until a teacher labels them. Where networks have a context of earlier windows,
+    they are drawn in blocks of a minute.
     """
     if trusted_only and windows.label_kind != "none":
         windows = windows.subset(windows.trusted)

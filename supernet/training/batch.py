@@ -12,7 +12,9 @@ from supernet.windows.training_set import Inputs
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them, weights (n,)."""
+    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them,
+    and weights (n,).
+    """
 
     inputs: Inputs
     targets: Tensor

@@ -102,8 +102,8 @@ class TrainingSet:
     inputs: rate in Hz -> float32 (n, 4, (window_s + 2 margin_s) * rate): band-passed PPG, then the
     accelerometer in g (zeros where has_acc is False). targets: (n,) BPM or class indices.
     subjects: (n,) names, by which errors are averaged, or None. device: where windows are held, varied and
-    read from. weights: (n,) from 0 to 1 on what each teaches, or None. steps: (n,) as `step_numbers` has it, or None. block: windows drawn one after the other, 1 for
-    networks that read each by itself.
+    read from. steps: (n,) as `step_numbers` has it, or None. block: windows drawn one after the other, 1 for
+    networks that read each by itself. weights: (n,) from 0 to 1 on what each teaches, or None.
     """
 
     inputs: Mapping[int, npt.NDArray[np.float32]]
