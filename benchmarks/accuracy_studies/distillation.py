@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.support.trials import (
     FoldData,
     TrialError,
@@ -42,12 +44,14 @@ from supernet.settings.losses import LOSSES, Term
 from supernet.settings.training import TrainSettings
 from supernet.space.arch import Arch, Sensors
 from supernet.space.students import NAMES, student_in
+from supernet.training.labelling import joined, labelled_by
 from supernet.training.teaching import Teaching
 
 RESULTS = Path("docs/results/distillation")
 HARD, HARD_PPG = "hard labels", "PPG alone: hard labels"
-_PARTS = ("losses", "sensors", "subjects")
+_PARTS = ("losses", "sensors", "subjects", "unlabelled")
 _PEOPLE = (4, 8, 16)
+_FEW = (4, 8)
 _TEACHERS = "teachers"
 
 
@@ -56,7 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_fold_arguments(parser, RESULTS)
     parser.add_argument("--student", choices=NAMES, help="who learns (the space's first hand-made one)")
     parser.add_argument(
-        "--part", choices=_PARTS, action="append", help="rows: single losses, PPG alone, numbers of people (all)"
+        "--part",
+        choices=_PARTS,
+        action="append",
+        help="rows: single losses, PPG alone, numbers of people, few labels (all)",
     )
     parser.add_argument("--hard-share", type=share, help="of the hard labels, instead of the configuration's")
     parser.add_argument(
@@ -78,6 +85,7 @@ class _Row:
     teacher_sensors: str = "available"
     people: int | None = None
     is_progressive: bool = False
+    labels_others: bool = False
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -141,6 +149,13 @@ def _rows(options: argparse.Namespace) -> Iterator[_Row]:
         for people in _PEOPLE:
             yield _Row(f"{people} people: {HARD}", people=people)
             yield _Row(f"{people} people: soft_labels", ("soft_labels",), people=people)
+    if "unlabelled" in parts:
+        if not {"losses", "subjects"} & {*parts}:
+            yield _Row(HARD)
+        for people in _FEW:
+            if "subjects" not in parts:
+                yield _Row(f"{people} people: {HARD}", people=people)
+            yield _Row(f"{people} people: the others labelled by their teacher", people=people, labels_others=True)
 
 
 def _train(run: RunDirectory, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -169,6 +184,8 @@ def _training(data: FoldData, student: str | None, row: _Row, settings: TrainSet
         }
         try:
             teacher = _teacher(own, row) if terms else None
+            if row.labels_others:
+                own = _with_others(data, own, _teacher(own, row))
             if row.is_progressive:
                 assert teacher is not None
 
@@ -185,6 +202,15 @@ def _training(data: FoldData, student: str | None, row: _Row, settings: TrainSet
         return {**told, **data.errors(network, arch)}
 
     return train
+
+
+def _with_others(data: FoldData, own: FoldData, teacher: Teaching) -> FoldData:
+    """`own` people, and the fold's other training people without their labels, labelled by a teacher of the former."""
+    settings, subjects = data.run.config.teacher, data.training.subjects
+    assert subjects is not None and own.training.subjects is not None
+    bare = data.training.subset(~np.isin(subjects, own.training.subjects))
+    taught = labelled_by(teacher, bare, data.task, settings.floor_bpm)
+    return replace(own, training=joined(own.training, taught, settings.unlabelled_share))
 
 
 def _teacher(data: FoldData, row: _Row) -> Teaching:

@@ -23,6 +23,7 @@ from hwmodels.signals.spectrum import RATE_HZ
 from nas.assembly.loading import training_task, windows_of
 from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
+from nas.assembly.teacher_setup import teacher_follows_time
 from nas.evaluation.estimates import integer_estimates
 from nas.evaluation.metrics import Interval, paired_difference
 from nas.report.closing import made_with
@@ -60,7 +61,7 @@ class FoldData:
     def of(cls, run: RunDirectory) -> FoldData:
         """Windows of a run whose prepare stage is done. Raises TrialError for a rhythm run."""
         kind = run.config.task_kind
-        has_context = space_of(run.config).has_context
+        has_context = space_of(run.config).has_context or teacher_follows_time(run.config)
         training = training_set(windows_of(run, "train"), kind, has_context=has_context)
         task = training_task(run, training)
         if not isinstance(task, HeartRateTask):

@@ -13,7 +13,7 @@ from torch import nn
 from nas.assembly.recording_labels import unlabelled_file
 from nas.assembly.run_space import space_of
 from nas.assembly.task_setup import train_settings, training_set
-from nas.assembly.teacher_setup import new_teacher
+from nas.assembly.teacher_setup import new_teacher, teacher_follows_time
 from nas.data.windows import WindowSet
 from nas.run.processor import take
 from nas.run.run_directory import RunDirectory, RunError
@@ -24,6 +24,7 @@ from supernet.settings.training import Training
 from supernet.tasks.task import Task
 from supernet.training.checkpoint import load_checkpoint, save_checkpoint
 from supernet.training.distributed import ALONE, Team
+from supernet.training.labelling import joined, labelled_by
 from supernet.training.methods import Method
 from supernet.training.teaching import Teaching
 from supernet.training.trainer import EpochRecord, fit
@@ -67,11 +68,24 @@ def unlabelled_windows(run: RunDirectory) -> WindowSet | None:
 
 def sides(run: RunDirectory) -> tuple[TrainingSet, TrainingSet]:
     """Training and validation windows as the trainer wants them."""
-    kind, has_context = run.config.task_kind, space_of(run.config).has_context
+    kind, has_context = run.config.task_kind, space_of(run.config).has_context or teacher_follows_time(run.config)
     train, validation = (
         training_set(windows_of(run, side), kind, has_context=has_context) for side in ("train", "validation")
     )
     return train, validation
+
+
+def taught_sides(run: RunDirectory, teacher: Teaching) -> tuple[TrainingSet, TrainingSet]:
+    """As `sides`, with the windows of `data.unlabelled` beside those for training, labelled by the teacher."""
+    training, validation = sides(run)
+    bare = unlabelled_windows(run)
+    if bare is None:
+        return training, validation
+    settings, task = run.config.teacher, training_task(run, training)
+    windows = training_set(bare, run.config.task_kind, has_context=training.block > 1)
+    return joined(
+        training, labelled_by(teacher, windows, task, settings.floor_bpm), settings.unlabelled_share
+    ), validation
 
 
 def training_task(run: RunDirectory, training: TrainingSet) -> Task:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nas.data.windows import WindowSet
 from nas.evaluation.task_kind import TaskKind
 from supernet.settings.training import Training, TrainSettings
@@ -14,14 +16,15 @@ def training_set(
 ) -> TrainingSet:
     """Windows as the trainer wants them; those with a doubtful label are left out.
 
-    They are drawn in blocks of a minute where networks have a context of earlier windows.
+    Windows without labels have zeros until a teacher labels them. Where networks have a context of earlier windows,
+    they are drawn in blocks of a minute.
     """
-    if trusted_only:
+    if trusted_only and windows.label_kind != "none":
         windows = windows.subset(windows.trusted)
     return TrainingSet(
         inputs=dict(windows.inputs),
         has_acc=windows.has_acc,
-        targets=task.targets(windows),
+        targets=task.targets(windows) if windows.label_kind != "none" else np.zeros(len(windows), np.float32),
         window_s=windows.window_s,
         margin_s=windows.margin_s,
         subjects=windows.subject,

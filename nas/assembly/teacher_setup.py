@@ -28,6 +28,11 @@ def member_channels(member: TeacherMember, training: TrainingSet) -> int:
     return ALL_CHANNELS if has_motion and member.sensors != "ppg" else 1
 
 
+def teacher_follows_time(config: Config) -> bool:
+    """Whether a teacher reads the windows beside each, which are then drawn one after the other."""
+    return any(TEACHERS[member.kind].follows_time for member in config.teacher.networks)
+
+
 def new_teacher(config: Config, channels: tuple[int, ...], rate_hz: int, section: Teacher | None = None) -> nn.Module:
     """The teacher of a configuration, or of another section, untrained; `channels` of its networks in order.
 
@@ -40,4 +45,8 @@ def new_teacher(config: Config, channels: tuple[int, ...], rate_hz: int, section
         )
         for number, (member, own) in enumerate(zip(section.networks, channels, strict=True))
     ]
+    if section.is_mixed and (one := next((m for m in section.networks if TEACHERS[m.kind].follows_time), None)):
+        raise InputError(
+            f"teacher: {one.kind} reads windows in order, a mixture each by itself; use it alone, unscaled"
+        )
     return Ensemble(members, channels) if section.is_mixed else members[0]

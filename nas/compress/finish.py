@@ -17,7 +17,7 @@ from nas.assembly.loading import (
     CHECKPOINT,
     load_network,
     network_files,
-    sides,
+    taught_sides,
     train,
     trained_supernet,
     trained_teacher,
@@ -55,9 +55,9 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
     folder = run.subnet(arch.id)
     settings = run.config.finish
     _keep_if_made_from(folder, _origin(run))
-    training, validation = sides(run)
-    task = training_task(run, training)
     teacher = trained_teacher(run)
+    training, validation = taught_sides(run, teacher)
+    task = training_task(run, training)
     subnet = ready_subnet(trained_supernet(run), arch, training)
     inputs = validation.read(arch)
 
@@ -123,12 +123,13 @@ def train_float_as_long(run: RunDirectory, arch: Arch) -> float | None:
     if not settings.epochs:
         return None
     folder = run.subnet(arch.id) / _AS_LONG
-    training, validation = sides(run)
+    teacher = trained_teacher(run)
+    training, validation = taught_sides(run, teacher)
     task, subnet = training_task(run, training), finished_float(run, arch)
     title = f"float subnet as long, {arch.id}"
     method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, title, arch.reads)
     if not _is_trained(folder, subnet):
-        train(run, title, folder, method, (training, validation), task, settings, trained_teacher(run))
+        train(run, title, folder, method, (training, validation), task, settings, teacher)
         (folder / CHECKPOINT).unlink(missing_ok=True)
     estimate, _ = predict(subnet.eval(), validation.read(arch), task)
     return round(task.error(estimate, validation.targets, validation.subjects), 4)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwmodels.basics.errors import InputError
-from nas.assembly.loading import network_files, sides, train, trained_teacher, training_task
+from nas.assembly.loading import network_files, taught_sides, train, trained_teacher, training_task
 from nas.assembly.run_space import space_of
 from nas.run.run_directory import RunDirectory
 from supernet.network.supernet import SuperNet
@@ -52,7 +52,8 @@ def execute(run: RunDirectory) -> dict[str, Any]:
     if team.leads:
         team.agree(str(run.path.resolve()))
     space = space_of(run.config)
-    training, validation = sides(run)
+    teacher = trained_teacher(run)
+    training, validation = taught_sides(run, teacher)
     task = training_task(run, training)
     supernet = SuperNet(space, np.random.default_rng(run.config.seed))
     method = new_method(run.config.supernet.schedule, supernet, task)
@@ -64,7 +65,7 @@ def execute(run: RunDirectory) -> dict[str, Any]:
         (training, validation),
         task,
         run.config.supernet,
-        trained_teacher(run),
+        teacher,
         team,
     )
     errors = {f"validation_{name}": round(value, 4) for name, value in history[-1].validation.items()}

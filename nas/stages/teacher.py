@@ -21,6 +21,7 @@ from supernet.training.checkpoint import save_checkpoint
 from supernet.training.methods import SingleNetwork
 from supernet.training.teaching import Teaching
 from supernet.training.window_outputs import logits_of
+from supernet.windows.steps import Windows
 from supernet.windows.training_set import TrainingSet
 
 NAME = "teacher"
@@ -94,11 +95,11 @@ def _fit_temperatures(
     """
     x, targets = validation.windows(rate_hz)[:, :channels], validation.targets
     with torch.no_grad():
-        before = reliability(logits_of(network, x), targets, task)
+        before = reliability(logits_of(network, Windows(x, validation.past())), targets, task)
         if isinstance(network, Ensemble):
             for number, (member, own) in enumerate(zip(network.members, network.channels, strict=True)):
                 network.temperatures[number] = fit_temperature(logits_of(member, x[:, :own]), targets, task)
             network.temperatures[-1] = fit_temperature(logits_of(network, x), targets, task)
             return before, reliability(logits_of(network, x), targets, task)
-        logits = logits_of(network, x)
+        logits = logits_of(network, Windows(x, validation.past()))
         return before, reliability(logits / fit_temperature(logits, targets, task), targets, task)

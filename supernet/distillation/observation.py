@@ -36,6 +36,15 @@ class Observation:
         """The same of some of the windows."""
         return Observation.of({name: None if x is None else x[chosen] for name, x in self.tensors().items()})
 
+    def weighted(self, weights: Tensor | None) -> Observation:
+        """The same values, of which each window's gradient is multiplied by its weight (n,); no weights are ones."""
+        if weights is None:
+            return self
+        w = weights[:, None]
+        return Observation.of(
+            {k: None if x is None else w * x + (1 - w) * x.detach() for k, x in self.tensors().items()}
+        )
+
     def to(self, device: torch.device) -> Observation:
         """The same in the memory of another processor."""
         return Observation.of({name: None if x is None else x.to(device) for name, x in self.tensors().items()})

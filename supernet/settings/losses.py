@@ -13,14 +13,14 @@ from hwmodels.basics.settings import Settings
 class Term(Settings):
     """One loss of a weighted sum: its kind, its weight, and what that kind reads (docs/explanation/supernet.md).
 
-    options: settings of a loss that another package registers, checked by that loss.
+    options: settings that a loss has of its own, checked by that loss.
     """
 
     later = frozenset({"options"})
 
     kind: str
     weight: float = Field(default=1.0, ge=0)
-    temperature: float = Field(default=2.0, gt=0, description="soft_labels, cross_modal")
+    temperature: float = Field(default=2.0, gt=0, description="soft_labels, cross_modal, decoupled")
     delta_bpm: float = Field(default=4.0, gt=0, description="regression")
     blur_bins: float = Field(default=1.0, ge=0, description="bins")
     options: dict[str, Any] = {}

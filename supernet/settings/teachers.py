@@ -98,11 +98,13 @@ class Teacher(TeacherMember):
     validation subjects (Guo et al. 2017).
     """
 
-    later = TeacherMember.later | {"members", "scaling"}
+    later = TeacherMember.later | {"members", "scaling", "floor_bpm", "unlabelled_share"}
     mixtures = ("ensemble",)
 
     members: tuple[TeacherMember, ...] = ()
     scaling: Literal["none", "temperature"] = "none"
+    floor_bpm: float = Field(default=8.0, gt=0, description="expected error at which an unlabelled window has weight 0")
+    unlabelled_share: float = Field(default=0.5, gt=0, lt=1, description="of all weight, at most, where unlabelled")
 
     @model_validator(mode="after")
     def _has_members(self) -> Teacher:

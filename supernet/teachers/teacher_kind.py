@@ -40,12 +40,14 @@ class TeacherKind:
     build: a network, untrained, from windows float32 (batch, channels, samples) to logits (batch, outputs); one with
     `observe(x) -> (logits, maps (batch, channels, positions))` and `positions_along` can also be compared by its
     features. positions_along: what those positions are, "time" or "frequency"; "" for a network without them.
+    follows_time: whether forward(x, past) also reads the windows beside each, as supernet/windows/steps.py has them.
     reads: which of the settings blocks, heads, layers and patch_ms it has. check: raises ValueError, saying why,
     for settings that do not go together. options: the settings of its own that a configuration may give.
     """
 
     build: Callable[[TeacherNetwork, TeacherInput], nn.Module]
     positions_along: Literal["time", "frequency", ""] = ""
+    follows_time: bool = False
     reads: frozenset[str] = frozenset()
     check: Callable[[TeacherNetwork], None] = _anything
     options: type[Settings] = Settings

@@ -12,8 +12,11 @@ from supernet.windows.training_set import Inputs
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them."""
+    """Windows of one training step: normalized inputs by rate, labels (n,), what a teacher makes of them,
+    and weights (n,).
+    """
 
     inputs: Inputs
     targets: Tensor
     teacher: Observation | None = None
+    weights: Tensor | None = None

@@ -51,7 +51,8 @@ class Team:
         inputs = Inputs({rate: x[part] for rate, x in batch.inputs.items()})
         inputs.past = None if batch.inputs.past is None else batch.inputs.past[part]
         teacher = None if batch.teacher is None else batch.teacher[part]
-        return Batch(inputs, batch.targets[part], teacher)
+        weights = None if batch.weights is None else batch.weights[part]
+        return Batch(inputs, batch.targets[part], teacher, weights)
 
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace every gradient by its mean over all processes; all have those of the same parameters."""

@@ -122,6 +122,7 @@ class SingleNetwork:
         x = input_of(batch.inputs, self)
         windows = Windows(x, batch.inputs.past)
         student = observe(self.module, windows) if self.needs_maps else Observation(call(self.module, windows))
+        student = student.weighted(batch.weights)
         loss = _loss(self.task, self._distiller, student, batch.targets, batch.teacher, settings)
         loss.backward()
         return float(loss.detach())
@@ -223,7 +224,8 @@ class Sandwich:
     ) -> tuple[Tensor, float]:
         assert self._distiller is not None, "fit prepares it"
         logits = self.supernet(input_of(batch.inputs, arch), arch, past=batch.inputs.past)
-        loss = _loss(self.task, self._distiller, Observation(logits), batch.targets, guide, settings)
+        student = Observation(logits).weighted(batch.weights)
+        loss = _loss(self.task, self._distiller, student, batch.targets, guide, settings)
         loss.backward()
         return logits.detach(), float(loss.detach())
 

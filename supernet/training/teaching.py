@@ -18,6 +18,7 @@ from supernet.distillation.distiller import Distiller
 from supernet.distillation.observation import Observation, observe
 from supernet.settings.losses import Term
 from supernet.tasks.task import Task
+from supernet.windows.steps import Windows, blocks_of, call, remembered_steps
 from supernet.windows.training_set import Draw, TrainingSet, input_of
 
 
@@ -62,12 +63,15 @@ class Teaching:
 
     def _computed(self, draw: Draw, with_maps: bool, batch: int) -> Observation:
         parts = []
+        follows = remembered_steps(self.network) > 0
         network = self.network.to(draw.training.device)
         with torch.no_grad():
-            for start in range(0, len(draw.training), batch):
-                chosen = np.arange(start, min(start + batch, len(draw.training)))
-                x = input_of(draw.inputs(chosen, (self.rate_hz,)), self)
-                parts.append(observe(network, x) if with_maps else Observation(network(x)))
+            # A block is varied alike; beside it lie other variations, which are no context.
+            rows = draw.blocks if follows and draw.blocks else blocks_of(len(draw.training), batch, 0)
+            for chosen in rows:
+                inputs = draw.inputs(chosen, (self.rate_hz,))
+                windows = Windows(input_of(inputs, self), inputs.past)
+                parts.append(observe(network, windows) if with_maps else Observation(call(network, windows)))
         self.network.to(CPU)
         observation = Observation.of(
             {name: _joined([part.tensors()[name] for part in parts]) for name in parts[0].tensors()}
@@ -139,6 +143,8 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _digest_of(network: nn.Module, training: TrainingSet) -> str:
     """Of weights and windows."""
     total = hashlib.sha256()
+    if remembered_steps(network) and training.steps is not None:
+        total.update(str(training.block).encode() + np.ascontiguousarray(training.steps).tobytes())
     for name, value in sorted(network.state_dict().items()):
         total.update(name.encode() + value.detach().contiguous().numpy().tobytes())
     for rate, windows in sorted(training.inputs.items()):

@@ -183,7 +183,10 @@ def _epoch(
                 group["lr"] = settings.learning_rate * schedule(done, settings.rise_share)
             torch.manual_seed(int(np.random.SeedSequence([settings.seed, epoch, step]).generate_state(1)[0]))
             inputs = corrupt(draw.inputs(chosen, method.rates), settings.augmentation, settings.seed, epoch, step)
-            batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen])
+            weights = (
+                None if training.weights is None else torch.from_numpy(training.weights[chosen]).to(training.device)
+            )
+            batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen], weights)
             optimizer.zero_grad(set_to_none=True)
             loss = team.mean(method.step(team.share(batch), settings, epoch, step))
             team.average(parameters)
@@ -222,4 +225,5 @@ def _fingerprint(method: Method, training: TrainingSet, settings: TrainSettings,
     shapes = [[name, list(value.shape)] for name, value in method.module.state_dict().items()]
     facts = [method.name, settings.to_dict(), len(training), float(np.sum(training.targets)), shapes]
     facts += [team.size] if team.size > 1 else []
+    facts += [] if training.weights is None else [float(training.weights.sum())]
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]

@@ -16,7 +16,7 @@ from supernet.network.subnet import Subnet
 from supernet.network.supernet import SuperNet
 from supernet.space.arch import Arch
 from supernet.tasks.task import Task
-from supernet.windows.steps import Given, Windows, call, drawn_rows, given, remembered_steps
+from supernet.windows.steps import Given, Windows, call, drawn_rows, following_steps, given, remembered_steps
 from supernet.windows.training_set import Inputs, TrainingSet, input_of
 
 NetworkFunction = Callable[[Tensor], Tensor]
@@ -25,11 +25,13 @@ NetworkFunction = Callable[[Tensor], Tensor]
 def logits_of(network: NetworkFunction, inputs: Given, batch: int = 256) -> Tensor:
     """Logits (n, outputs) of windows (n, channels, samples), batch by batch, without gradients.
 
-    A network that remembers is shown what came before a batch once more.
+    A network that remembers, or looks ahead, is shown what lies beside a batch once more.
     """
-    lead = remembered_steps(network)
+    lead, trail = remembered_steps(network), following_steps(network)
     with torch.no_grad():
-        return torch.cat([call(network, part)[known:] for part, known in given(inputs).parts(batch, lead)])
+        return torch.cat(
+            [call(network, part)[known : known + batch] for part, known in given(inputs).parts(batch, lead, trail)]
+        )
 
 
 def predict(

@@ -34,11 +34,11 @@ class Windows:
     def __getitem__(self, rows: Any) -> Windows:
         return Windows(self.x[rows], None if self.past is None else self.past[rows])
 
-    def parts(self, batch: int, lead: int) -> Iterator[tuple[Windows, int]]:
-        """Batches, each with up to `lead` of the windows before it, and how many these are."""
+    def parts(self, batch: int, lead: int, trail: int = 0) -> Iterator[tuple[Windows, int]]:
+        """Batches, each with up to `lead` windows before and `trail` after it, and how many are before."""
         for start in range(0, len(self.x), batch):
             known = 0 if self.past is None else min(lead, start, int(self.past[start]))
-            part = self[start - known : start + batch]
+            part = self[start - known : start + batch + (0 if self.past is None else trail)]
             past = None if part.past is None else part.past.minimum(torch.arange(len(part), device=part.past.device))
             yield Windows(part.x, past), known
 
@@ -55,6 +55,11 @@ def given(windows: Given) -> Windows:
 def remembered_steps(network: object) -> int:
     """Steps that a network looks back; 0 for one that reads a window by itself."""
     return int(getattr(network, "remembered_steps", 0))
+
+
+def following_steps(network: object) -> int:
+    """Steps that a network looks ahead, as teachers may; 0 for one that is causal."""
+    return int(getattr(network, "following_steps", 0))
 
 
 def call(network: Any, windows: Given) -> Tensor:

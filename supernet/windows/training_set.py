@@ -103,7 +103,7 @@ class TrainingSet:
     accelerometer in g (zeros where has_acc is False). targets: (n,) BPM or class indices.
     subjects: (n,) names, by which errors are averaged, or None. device: where windows are held, varied and
     read from. steps: (n,) as `step_numbers` has it, or None. block: windows drawn one after the other, 1 for
-    networks that read each by itself.
+    networks that read each by itself. weights: (n,) from 0 to 1 on what each teaches, or None.
     """
 
     inputs: Mapping[int, npt.NDArray[np.float32]]
@@ -115,6 +115,7 @@ class TrainingSet:
     device: torch.device = CPU
     steps: npt.NDArray[np.int64] | None = None
     block: int = 1
+    weights: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if not len(self) or not self.inputs:
@@ -140,6 +141,7 @@ class TrainingSet:
             targets=self.targets[chosen],
             subjects=None if self.subjects is None else self.subjects[chosen],
             steps=None if self.steps is None else self.steps[chosen],
+            weights=None if self.weights is None else self.weights[chosen],
         )
 
     def on(self, device: torch.device) -> TrainingSet:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nas.assembly.loading import unlabelled_windows, windows_of
+from nas.assembly.loading import taught_sides, trained_teacher, unlabelled_windows, windows_of
 from nas.data.loaders.tabular import load_tabular, save_recording
 from nas.data.synthetic import simulate
 from nas.run.run_directory import RunDirectory
@@ -178,3 +178,20 @@ def test_the_real_bracelet_exports_are_windows_without_labels(tmp_path: Path) ->
     windows = unlabelled_windows(RunDirectory.open(tmp_path / "run"))
     assert windows is not None and len(windows) > 3900 and windows.has_acc.all()
     assert set(windows.subject) == {"empatica_e4/S2"}
+
+
+def test_a_run_learns_from_recordings_that_a_two_sided_teacher_labels(tmp_path: Path) -> None:
+    people(tmp_path / "bare", 2)
+    config = tiny_config(tmp_path)
+    config["data"]["unlabelled"] = [{"kind": "tabular", "path": "bare"}]
+    config["teacher"] = {"kind": "two_sided", "width": 8, "epochs": 1, "floor_bpm": 100}
+    config["supernet"]["distillation"] = [{"kind": "decoupled", "options": {"beta": 2}}]
+    path = write_config(tmp_path / "config.yaml", config)
+    command = ["run", path, "--data", tmp_path, "--run", tmp_path / "run", "--until", "supernet"]
+    assert exit_code(*command) == 0
+    run = RunDirectory.open(tmp_path / "run")
+    training, validation = taught_sides(run, trained_teacher(run))
+    assert training.weights is not None and validation.weights is None
+    bare = training.weights < 1
+    assert bare.any() and not {*training.subjects[bare]} & {*validation.subjects}  # type: ignore[index,misc]
+    assert len(training) == len(windows_of(run, "train").trusted.nonzero()[0]) + len(unlabelled_windows(run) or ())
