@@ -1,7 +1,7 @@
 """The networks that come with the program, on real recordings, none of which they were trained on.
 
 Through `infer`, as `ppg-nas predict shipped` does. With --train, one is first trained anew from the simulated people
-of configs/shipped.yaml, of whom a fifth only limit what counts as valid; with --cards, the cards are written again.
+of its configuration, of whom a fifth only limit what counts as valid; with --cards, the cards are written again.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from nas.run.processor import take
 from nas.run.run_files import write_text
 from supernet.space.arch import parse_arch
 
+_CONFIGS = {WITH_ACCELEROMETER: "shipped", PULSE_ALONE: "shipped-ppg"}
 _ARCHS = {WITH_ACCELEROMETER: MIDDLE, PULSE_ALONE: MIDDLE.replace("ppg_acc", "ppg")}
 _NAMES = tuple(_ARCHS)
 _SETS = {
@@ -115,10 +116,10 @@ def _percent(mask: np.ndarray) -> str:
 
 def _train(name: str) -> None:
     """Train one and put it into the package's data."""
-    config = load_config("shipped")
+    config = load_config(_CONFIGS[name])
     take(config)
     parts = load_parts(config, Path())
-    simulated = (parts[0].name,)
+    simulated = tuple(part.name for part in parts)
     sides = sides_of(Split(name, "simulated people alone", simulated, simulated), parts, config)
     arch = parse_arch(_ARCHS[name])
     model, tracker = trained_integers(config, arch, sides.training, sides.validation, name)
@@ -139,6 +140,7 @@ def _card(shipped: Shipped, rows: list[dict[str, Any]]) -> str:
     return _TEXT.format(
         name=shipped.name,
         arch=_ARCHS[shipped.name],
+        config=_CONFIGS[shipped.name],
         reads=_reads(model.input),
         steps=2 * model.graph.remembered_steps,
         parameters=model.graph.parameter_count,
@@ -160,7 +162,7 @@ int8, {parameters} parameters; the network takes {latency_ms} ms, {flash_kb} KB 
 Cortex-M7 of 64 MHz (model), of which {state} bytes are its memory of earlier windows.
 
 - **Trained of** simulated people alone, on their labels: `python -m benchmarks shipped --train {name} --cards`
-  (configs/shipped.yaml, population `wide`). No recording of anybody was trained on. The simulator's ranges were
+  (configs/{config}.yaml). No recording of anybody was trained on. The simulator's ranges were
   widened while looking at the sets below, so that they flatter it somewhat. Its licence is the program's.
 - **Architecture**: near the middle of the space `context`, not searched: `{arch}`.
 - **Valid** means that its expected error is at most {limit:g} BPM, the largest limit at which, on simulated
