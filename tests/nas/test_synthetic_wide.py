@@ -188,7 +188,7 @@ def test_ten_people_for_four_minutes_take_seconds() -> None:
 
 
 def test_impossible_populations_are_named() -> None:
-    assert POPULATIONS == ("plain", "wide")
+    assert POPULATIONS == ("plain", "wide", "quiet")
     with pytest.raises(InputError, match="unknown population 'tall'; choose plain, wide, quiet"):
         simulate(1, 0, population="tall")
     with pytest.raises(InputError, match="heart rates alone; for rhythms choose plain"):
