@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.support.integer_training import MIDDLE, trained_integers
 from benchmarks.support.judgements import (
     BASELINES,
     FAR_BPM,
@@ -32,7 +33,7 @@ from benchmarks.support.judgements import (
 )
 from benchmarks.support.left_out import Part, Sides, Split, load_parts, noise_windows, sides_of, splits_of
 from benchmarks.support.markdown import table
-from benchmarks.support.trials import TrialError, once, train_on
+from benchmarks.support.trials import TrialError, once
 from hwmodels.basics.errors import InputError
 from hwmodels.firmware.tracker import Tracker, load_tracker, save_tracker
 from hwmodels.network.graph import LayerGraph
@@ -40,12 +41,9 @@ from hwmodels.network.interpreter import IntegerModel, load_model, save_model
 from nas.assembly.choice import chosen_arch
 from nas.assembly.graph_costs import graph_cost
 from nas.assembly.run_space import space_of
-from nas.assembly.task_setup import train_settings, training_set
-from nas.compress.finish import with_limit
-from nas.compress.quantize import quantized
 from nas.data.windows import WindowSet
 from nas.evaluation.estimates import TRACKED, Estimates, integer_estimates
-from nas.evaluation.tracker_fit import fit_tracker, tracked_estimates
+from nas.evaluation.tracker_fit import tracked_estimates
 from nas.evaluation.verdict import MOST_FAR
 from nas.report.closing import made_with
 from nas.report.plots import BLUE, GREEN, MUTED, ORANGE, PURPLE, RED, quiet
@@ -55,13 +53,11 @@ from nas.run.processor import take
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, read_json
 from nas.terminal.arguments import count, positive_count
-from nas.terminal.output import print_note, print_table
+from nas.terminal.output import print_table
 from supernet.space.arch import Arch, parse_arch
 from supernet.space.search_space import SearchSpace
 
 RESULTS = Path("docs/results/transfer")
-ARCH = "16Hz-spectrum/ppg_acc/20/24:i5d1e2m8k3s1,i7d1e2m8k3s2,i7d1e2m4k3s4/20:i5d1e2,i7d1e2,i7d1e2m4k3s8"
-"""Near the middle of the space context, with memories of 2 s to half a minute in four of its six blocks."""
 _ALL = "all"
 _COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED)
 _KEPT = ("mae_bpm", "bias_bpm", "beyond_10", "beyond_20", "valid", "valid_beyond_10")
@@ -75,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, help="folder of the recordings (default: PPG_DATA, else .)")
     parser.add_argument("--train", action="append", default=[], metavar="NAME", help="train this, or all (repeatable)")
     who = parser.add_mutually_exclusive_group()
-    who.add_argument("--arch", type=parse_arch, default=parse_arch(ARCH), help=f"the network ({ARCH})")
+    who.add_argument("--arch", type=parse_arch, default=parse_arch(MIDDLE), help=f"the network ({MIDDLE})")
     who.add_argument("--like", type=Path, metavar="RUN", help="the network that a finished run has chosen")
     parser.add_argument("--epochs", type=positive_count, help="epochs of each training (the configuration's)")
     parser.add_argument("--seed", type=count, action="append", help="seed (repeatable; the configuration's)")
@@ -313,22 +309,12 @@ def _recipe(config: Config) -> str:
 
 def _network(training: _Training, sides: Sides) -> dict[str, Any]:
     """Train, quantize, fit verdict and tracker; who trained and validated is told."""
-    config, space = training.config, space_of(training.config)
-    kind = config.task_kind
-    windows = training_set(sides.training, kind, has_context=space.has_context)
-    task = kind.training(config.task, windows.targets)
     people = {name: len(set(getattr(sides, name).subject.tolist())) for name in ("training", "validation", "test")}
-    print_note(f"{training.title}: {len(windows)} windows of {people['training']} people train")
-    fine = train_settings(config.finish.fine_tuning, config.seed).with_changes(validate_every=0)
-    method = train_on(windows, task, space.lower(training.arch), fine)
-    own = train_settings(config.finish.quantization, config.seed).with_changes(validate_every=0)
-    model = quantized(config, method, windows, task, own if config.finish.quantization.epochs else None)
-    model = with_limit(config, model, sides.validation)
-    tracker = fit_tracker(model, sides.training, sides.validation)
+    model, tracker = trained_integers(training.config, training.arch, sides.training, sides.validation, training.title)
     training.network.mkdir(parents=True, exist_ok=True)
     save_model(model, training.network / "model.npz")
     save_tracker(tracker, training.network / "tracker.json")
-    return {"people": people, "windows": len(windows)}
+    return {"people": people, "windows": len(sides.training)}
 
 
 def _estimates(model: IntegerModel, tracker: Tracker, windows: WindowSet) -> dict[str, Estimates]:

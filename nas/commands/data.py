@@ -21,7 +21,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     synthetic.add_argument("--subjects", type=positive_count, default=12, help="people (default 12)")
     synthetic.add_argument("--minutes", type=positive_number, default=10.0, help="minutes each (default 10)")
     synthetic.add_argument("--task", choices=("heart_rate", "rhythm"), default="heart_rate", help="what is labelled")
-    synthetic.add_argument("--population", choices=("plain", "wide"), default="plain", help="which people")
+    synthetic.add_argument("--population", choices=("plain", "wide", "quiet"), default="plain", help="which people")
     synthetic.add_argument("--seed", type=count, default=0, help="seed (default 0)")
     synthetic.add_argument("--json", action="store_true", help="print JSON")
     synthetic.set_defaults(execute=simulate_recordings)

@@ -50,7 +50,7 @@ class Source(Settings):
     splits: tuple[Literal["training", "extra", "test"], ...] = ("training",)
     subjects: int = Field(default=12, ge=3, description="synthetic only: simulated subjects")
     minutes: float = Field(default=6.0, gt=0.5, description="synthetic only: minutes per subject")
-    population: Literal["plain", "wide"] = Field(default="plain", description="synthetic only: which people")
+    population: Literal["plain", "wide", "quiet"] = Field(default="plain", description="synthetic only: which people")
     share: float | None = Field(default=None, gt=0, lt=1, description="synthetic only: of all training windows")
 
     @field_validator("kind")

@@ -188,8 +188,20 @@ def test_ten_people_for_four_minutes_take_seconds() -> None:
 
 
 def test_impossible_populations_are_named() -> None:
-    assert POPULATIONS == ("plain", "wide")
-    with pytest.raises(InputError, match="unknown population 'tall'; choose plain or wide"):
+    assert POPULATIONS == ("plain", "wide", "quiet")
+    with pytest.raises(InputError, match="unknown population 'tall'; choose plain, wide, quiet"):
         simulate(1, 0, population="tall")
     with pytest.raises(InputError, match="heart rates alone; for rhythms choose plain"):
         simulate(1, 0, population="wide", task="rhythm")
+
+
+def test_quiet_people_mostly_rest_and_are_others() -> None:
+    quiet = simulate(12, 3, minutes=4.0, population="quiet")
+    wide = simulate(12, 3, minutes=4.0, population="wide")
+    calm = ("still", "typing", "driving", "gestures")
+
+    def share(people: list[Recording]) -> float:
+        return float(np.mean([np.isin(one.activity, calm).mean() for one in people]))
+
+    assert share(quiet) > 0.6 > 0.5 > share(wide)
+    assert {one.subject for one in quiet}.isdisjoint(one.subject for one in wide)

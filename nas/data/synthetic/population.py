@@ -1,7 +1,8 @@
 """simulate: recordings of people of a named population.
 
 `plain` is the embedded default data set, whose bytes stay as they are; `wide` is for training beside real people, or
-alone, and for nothing else. A figure on either never stands beside one on real recordings.
+alone, and for nothing else; `quiet` is the wide one on days of mostly rest, for networks of the pulse alone, which
+cannot see motion. A figure on any of them never stands beside one on real recordings.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from nas.data.synthetic.activities import EIGHT_ACTIVITIES
 from nas.data.synthetic.recorder import simulate_plain
 from nas.data.synthetic.wide import wide_recording
 
-POPULATIONS = ("plain", "wide")
+POPULATIONS = ("plain", "wide", "quiet")
 
 
 def simulate(
@@ -35,7 +36,7 @@ def simulate(
     or activity, for less than half a minute, and for rhythms of wide people.
     """
     if population not in POPULATIONS:
-        raise InputError(f"synthetic: unknown population {population!r}; choose {' or '.join(POPULATIONS)}")
+        raise InputError(f"synthetic: unknown population {population!r}; choose {', '.join(POPULATIONS)}")
     if task not in ("heart_rate", "rhythm"):
         raise InputError(f"synthetic: unknown task {task!r}; choose heart_rate or rhythm")
     if n_subjects < 1 or minutes < 0.5:
@@ -43,5 +44,7 @@ def simulate(
     if population == "plain":
         return simulate_plain(n_subjects, seed, minutes=minutes, task=task, activities=activities)
     if task == "rhythm":
-        raise InputError("synthetic: the wide population is labelled with heart rates alone; for rhythms choose plain")
-    return [wide_recording(number, seed, minutes) for number in range(n_subjects)]
+        raise InputError(
+            f"synthetic: the {population} population is labelled with heart rates alone; for rhythms choose plain"
+        )
+    return [wide_recording(number, seed, minutes, population) for number in range(n_subjects)]

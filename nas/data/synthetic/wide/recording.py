@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +16,12 @@ from nas.data.synthetic.wide.coupling import draw_episodes, motion_artifact
 from nas.data.synthetic.wide.motion import Motion, move
 from nas.data.synthetic.wide.person import Person, draw_person
 from nas.data.synthetic.wide.pulse import draw_beats, render
-from nas.data.synthetic.wide.scenes import Bout, draw_programme, scene_names
+from nas.data.synthetic.wide.scenes import QUIET_SCENES, SCENES, Bout, Scene, draw_programme, scene_names
 from nas.data.synthetic.wide.sensor import draw_sensor, sample_acc, sample_ppg
 
 _LABEL_WINDOW_S, _LABEL_STEP_S = 8.0, 2.0
-_PURPOSE = 0x31DE
+_PURPOSE = {"wide": 0x31DE, "quiet": 0x0A1E}
+_SCENES = {"wide": SCENES, "quiet": QUIET_SCENES}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +36,10 @@ class Scenery:
     motion: Motion
 
 
-def wide_recording(number: int, seed: int, minutes: float) -> Recording:
-    """Person `number` of a seed, the same however many are asked for."""
-    rng = np.random.default_rng([seed, number, _PURPOSE])
-    scenery = play(minutes, rng)
+def wide_recording(number: int, seed: int, minutes: float, population: str = "wide") -> Recording:
+    """Person `number` of a seed and population, "wide" or "quiet", the same however many are asked for."""
+    rng = np.random.default_rng([seed, number, _PURPOSE[population]])
+    scenery = play(minutes, rng, _SCENES[population])
     light, acc = _light(scenery, rng)
     sensor = draw_sensor(rng)
     channels = np.stack([_as_seen(light, scenery, gain, rng) for gain in sensor.gain])
@@ -46,9 +48,9 @@ def wide_recording(number: int, seed: int, minutes: float) -> Recording:
     starts_s = np.arange(0.0, duration_s - _LABEL_WINDOW_S - 4.0, _LABEL_STEP_S)
     middle = ((starts_s + _LABEL_WINDOW_S / 2) * SIMULATION_HZ).astype(np.int64)
     return Recording(
-        name=f"synthetic-wide-{number:03d}",
-        source="synthetic-wide",
-        subject=f"synthetic-wide/{number:03d}",
+        name=f"synthetic-{population}-{number:03d}",
+        source=f"synthetic-{population}",
+        subject=f"synthetic-{population}/{number:03d}",
         ppg=ppg,
         ppg_hz=sensor.ppg_hz,
         acc=sample_acc(acc, sensor, rng) if sensor.has_acc else None,
@@ -60,10 +62,10 @@ def wide_recording(number: int, seed: int, minutes: float) -> Recording:
     )
 
 
-def play(minutes: float, rng: np.random.Generator) -> Scenery:
+def play(minutes: float, rng: np.random.Generator, scenes: Sequence[Scene] = SCENES) -> Scenery:
     """A person, what that person does, and what heart and wrist make of it."""
     person = draw_person(rng)
-    programme = draw_programme(minutes, rng)
+    programme = draw_programme(minutes, rng, scenes)
     beats = draw_beats(programme, person, rng)
     clean = render(beats, np.arange(programme[-1].end) / SIMULATION_HZ, person)
     motion = move(programme, beats.times_s, person, rng)

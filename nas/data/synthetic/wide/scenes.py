@@ -7,7 +7,7 @@ Every pair of numbers is a range. Strides of 0.6 to 1.15 Hz hold the steps that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,6 +79,9 @@ SCENES = (
         "shaking", 0.6, (0.0, 1.0), (0.4, 6.0), (0.3, 3.2), (0.02, 0.2), (0.03, 0.8), (0.03, 0.8),
     ),
 )  # fmt: skip
+_CALM = ("still", "typing", "driving", "gestures")
+QUIET_SCENES = tuple(replace(scene, often=scene.often * 12) if scene.name in _CALM else scene for scene in SCENES)
+"""Days as most of them are: four fifths of the scenes are calm ones."""
 _SCENE_S: Range = (20.0, 150.0)
 _UNRELATED = 0.15
 """Share of scenes whose effort has nothing to do with what is done: fever, fright, after sports, medication."""
