@@ -34,6 +34,25 @@ def floors_of(names: set[str]) -> set[str]:
     return {name.split(".")[0] for name in names}
 
 
+LONGEST_FUNCTION = 60
+LONG_FOR_A_REASON = {
+    ("hwmodels/firmware/learner.py", "personalize"): "one algorithm, line by line beside its C",
+    ("hwmodels/schedule/striped_block.py", "prove"): "one execution, whose state is all of its variables",
+    ("nas/deploy/texts.py", "readme"): "most of it is the text",
+}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_function_fits_on_a_screen(path: Path) -> None:
+    name = str(path.relative_to(ROOT))
+    long = {
+        (name, node.name)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+    }
+    assert long == {named for named in LONG_FOR_A_REASON if named[0] == name}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_imports_only_its_own_floor_and_those_below(path: Path) -> None:
     own = FLOORS[path.relative_to(ROOT).parts[0]]

@@ -36,7 +36,7 @@ class _Task:
     kernels: Mapping[str, bytes]
 
 
-def network_rows(
+def network_rows(  # noqa: PLR0913 - a whole benchmark, called by name
     space_name: str,
     code: Code,
     budgets: Budgets,

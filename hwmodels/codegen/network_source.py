@@ -171,7 +171,7 @@ def _block_constants(model: IntegerModel, block: StripedBlock, index: str) -> _C
     return _Constants(STRIPES, text + tables + record)
 
 
-def _stripe_step(
+def _stripe_step(  # noqa: PLR0913 - all fields of one line of C
     model: IntegerModel,
     block: StripedBlock,
     stripe: Stripe,

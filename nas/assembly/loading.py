@@ -117,7 +117,7 @@ def trained_supernet(run: RunDirectory) -> SuperNet:
     return load_network(supernet, run.path / "supernet" / "model.pt")
 
 
-def train(
+def train(  # noqa: PLR0913 - a run's stage as it is, and who takes part
     run: RunDirectory,
     title: str,
     folder: Path,

@@ -86,7 +86,7 @@ def _lead(options: argparse.Namespace, team: Team) -> int:
     return 0
 
 
-def prepared_run(
+def prepared_run(  # noqa: PLR0913 - the options of the command, by name
     config: Path,
     data: Path | None,
     path: Path | None,

@@ -35,6 +35,7 @@ from nas.run.config import Config
 from nas.run.run_directory import RunDirectory
 from nas.run.run_files import digest, digest_files, write_json, write_text
 from supernet.network.subnet import Subnet
+from supernet.settings.training import Training
 from supernet.space.arch import Arch
 from supernet.training.methods import SingleNetwork
 from supernet.training.window_outputs import calibration_batches, predict, ready_subnet
@@ -65,36 +66,18 @@ def finish_subnet(run: RunDirectory, arch: Arch) -> dict[str, Any]:
         estimate, _ = predict(network.eval(), inputs, task)
         return round(task.error(estimate, validation.targets, validation.subjects), 4)
 
-    errors = {"inherited": error(subnet)}
-    method = SingleNetwork(subnet, task, arch.rate_hz, arch.channels, f"fine-tuning {arch.id}", arch.reads)
-    if not _is_trained(folder / "float", subnet):
-        train(
-            run,
-            f"fine-tuning {arch.id}",
-            folder / "float",
-            method,
-            (training, validation),
-            task,
-            settings.fine_tuning,
-            teacher,
-        )
-    errors["fine_tuned"] = error(subnet)
+    def trained(network: torch.nn.Module, step: str, name: str, own: Training) -> None:
+        method = SingleNetwork(network, task, arch.rate_hz, arch.channels, f"{step} {arch.id}", arch.reads)
+        if own.epochs and not _is_trained(folder / name, network):
+            train(run, method.name, folder / name, method, (training, validation), task, own, teacher)
 
+    errors = {"inherited": error(subnet)}
+    trained(subnet, "fine-tuning", "float", settings.fine_tuning)
+    errors["fine_tuned"] = error(subnet)
     network = FakeQuantNetwork(subnet)
     network.calibrate(list(calibration_batches(training, arch)))
     errors["post_training_quantized"] = error(network)
-    method = SingleNetwork(network, task, arch.rate_hz, arch.channels, f"quantization {arch.id}", arch.reads)
-    if settings.quantization.epochs and not _is_trained(folder / "int8", network):
-        train(
-            run,
-            f"quantization {arch.id}",
-            folder / "int8",
-            method,
-            (training, validation),
-            task,
-            settings.quantization,
-            teacher,
-        )
+    trained(network, "quantization", "int8", settings.quantization)
     windows = windows_of(run, "validation")
     head = run.config.task_kind.head_settings(run.config.task)
     model = with_limit(run.config, network.eval().export(head, input_settings(run.config, arch)), windows)

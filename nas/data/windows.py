@@ -230,7 +230,7 @@ def _cut(signal: NDArray, starts: NDArray, rate_hz: int, window_s: float, margin
     return signal[:, segment[:, None], index].transpose(1, 0, 2)
 
 
-def _windows_of(
+def _windows_of(  # noqa: PLR0913 - the settings of windows, of one recording
     recording: Recording,
     index: int,
     rates: tuple[int, ...],

@@ -25,7 +25,7 @@ from nas.run.run_directory import RunDirectory
 from supernet.space.arch import Arch
 
 
-def export_bundle(
+def export_bundle(  # noqa: PLR0913 - the options of an export, by name
     run: RunDirectory,
     arch: Arch,
     path: Path,

@@ -187,7 +187,7 @@ def _require(holds: bool, what: str) -> None:
         raise InputError(f"metrics: {what}")
 
 
-def heart_rate_metrics(
+def heart_rate_metrics(  # noqa: PLR0913 - columns of windows, by name
     estimate_bpm: ArrayLike,
     reference_bpm: ArrayLike,
     subject: ArrayLike,

@@ -72,6 +72,36 @@ def training_curves(histories: Mapping[str, Sequence[Mapping[str, Any]]], error_
     return figure
 
 
+def _front_members(figure: Figure, axes: Axes, front: Sequence[Mapping[str, Any]]) -> None:
+    """Members of a front with their intervals, coloured by flash."""
+    latency, error = _column(front, "latency_ms"), _column(front, "error")
+    spans = np.abs(np.stack([_column(front, "error_low"), _column(front, "error_high")]) - error)
+    axes.errorbar(latency, error, yerr=spans, fmt="none", ecolor=GRID, elinewidth=1, zorder=1)
+    shown = axes.scatter(
+        latency,
+        error,
+        c=_column(front, "flash_kb"),
+        cmap="viridis",
+        s=38,
+        zorder=3,
+        edgecolors="white",
+        linewidths=0.6,
+        label="Pareto front",
+    )
+    figure.colorbar(shown, ax=axes, label="flash, KB")
+    alike = [row for row in front if row.get("quicker_tie")]
+    axes.scatter(
+        _column(alike, "latency_ms"),
+        _column(alike, "error"),
+        s=11,
+        color="white",
+        zorder=4,
+        edgecolors="#5d6773",
+        linewidths=0.5,
+        label="no surer than a quicker one" if alike else None,
+    )
+
+
 def pareto_front(
     rows: Sequence[Mapping[str, Any]],
     front: Sequence[Mapping[str, Any]],
@@ -95,32 +125,7 @@ def pareto_front(
         zorder=2,
     )
     if front:
-        latency, error = _column(front, "latency_ms"), _column(front, "error")
-        spans = np.abs(np.stack([_column(front, "error_low"), _column(front, "error_high")]) - error)
-        axes.errorbar(latency, error, yerr=spans, fmt="none", ecolor=GRID, elinewidth=1, zorder=1)
-        shown = axes.scatter(
-            latency,
-            error,
-            c=_column(front, "flash_kb"),
-            cmap="viridis",
-            s=38,
-            zorder=3,
-            edgecolors="white",
-            linewidths=0.6,
-            label="Pareto front",
-        )
-        figure.colorbar(shown, ax=axes, label="flash, KB")
-        alike = [row for row in front if row.get("quicker_tie")]
-        axes.scatter(
-            _column(alike, "latency_ms"),
-            _column(alike, "error"),
-            s=11,
-            color="white",
-            zorder=4,
-            edgecolors="#5d6773",
-            linewidths=0.5,
-            label="no surer than a quicker one" if alike else None,
-        )
+        _front_members(figure, axes, front)
     for row in front:
         if row["id"] == chosen_id:
             axes.scatter(

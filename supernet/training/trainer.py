@@ -9,10 +9,11 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,7 +54,7 @@ class EpochRecord:
     validation: dict[str, float]
 
 
-def fit(
+def fit(  # noqa: PLR0913 - what training takes part in, by name
     method: Method,
     training: TrainingSet,
     task: Task,
@@ -77,34 +78,28 @@ def fit(
     MemoryExhaustedError when memory runs out; both leave the last good checkpoint in place.
     """
     keep_freed_memory()
-    missing = set(method.rates) - set(training.inputs)
-    if missing:
-        raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
-    if settings.augmentation.rate_share and method.reads != "spectrum":
-        raise InputError("augmentation.rate_share: only spectra can be given another heart rate; set it to 0 here")
-    if settings.augmentation.pulseless_share and task.band_per_min is None:
-        raise InputError("augmentation.pulseless_share: a task of rhythms has no belief for it; set it to 0")
+    _require_fitting(method, training, task, settings)
     method.prepare(settings, teacher, training.window_s)
     device = device or accelerator.chosen()
     training = training.on(device)
     validation = None if validation is None else validation.on(device)
     method.module.to(device)
+    helpers: list[nn.Parameter] = []
     if method.helpers is not None:
-        method.helpers.to(device)
+        helpers = list(method.helpers.to(device).parameters())
     groups = _groups(method.module, settings.weight_decay)
-    helpers = [] if method.helpers is None else list(method.helpers.parameters())
-    if helpers:
-        groups.append({"params": helpers, "weight_decay": settings.weight_decay})
+    groups += [{"params": helpers, "weight_decay": settings.weight_decay}] if helpers else []
     optimizer = AdamW(groups, lr=settings.learning_rate, fused=device.type == "cuda")
     mark = _fingerprint(method, training, settings, team)
     history: list[EpochRecord] = []
     if checkpoint is not None and checkpoint.exists():
         history = _restored(checkpoint, mark, method, optimizer, bool(helpers))
+    epochs = _Epochs(method, training, task, settings, teacher, optimizer, team)
     for epoch in range(len(history), settings.epochs):
         begun = time.perf_counter()
         method.start_epoch(epoch, settings, optimizer)
         with _memory_watched(settings, epoch):
-            loss, windows = _epoch(method, training, task, settings, teacher, optimizer, epoch, team)
+            loss, windows = epochs.train(epoch)
         seconds = time.perf_counter() - begun
         is_last = epoch + 1 == settings.epochs
         is_due = is_last or (settings.validate_every and (epoch + 1) % settings.validate_every == 0)
@@ -113,19 +108,37 @@ def fit(
         errors = team.agree(errors)
         history.append(EpochRecord(epoch, settings.epochs, loss, windows / seconds, seconds, errors))
         if checkpoint is not None and team.leads:
-            content = {
-                "fingerprint": mark,
-                "module": method.module.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "history": [asdict(record) for record in history],
-            }
-            if helpers and method.helpers is not None:
-                content["helpers"] = method.helpers.state_dict()
-            save_checkpoint(checkpoint, content)
+            save_checkpoint(checkpoint, _content(mark, method, optimizer, history, bool(helpers)))
         if on_epoch is not None and team.leads:
             on_epoch(history[-1])
     method.module.to(CPU).eval()
     return history
+
+
+def _require_fitting(method: Method, training: TrainingSet, task: Task, settings: TrainSettings) -> None:
+    """Raise InputError for windows or settings that the network or the task has no use for."""
+    missing = set(method.rates) - set(training.inputs)
+    if missing:
+        raise InputError(f"training set: no windows at {sorted(missing)} Hz, which the network reads")
+    if settings.augmentation.rate_share and method.reads != "spectrum":
+        raise InputError("augmentation.rate_share: only spectra can be given another heart rate; set it to 0 here")
+    if settings.augmentation.pulseless_share and task.band_per_min is None:
+        raise InputError("augmentation.pulseless_share: a task of rhythms has no belief for it; set it to 0")
+
+
+def _content(
+    mark: str, method: Method, optimizer: AdamW, history: Sequence[EpochRecord], has_helpers: bool
+) -> dict[str, Any]:
+    """What a checkpoint holds."""
+    content = {
+        "fingerprint": mark,
+        "module": method.module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "history": [asdict(record) for record in history],
+    }
+    if has_helpers and method.helpers is not None:
+        content["helpers"] = method.helpers.state_dict()
+    return content
 
 
 def _restored(checkpoint: Path, mark: str, method: Method, optimizer: AdamW, has_helpers: bool) -> list[EpochRecord]:
@@ -157,48 +170,51 @@ def _memory_watched(settings: TrainSettings, epoch: int) -> Iterator[None]:
         ) from None
 
 
-def _epoch(
-    method: Method,
-    training: TrainingSet,
-    task: Task,
-    settings: TrainSettings,
-    teacher: Teaching | None,
-    optimizer: AdamW,
-    epoch: int,
-    team: Team,
-) -> tuple[float, int]:
-    """Train one epoch; returns the mean loss and the number of windows seen."""
-    draw = Draw(training, settings.augmentation, task, settings.seed, epoch % settings.draws)
-    known = None if teacher is None else teacher.of(draw, with_maps=method.needs_maps)
-    if known is not None and teacher is not None and teacher.reads == "samples":
-        known = replace(known, logits=draw.corrected(known.logits, task.band_per_min))
-    parameters = list(method.module.parameters())
-    parameters += [] if method.helpers is None else list(method.helpers.parameters())
-    order = list(epoch_order(len(training), settings.batch, settings.seed, epoch, draw.blocks))
-    total, windows = 0.0, 0
-    with torch.random.fork_rng(devices=[]):
-        for step, chosen in enumerate(order):
-            done = (epoch + step / len(order)) / settings.epochs
-            for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate * schedule(done, settings.rise_share)
-            torch.manual_seed(int(np.random.SeedSequence([settings.seed, epoch, step]).generate_state(1)[0]))
-            inputs = corrupt(draw.inputs(chosen, method.rates), settings.augmentation, settings.seed, epoch, step)
-            weights = (
-                None if training.weights is None else torch.from_numpy(training.weights[chosen]).to(training.device)
-            )
-            batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen], weights)
-            optimizer.zero_grad(set_to_none=True)
-            loss = team.mean(method.step(team.share(batch), settings, epoch, step))
-            team.average(parameters)
-            norm = nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
-            if not math.isfinite(loss) or not math.isfinite(float(norm)):
-                raise DivergedError(
-                    f"training diverged: loss {loss} in epoch {epoch + 1}, step {step + 1}; lower "
-                    "learning_rate or check the data; the last finished epoch's checkpoint is kept"
-                )
-            optimizer.step()
-            total, windows = total + loss * len(chosen), windows + len(chosen)
-    return total / windows, windows
+@dataclass(frozen=True, eq=False)
+class _Epochs:
+    """One training's epochs: what they all go through."""
+
+    method: Method
+    training: TrainingSet
+    task: Task
+    settings: TrainSettings
+    teacher: Teaching | None
+    optimizer: AdamW
+    team: Team
+
+    def train(self, epoch: int) -> tuple[float, int]:
+        """Train one epoch; returns the mean loss and the number of windows seen."""
+        method, training, settings = self.method, self.training, self.settings
+        draw = Draw(training, settings.augmentation, self.task, settings.seed, epoch % settings.draws)
+        known = None if self.teacher is None else self.teacher.of(draw, with_maps=method.needs_maps)
+        if known is not None and self.teacher is not None and self.teacher.reads == "samples":
+            known = replace(known, logits=draw.corrected(known.logits, self.task.band_per_min))
+        parameters = list(method.module.parameters())
+        parameters += [] if method.helpers is None else list(method.helpers.parameters())
+        order = list(epoch_order(len(training), settings.batch, settings.seed, epoch, draw.blocks))
+        total, windows = 0.0, 0
+        with torch.random.fork_rng(devices=[]):
+            for step, chosen in enumerate(order):
+                done = (epoch + step / len(order)) / settings.epochs
+                for group in self.optimizer.param_groups:
+                    group["lr"] = settings.learning_rate * schedule(done, settings.rise_share)
+                torch.manual_seed(int(np.random.SeedSequence([settings.seed, epoch, step]).generate_state(1)[0]))
+                inputs = corrupt(draw.inputs(chosen, method.rates), settings.augmentation, settings.seed, epoch, step)
+                weights = None if training.weights is None else torch.from_numpy(training.weights[chosen])
+                weights = None if weights is None else weights.to(training.device)
+                batch = Batch(inputs, draw.targets[chosen], None if known is None else known[chosen], weights)
+                self.optimizer.zero_grad(set_to_none=True)
+                loss = self.team.mean(method.step(self.team.share(batch), settings, epoch, step))
+                self.team.average(parameters)
+                norm = nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+                if not math.isfinite(loss) or not math.isfinite(float(norm)):
+                    raise DivergedError(
+                        f"training diverged: loss {loss} in epoch {epoch + 1}, step {step + 1}; lower "
+                        "learning_rate or check the data; the last finished epoch's checkpoint is kept"
+                    )
+                self.optimizer.step()
+                total, windows = total + loss * len(chosen), windows + len(chosen)
+        return total / windows, windows
 
 
 def schedule(done: float, rise_share: float) -> float:

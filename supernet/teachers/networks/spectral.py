@@ -50,7 +50,7 @@ class SpectralNetwork(nn.Module):
     positions_along = "frequency"
     frequencies: Tensor
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings of a network, by name
         self,
         outputs: int,
         channels: int = 4,

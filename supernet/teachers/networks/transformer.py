@@ -28,7 +28,7 @@ class PatchTransformer(nn.Module):
 
     positions_along = "time"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - settings of a network, by name
         self,
         outputs: int,
         channels: int = 4,
