@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.support.integer_training import MIDDLE, trained_integers
-from benchmarks.support.left_out import Split, load_parts, sides_of
+from benchmarks.support.left_out import SIMULATED_ALONE, Split, load_parts, sides_of
 from benchmarks.support.markdown import table
 from hwmodels.basics.shipped import shipped_folder
 from hwmodels.firmware.tracker import save_tracker
@@ -120,7 +120,7 @@ def _train(name: str) -> None:
     take(config)
     parts = load_parts(config, Path())
     simulated = tuple(part.name for part in parts)
-    sides = sides_of(Split(name, "simulated people alone", simulated, simulated), parts, config)
+    sides = sides_of(Split(name, SIMULATED_ALONE, simulated, simulated), parts, config)
     arch = parse_arch(_ARCHS[name])
     model, tracker = trained_integers(config, arch, sides.training, sides.validation, name)
     folder = shipped_folder() / "models" / name

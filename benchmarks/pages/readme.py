@@ -1,7 +1,9 @@
 """Rewrite the README's one table: the exported int8 network, tracked, beside the best classical estimator.
 
 docs/results/transfer holds trainings of `python -m benchmarks transfer`, which head the table: sets that the networks
-were not trained on. docs/results/accuracy holds folds, split by subject, of `python -m benchmarks accuracy`.
+were not trained on. docs/results/transfer-shipped holds, of the same benchmark, the network that comes with the
+program: it stands for those of simulated people alone. docs/results/accuracy holds folds, split by subject, of
+`python -m benchmarks accuracy`.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import numpy as np
 from benchmarks.accuracy_studies.transfer import HEADER, cell, cells
 from benchmarks.support.fold_results import FoldResult, assemble
 from benchmarks.support.judgements import BASELINES, Judgement, figures, load_judgements, rows_of
+from benchmarks.support.left_out import SIMULATED_ALONE
 from benchmarks.support.markdown import rewrite, table
 from benchmarks.support.run_tables import fold_groups
 from nas.evaluation.estimates import TRACKED
 
+_SHIPPED = "simulated people alone: the network that comes with the program"
 _HEADER = ("test recordings", "networks trained on", "people", "best classical estimator", "its MAE, BPM")
 
 
@@ -30,13 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Rewrite README.md; returns how many rows its table has."""
     results = options.root / "docs" / "results"
-    tested = rows_of(load_judgements(results / "transfer")) if any((results / "transfer").glob("*.json")) else []
+    tested = [row for row in _rows_in(results / "transfer") if row[1] != SIMULATED_ALONE]
+    tested += [(part, _SHIPPED, own) for part, _, own in _rows_in(results / "transfer-shipped")]
     for folds in fold_groups(results / "accuracy").values():
         tested += _of_folds(assemble(folds), f"other people, {len(folds)} of {folds[0].folds} folds")
     rows = [_row(part, trained_on, own) for part, trained_on, own in tested if _is_complete(own)]
     accuracy = table([*_HEADER, *HEADER], rows) if rows else "Not measured yet."
     rewrite(options.root / "README.md", {"accuracy": accuracy}, "give the checkout with --root")
     return {"rows": len(rows)}
+
+
+def _rows_in(folder: Path) -> list[tuple[str, str, Judgement]]:
+    return rows_of(load_judgements(folder)) if any(folder.glob("*.json")) else []
 
 
 def _of_folds(tested: FoldResult, trained_on: str) -> list[tuple[str, str, Judgement]]:

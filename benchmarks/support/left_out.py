@@ -27,6 +27,7 @@ from nas.data.synthetic import simulate
 from nas.data.windows import WindowSet, concatenate, make_windows
 from nas.run.config import Config, Source
 
+SIMULATED_ALONE = "simulated people alone"
 PERMISSIVE = ("wrist_exercise",)
 """Kinds whose licence lets a model that comes with the program learn from them (ODC-BY 1.0)."""
 _FEW_PEOPLE = 5
@@ -117,7 +118,7 @@ def splits_of(parts: Sequence[Part], folds: int = 0, seed: int = 0) -> list[Spli
             found += [_without(person, part.name, every) for person in part.people]
     if simulated:
         tested = tuple(part.name for part in parts if not part.is_simulated)
-        found.append(Split("simulated", "simulated people alone", simulated, tested))
+        found.append(Split("simulated", SIMULATED_ALONE, simulated, tested))
         free = tuple(part.name for part in real if part.of in PERMISSIVE)
         if free and len(free) < len(real):
             rest = tuple(name for name in tested if name not in free)
