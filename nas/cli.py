@@ -39,6 +39,7 @@ _COMMANDS = {
     "doctor": "say what is there, what is missing for what, and how to mend it",
     "completion": "print a script that completes commands and options in a shell",
 }
+_SPINS = "1000"
 _SHELVES = {
     **dict.fromkeys(("hw", "cost", "lut"), "hardware."),
     **dict.fromkeys(("pareto", "explain", "explore", "report", "runs"), "results."),
@@ -85,6 +86,8 @@ def run_command(parser: argparse.ArgumentParser, given: Sequence[str]) -> int:
         parser.print_help(sys.stderr)
         return 2
     options = parser.parse_args(given)
+    # Read when torch is loaded: threads that wait for each other sleep soon, and leave the core to other processes.
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPINS)
     interrupts = signal.getsignal(signal.SIGINT)
     try:
         # Until here there was nothing to tidy up; from here on work is ended in order.
