@@ -18,6 +18,7 @@ from search.archive.ties import indistinguishable_from_best, tied
 from search.costs.budgets import KB, Budgets
 from search.costs.names import OBJECTIVES, STEP_NAMES
 from search.pareto.fronts import dominates, knee, non_dominated
+from search.pareto.proposals import proposals
 
 _NUMERIC = ("error", *COST_COLUMNS)
 _PIVOTS = 3
@@ -38,7 +39,8 @@ class Query:
     without `protocol`, an architecture that was measured in several ways counts once, by most windows;
     `sort` is a column as filters name it; `is_front_only` keeps what nothing else in the selection
     dominates in `objectives`; costs of steps among them leave out what
-    cannot stream; `top` and `is_knee_only` shorten the answer further.
+    cannot stream; `top`, `is_knee_only` and `proposals`, so many
+    members that stand for the front, shorten the answer further.
     """
 
     budgets: Budgets = field(default_factory=Budgets)
@@ -50,6 +52,7 @@ class Query:
     objectives: tuple[str, ...] = OBJECTIVES
     is_front_only: bool = True
     is_knee_only: bool = False
+    proposals: int | None = None
     sort: str = "error"
     is_descending: bool = False
     top: int | None = None
@@ -129,7 +132,7 @@ def run_query(archive: Archive, query: Query) -> Answer:
     if matched == 0:
         nearest = _nearest(archive, query)
         raise QueryError(f"archive {archive.path}: none of {total} evaluations matches{nearest}")
-    if query.is_front_only or query.is_knee_only:
+    if query.is_front_only or query.is_knee_only or query.proposals:
         chosen = _front(archive, query, condition, values, matched)
     else:
         chosen = archive.ordered([sort, "error"], condition, values, descending=query.is_descending, most=query.top)
@@ -177,13 +180,15 @@ def _nearest(archive: Archive, query: Query) -> str:
 
 
 def _front(archive: Archive, query: Query, condition: str, values: list[Any], matched: int) -> list[int]:
-    """Row numbers of the non-dominated rows, or of the knee among them."""
+    """Row numbers of the non-dominated rows, or of the knee or the proposals among them."""
     names = list(query.objectives)
     if matched > _MANY:
         condition, values = _pruned(archive, names, condition, values)
     figures = archive.figures(["id", *names], condition, values)
     points = np.stack([figures[name] for name in names], axis=1)
     kept = np.flatnonzero(non_dominated(points))
+    if query.proposals:
+        kept = kept[proposals(points[kept], query.proposals)]
     if query.is_knee_only:
         kept = kept[[knee(points[kept])]]
     numbers: list[int] = figures["id"][kept].astype(np.int64).tolist()

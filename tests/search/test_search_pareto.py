@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from search.pareto import fronts as pareto
+from search.pareto.proposals import proposals
 
 points_of = st.tuples(st.integers(1, 24), st.integers(1, 4)).flatmap(
     lambda shape: arrays(np.float64, shape, elements=st.integers(0, 5).map(float))
@@ -123,3 +124,40 @@ def test_the_knee_is_the_bend_of_the_front() -> None:
     assert pareto.knee(np.array([[0.0, 100.0], [1.0, 1.0], [50.0, 0.0]])) == 1
     with pytest.raises(ValueError, match="at least one"):
         pareto.knee(np.zeros((0, 2)))
+
+
+def brute(points: np.ndarray, count: int) -> float:
+    """The largest hypervolume of so many of the points, all subsets tried."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled, edge = (points - low) / (high - low), np.full(points.shape[1], 1.05)
+    return max(pareto.hypervolume(scaled[list(some)], edge) for some in combinations(range(len(points)), count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_proposals_of_two_objectives_dominate_the_most_that_so_many_can(count: int) -> None:
+    rng = np.random.default_rng(count)
+    for _ in range(5):
+        x = np.sort(rng.uniform(1, 50, 12))
+        points = np.stack([x, np.sort(rng.uniform(2, 9, 12))[::-1]], axis=1)
+        mixed = np.concatenate([points, points[3:4], points[2:5] + 1.0])
+        chosen = proposals(mixed, count)
+        assert len(chosen) == count and len(np.unique(mixed[chosen], axis=0)) == count
+        low, high = points.min(axis=0), points.max(axis=0)
+        found = pareto.hypervolume((mixed[chosen] - low) / (high - low), np.full(2, 1.05))
+        assert found == pytest.approx(brute(points, count), rel=1e-9)
+
+
+def test_proposals_of_three_objectives_come_near_the_best() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 1, (60, 3))
+    front = points[pareto.non_dominated(points)][:14]
+    chosen = proposals(front, 3)
+    low, high = front.min(axis=0), front.max(axis=0)
+    found = pareto.hypervolume((front[chosen] - low) / (high - low), np.full(3, 1.05))
+    assert 0.63 * brute(front, 3) <= found <= brute(front, 3) + 1e-12
+
+
+def test_a_short_front_is_proposed_whole() -> None:
+    assert proposals(np.array([[1.0, 2.0], [2.0, 1.0], [3.0, 3.0]]), 4).tolist() == [0, 1]
+    with pytest.raises(ValueError, match="at least one"):
+        proposals(np.zeros((3, 2)), 0)

@@ -27,6 +27,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--descending", action="store_true", help="largest first")
     parser.add_argument("--top", type=positive_count, help="rows to keep")
     parser.add_argument("--knee", action="store_true", help="only the knee of the front")
+    parser.add_argument(
+        "--proposals", type=positive_count, metavar="N", help="only N members that stand for the front, by hypervolume"
+    )
     parser.add_argument("--all", action="store_true", help="every evaluated subnet, not the front alone")
     add_columns(parser)
     shape = parser.add_mutually_exclusive_group()
@@ -54,6 +57,7 @@ def execute(options: argparse.Namespace) -> int:
         is_descending=options.descending,
         top=options.top,
         is_knee_only=options.knee,
+        proposals=options.proposals,
         is_front_only=not options.all,
         objectives=options.objectives or run.config.search.objectives,
     )
