@@ -91,7 +91,7 @@ def write_report(run: RunDirectory) -> tuple[Path, Path]:
     page.heading("Provenance")
     page.fields(_provenance(run))
     write_text(run.path / "report.html", page.html())
-    write_text(run.path / EXPLORER, explorer_page([run_records(run)]))
+    write_text(run.path / EXPLORER, explorer_page([run_records(run, is_elsewhere=False)]))
     return run.path / "report.html", picture
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from benchmarks.accuracy_studies import transfer
-from benchmarks.support import left_out
+from benchmarks.support import integer_training, left_out
 from benchmarks.support.judgements import JUDGED, Judgement, figures, groups_of, load_judgement, save_judgement
 from benchmarks.support.left_out import Part, load_parts, sides_of, splits_of
 from benchmarks.support.trials import TrialError
@@ -172,7 +172,7 @@ def test_what_was_trained_is_not_trained_again(
 ) -> None:
     file = trained / "results" / "tiny-without-field-seed0.json"
     before = file.read_bytes()
-    monkeypatch.setattr(transfer, "train_on", None)
+    monkeypatch.setattr(integer_training, "train_on", None)
     told(capsys, *arguments(trained, "--train", "without field"))
     assert file.read_bytes() == before
     file.unlink()

@@ -126,7 +126,7 @@ def test_people_who_only_train_change_nobodys_side() -> None:
     [
         ([{"kind": "tabular", "share": 0.3}], "are of synthetic sources, not of tabular"),
         ([{"kind": "bami", "population": "wide"}], "are of synthetic sources, not of bami"),
-        ([{"kind": "synthetic", "population": "tall"}], "population: .*'plain' or 'wide'"),
+        ([{"kind": "synthetic", "population": "tall"}], "population: .*'plain', 'wide' or 'quiet'"),
         ([{"kind": "synthetic", "share": 0.3}], "share beside real sources only"),
         ([{"kind": "tabular"}, {"kind": "synthetic", "share": 1.0}], "share: "),
         ([{"kind": "tabular"}, WIDE, WIDE], "simulate the same people"),

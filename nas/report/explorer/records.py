@@ -29,11 +29,15 @@ _MOST_WINDOWS = 40_000
 _TRACED = ("int8 subnet", "int8 subnet, tracked", "spectral tracker")
 
 
-def run_records(run: RunDirectory, devices: Iterable[Device] | None = None) -> dict[str, Any]:
+def run_records(
+    run: RunDirectory, devices: Iterable[Device] | None = None, is_elsewhere: bool = True
+) -> dict[str, Any]:
     """Everything that the page shows of a run, ready for JSON.
 
     devices: those that architectures are costed on besides the run's own, by default the shipped ones that its
-    tables serve. Raises QueryError for a run without evaluations, and what `cost_plan` does.
+    tables serve. is_elsewhere: whether the page lies outside of the run; inside, it finds the run's path by itself,
+    and runs in different places have equal pages. Raises QueryError for a run without evaluations, and what
+    `cost_plan` does.
     """
     answer = query_run(run, Query(is_front_only=False))
     front = query_run(run, Query(objectives=run.config.search.objectives))
@@ -44,7 +48,7 @@ def run_records(run: RunDirectory, devices: Iterable[Device] | None = None) -> d
     model = cost_model(run, device)
     return {
         "name": run.config.name,
-        "path": str(run.path),
+        "path": str(run.path) if is_elsewhere else None,
         "is_synthetic": is_synthetic(run),
         "error_name": run.config.task_kind.error_name,
         "unit": run.config.task_kind.unit,

@@ -20,7 +20,9 @@ function makeRun(record, number) {
   }
   const genes = record.genes.map((gene, at) => ({ ...gene, column: Uint16Array.from(archs.genes, (row) => row[at]) }));
   const index = new Map(archs.id.map((id, at) => [id, at]));
-  return { ...record, number, count: archs.id.length, costs, genes, index, low: numbers(archs.low), high: numbers(archs.high) };
+  // A page in its run knows where that is by where it is itself.
+  const path = record.path ?? decodeURIComponent(location.pathname.replace(/\/[^/]*$/, ""));
+  return { ...record, path, number, count: archs.id.length, costs, genes, index, low: numbers(archs.low), high: numbers(archs.high) };
 }
 
 function takeRecords(records) {
