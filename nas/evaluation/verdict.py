@@ -2,8 +2,9 @@
 valid window is far off, and hardly one of noise is valid.
 
 Validation people wear the sensors and do the sports of those trained on; so they are asked together with simulated
-strangers of the wide population, who do neither, and the strictest of them decides. What is fitted is the one limit
-that the integer head, and so the firmware, applies.
+strangers of the wide population, who do neither; these by what they do, as those who rest would make up for those whose
+stride is taken for a pulse. The strictest decides. What is fitted is the one limit that the integer head, and so the
+firmware, applies.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ FAR_BPM = 10.0
 """An estimate that is further off misleads its wearer."""
 MOST_FAR = 0.02
 """Of valid windows, so many may be far off; of windows of noise, as many may be valid."""
-_STRANGERS, _MINUTES, _SEED = 16, 4.0, 0x57A6
+_STRANGERS, _MINUTES, _SEED = 32, 4.0, 0x57A6
+_COMMON = 0.1
+"""Of strangers' windows: of fewer of one kind, two in a hundred say nothing."""
 _NOISES, _NOISE_S, _NOISE_HZ = 12, 120, 64
 
 
@@ -63,13 +66,21 @@ Spread = Callable[[WindowSet], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 def limit_of(read: Spread, validation: WindowSet, rate_hz: int) -> float:
     """The limit for what `read` says, from validation people, strangers and noise."""
-    parts = []
     people, noise = strangers(rate_hz, round(validation.window_s))
-    for windows in (validation, people):
+    parts = []
+    for windows, groups in ((validation, [np.ones(len(validation), bool)]), (people, _by_activity(people))):
         estimate, spread = read(windows)
         known = np.isfinite(windows.heart_rate_bpm) & windows.trusted
-        parts.append(Judged(np.abs(estimate - windows.heart_rate_bpm)[known], spread[known]))
+        errors = np.abs(estimate - windows.heart_rate_bpm)
+        parts += [Judged(errors[known & group], spread[known & group]) for group in groups]
     return fitted_limit(parts, read(noise)[1])
+
+
+def _by_activity(windows: WindowSet) -> list[NDArray[np.bool_]]:
+    """Which windows (n,) are of each activity that a tenth of them or more are of, and which of all others."""
+    names, counts = np.unique(windows.activity, return_counts=True)
+    common = names[counts >= _COMMON * len(windows)]
+    return [windows.activity == name for name in common] + [~np.isin(windows.activity, common)]
 
 
 @lru_cache(maxsize=2)

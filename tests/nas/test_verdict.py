@@ -37,6 +37,6 @@ def test_the_strictest_decides() -> None:
 
 def test_strangers_are_nobody_who_is_trained_on_and_noise_has_no_labels() -> None:
     people_, noise = strangers(16, 8)
-    assert np.isfinite(people_.heart_rate_bpm).all() and len(np.unique(people_.subject)) == 16
+    assert np.isfinite(people_.heart_rate_bpm).all() and len(np.unique(people_.subject)) == 32
     assert not np.isfinite(noise.heart_rate_bpm).any()
     assert len({noise_recording(number).ppg.tobytes() for number in range(6)}) == 6
