@@ -14,7 +14,7 @@ class WindowRunner:
     the head's rows (n, 3) and its logits (n, outputs). What a network keeps of earlier windows stays with it.
     """
 
-    def __init__(self, model: IntegerModel, batch: int = 256) -> None:
+    def __init__(self, model: IntegerModel, batch: int = 128) -> None:
         self._model, self._batch = model, batch
         self._head = model.graph.output.name
         self._logits = model.graph.sources(self._head)[0]
